@@ -1,0 +1,1 @@
+"""Pages: landing, gallery, workspace home, graph and run pages."""

@@ -1,0 +1,192 @@
+"""The typed configuration: every key the product knows, its type, its range and what it does.
+
+The values come from the layers of `config.layers`; this module says only what a value may be. A key that is
+not declared here does not exist, and a layer that names it stops the start.
+"""
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+Environment = Literal["development", "production", "test"]
+Seconds = Annotated[float, Field(gt=0, le=86_400)]
+Fraction = Annotated[float, Field(ge=0, le=1)]
+Port = Annotated[int, Field(ge=1, le=65_535)]
+
+
+class Section(BaseModel):
+    """A group of keys. Types are strict: a number in quotes is a wrong type, not a number."""
+
+    model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
+
+
+class Web(Section):
+    """Where the site listens, how it is reached and what browsers are told about it."""
+
+    host: str = Field(description="Address the ASGI server binds to.")
+    port: Port = Field(description="TCP port; the next free one is taken when it is busy.")
+    allowed_hosts: list[str] = Field(description="Host names the site answers to.")
+    trusted_origins: list[str] = Field(description="Origins (scheme://host) whose forms are accepted.")
+    https: bool = Field(description="Secure cookies, redirect to https, HSTS.")
+    behind_proxy: bool = Field(description="Trust X-Forwarded-Proto of the reverse proxy in front.")
+    hsts_seconds: int = Field(ge=0, description="Lifetime of HTTP Strict Transport Security, s.")
+    session_days: int = Field(ge=1, le=365, description="Lifetime of a login, days.")
+
+
+class Security(Section):
+    """Keys that sign what leaves the server."""
+
+    secret_key: SecretStr | None = Field(
+        description="Signs sessions and tokens, at least 50 characters. Empty: one is kept in data_dir."
+    )
+
+
+class Database(Section):
+    """PostgreSQL. Without a URL the embedded server of `make run` is used."""
+
+    url: SecretStr | None = Field(
+        description="postgresql://role:password@host:port/name of the restricted role."
+    )
+    owner_url: SecretStr | None = Field(
+        description="The same database as the role that owns it; used to migrate."
+    )
+    role: Literal["app", "owner"] = Field(description="Which of the two roles this process connects as.")
+    pool_size: int = Field(ge=1, le=200, description="Most connections of one process.")
+    pool_timeout: Seconds = Field(description="Wait for a free connection before an error, s.")
+    statement_timeout: Seconds = Field(description="A statement that runs longer is cancelled, s.")
+
+
+class Valkey(Section):
+    """Valkey or Redis: broker, live transport and cache. Without a URL the embedded server is used."""
+
+    url: SecretStr | None = Field(description="redis://:password@host:port/db")
+
+
+class Worker(Section):
+    """Celery workers: one task per run."""
+
+    processes: int = Field(ge=1, le=256, description="Runs that one worker executes at the same time.")
+    visibility_timeout: Seconds = Field(
+        description="Unacknowledged messages come again after this, s. Only a hint: the lease decides."
+    )
+
+
+class Runs(Section):
+    """How runs are leased, watched and swept."""
+
+    lease: Seconds = Field(description="A worker that has not renewed for this long is lost, s.")
+    renew: Seconds = Field(description="Time between renewals of the lease, s.")
+    command_poll: Seconds = Field(description="Time between looks for cancel, pause and control commands, s.")
+    sweep: Seconds = Field(description="Time between rounds of the sweeper, s.")
+    torch_threads: int = Field(ge=1, le=256, description="CPU threads that one run may use.")
+
+
+class Quotas(Section):
+    """What one workspace may use. A plan over a limit is refused before it is queued."""
+
+    active_runs: int = Field(ge=1, description="Queued and running runs at the same time.")
+    nodes: int = Field(ge=1, description="Nodes of one graph.")
+    memory: int = Field(ge=1, description="Estimated memory of one run, bytes.")
+    flops: float = Field(gt=0, description="Estimated floating-point operations of one run.")
+    ticks: int = Field(ge=1, description="Ticks of one run.")
+
+
+class Live(Section):
+    """The socket of a run."""
+
+    silence: Seconds = Field(description="A client silent for longer is disconnected, s.")
+    frame_rate: float = Field(
+        gt=0, le=60, description="Most frames per second and port that a worker publishes."
+    )
+    stream_length: int = Field(ge=10, description="Messages kept in the Valkey stream of a run.")
+
+
+class Storage(Section):
+    """Checkpoints, results and exports."""
+
+    backend: Literal["folder", "s3"] = Field(description="A folder under data_dir, or an S3 bucket.")
+    bucket: str | None = Field(description="S3 bucket.")
+    endpoint: str | None = Field(description="S3 endpoint; empty: AWS.")
+    region: str | None = Field(description="S3 region.")
+    access_key: SecretStr | None = Field(description="S3 access key; empty: the ambient identity.")
+    secret_key: SecretStr | None = Field(description="S3 secret key.")
+
+
+class Email(Section):
+    """Outgoing e-mail."""
+
+    backend: Literal["console", "smtp", "memory"] = Field(description="Where messages go.")
+    sender: str = Field(description="From address.")
+    host: str = Field(description="SMTP server.")
+    port: Port = Field(description="SMTP port.")
+    user: str | None = Field(description="SMTP user.")
+    password: SecretStr | None = Field(description="SMTP password.")
+    starttls: bool = Field(description="Upgrade the connection by STARTTLS.")
+
+
+class Accounts(Section):
+    """Sign-up and login."""
+
+    open_signup: bool = Field(description="Whether anybody may make an account.")
+    email_verification: Literal["none", "optional", "mandatory"] = Field(
+        description="Whether an address must be confirmed."
+    )
+
+
+class Limits(Section):
+    """Request limits."""
+
+    requests_per_minute: int = Field(ge=1, description="API requests of one user per minute.")
+
+
+class Log(Section):
+    """Structured logs on standard error."""
+
+    level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(description="Least severe level written.")
+    format: Literal["json", "text"] = Field(description="One JSON object per line, or text for people.")
+
+
+class Sentry(Section):
+    """Error reports; nothing is sent without a DSN."""
+
+    dsn: SecretStr | None = Field(description="Data source name of the Sentry project.")
+    traces: Fraction = Field(description="Share of requests traced.")
+
+
+class Configuration(BaseSettings):
+    """The whole configuration. Made by `config.layers.load`, which hands in the layers and their places."""
+
+    model_config = SettingsConfigDict(strict=True, extra="forbid", frozen=True)
+
+    environment: Environment = Field(description="Chosen by ATTRACTOR_ENV.")
+    debug: bool = Field(description="Django's debug pages. Never in production.")
+    data_dir: str = Field(
+        description="Folder of the embedded services, keys and files; relative to the checkout."
+    )
+    web: Web
+    security: Security
+    database: Database
+    valkey: Valkey
+    worker: Worker
+    runs: Runs
+    quotas: Quotas
+    live: Live
+    storage: Storage
+    email: Email
+    accounts: Accounts
+    limits: Limits
+    log: Log
+    sentry: Sentry
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Only the layers that `config.layers` hands in: pydantic's own sources keep no places."""
+        return (init_settings,)

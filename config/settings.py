@@ -1,0 +1,332 @@
+"""Django's settings, all of them made from the typed configuration (`config.layers`)."""
+
+import zlib
+from datetime import timedelta
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+from config import logs
+from config.launch import endpoints
+from config.layers import ROOT, ConfigurationRefused, load
+
+try:
+    LOADED = load()
+except ConfigurationRefused as refused:
+    # The operator reads this, whichever program was started; a traceback would bury it.
+    raise SystemExit(str(refused)) from None
+
+ATTRACTOR = LOADED.configuration
+BASE_DIR = ROOT
+DATA_DIR = (ROOT / ATTRACTOR.data_dir).resolve()
+PRODUCTION = ATTRACTOR.environment == "production"
+
+# --- What signs and who is served -------------------------------------------------------------------------
+
+SECRET_KEY = (
+    ATTRACTOR.security.secret_key.get_secret_value()
+    if ATTRACTOR.security.secret_key
+    else endpoints.kept_secret(DATA_DIR / "secret_key", 60)
+)
+DEBUG = ATTRACTOR.debug
+ALLOWED_HOSTS = ATTRACTOR.web.allowed_hosts
+CSRF_TRUSTED_ORIGINS = ATTRACTOR.web.trusted_origins
+
+# --- Applications -----------------------------------------------------------------------------------------
+
+INSTALLED_APPS = [
+    "apps.accounts",
+    "apps.workspaces",
+    "apps.projects",
+    "apps.presets",
+    "apps.runs",
+    "apps.live",
+    "apps.ops",
+    "apps.web",
+    "config",  # manage.py show_config
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "whitenoise.runserver_nostatic",
+    "django.contrib.staticfiles",
+    "allauth",
+    "allauth.account",
+    "django_otp",
+    "rest_framework",
+    "drf_spectacular",
+    "channels",
+    "storages",
+]
+
+MIDDLEWARE = [
+    "config.middleware.RequestContext",
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django_otp.middleware.OTPMiddleware",
+    "allauth.account.middleware.AccountMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+]
+
+ROOT_URLCONF = "config.urls"
+ASGI_APPLICATION = "config.asgi.application"
+WSGI_APPLICATION = "config.wsgi.application"
+
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [ROOT / "templates"],
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.debug",
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ],
+        },
+    }
+]
+
+# --- PostgreSQL: two roles --------------------------------------------------------------------------------
+
+
+def _database(url: str) -> dict[str, Any]:
+    parts = urlsplit(url)
+    return {
+        "ENGINE": "django.db.backends.postgresql",
+        "NAME": unquote(parts.path.removeprefix("/")),
+        "USER": unquote(parts.username or ""),
+        "PASSWORD": unquote(parts.password or ""),
+        "HOST": parts.hostname or "",
+        "PORT": str(parts.port or 5432),
+    }
+
+
+def _database_urls() -> dict[str, str]:
+    """URLs of the two roles: the configured server's, else the embedded one's."""
+    configured = ATTRACTOR.database
+    if configured.url is None:
+        embedded = endpoints.read(DATA_DIR)
+        return {
+            "app": embedded.database_url(endpoints.APP),
+            "owner": embedded.database_url(endpoints.OWNER),
+        }
+    urls = {"app": configured.url.get_secret_value()}
+    if configured.owner_url is not None:
+        urls["owner"] = configured.owner_url.get_secret_value()
+    return urls
+
+
+DATABASE_URLS = _database_urls()
+if ATTRACTOR.database.role not in DATABASE_URLS:
+    raise SystemExit(
+        "database.role is owner, but database.owner_url is not configured: set ATTRACTOR_DATABASE_OWNER_URL"
+    )
+DATABASES: dict[str, dict[str, Any]] = {
+    "default": {
+        **_database(DATABASE_URLS[ATTRACTOR.database.role]),
+        "CONN_MAX_AGE": 0,  # connections are kept by the pool
+        "OPTIONS": {"application_name": f"attractor-{ATTRACTOR.database.role}"},
+    }
+}
+if ATTRACTOR.database.role == "app":
+    DATABASES["default"]["OPTIONS"] |= {
+        "options": f"-c statement_timeout={int(ATTRACTOR.database.statement_timeout * 1000)}",
+        # min_size 0: a management command or a forked worker holds no more connections than it uses.
+        "pool": {
+            "min_size": 0,
+            "max_size": ATTRACTOR.database.pool_size,
+            "timeout": ATTRACTOR.database.pool_timeout,
+        },
+    }
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+# --- Valkey: broker, channel layer, cache -----------------------------------------------------------------
+
+VALKEY_URL = (
+    ATTRACTOR.valkey.url.get_secret_value() if ATTRACTOR.valkey.url else endpoints.read(DATA_DIR).valkey_url
+)
+CACHES = {
+    "default": {
+        "BACKEND": "config.cache.LossTolerantCache",
+        "LOCATION": VALKEY_URL,
+        "KEY_PREFIX": "cache",
+        "OPTIONS": {"socket_connect_timeout": 1, "socket_timeout": 2},
+    }
+}
+CHANNEL_LAYERS = {
+    "default": {
+        "BACKEND": "channels_redis.pubsub.RedisPubSubChannelLayer",
+        # redis-py's default of 5 s would close every idle socket.
+        "CONFIG": {"hosts": [{"address": VALKEY_URL, "socket_timeout": None}]},
+    }
+}
+
+CELERY_BROKER_URL = VALKEY_URL
+CELERY_BROKER_TRANSPORT_OPTIONS = {
+    "visibility_timeout": ATTRACTOR.worker.visibility_timeout,
+    "socket_connect_timeout": 2,
+    "global_keyprefix": "celery:",
+}
+CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
+CELERY_BROKER_CONNECTION_MAX_RETRIES = None  # Valkey may be away for any time
+CELERY_TASK_DEFAULT_QUEUE = "runs"
+CELERY_TASK_IGNORE_RESULT = True  # results live in PostgreSQL
+CELERY_TASK_ACKS_LATE = True
+CELERY_TASK_PUBLISH_RETRY = False  # a run whose message was not sent stays queued; the sweeper sends it again
+CELERY_WORKER_PREFETCH_MULTIPLIER = 1
+CELERY_WORKER_CONCURRENCY = ATTRACTOR.worker.processes
+CELERY_WORKER_REDIRECT_STDOUTS = False
+CELERY_WORKER_CANCEL_LONG_RUNNING_TASKS_ON_CONNECTION_LOSS = False  # runs go on without Valkey
+CELERY_TASK_SERIALIZER = "json"
+CELERY_ACCEPT_CONTENT = ["json"]
+CELERY_TIMEZONE = "UTC"
+
+# --- Accounts ---------------------------------------------------------------------------------------------
+
+AUTH_USER_MODEL = "accounts.User"
+AUTHENTICATION_BACKENDS = ["allauth.account.auth_backends.AuthenticationBackend"]
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": f"django.contrib.auth.password_validation.{name}"}
+    for name in (
+        "UserAttributeSimilarityValidator",
+        "MinimumLengthValidator",
+        "CommonPasswordValidator",
+        "NumericPasswordValidator",
+    )
+]
+PASSWORD_HASHERS = (
+    ["django.contrib.auth.hashers.MD5PasswordHasher"]  # a slow hash would only slow the suite down
+    if ATTRACTOR.environment == "test"
+    else ["django.contrib.auth.hashers.PBKDF2PasswordHasher"]
+)
+ACCOUNT_USER_MODEL_USERNAME_FIELD = None
+ACCOUNT_LOGIN_METHODS = {"email"}
+ACCOUNT_SIGNUP_FIELDS = ["email*", "password1*", "password2*"]
+ACCOUNT_EMAIL_VERIFICATION = ATTRACTOR.accounts.email_verification
+ACCOUNT_UNIQUE_EMAIL = True
+ACCOUNT_PREVENT_ENUMERATION = True
+ACCOUNT_SESSION_REMEMBER = True
+ACCOUNT_LOGOUT_ON_GET = False
+LOGIN_URL = "account_login"
+LOGIN_REDIRECT_URL = "/"
+LOGOUT_REDIRECT_URL = "/"
+
+# --- API --------------------------------------------------------------------------------------------------
+
+REST_FRAMEWORK = {
+    "DEFAULT_AUTHENTICATION_CLASSES": ["rest_framework.authentication.SessionAuthentication"],
+    "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
+    "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
+    "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
+    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
+    "DEFAULT_THROTTLE_CLASSES": ["rest_framework.throttling.UserRateThrottle"],
+    "DEFAULT_THROTTLE_RATES": {"user": f"{ATTRACTOR.limits.requests_per_minute}/min"},
+    "EXCEPTION_HANDLER": "apps.ops.problems.exception_handler",
+}
+SPECTACULAR_SETTINGS = {
+    "TITLE": "Attractor",
+    "DESCRIPTION": "Graphs, presets and runs.",
+    "VERSION": "1",
+    "SERVE_INCLUDE_SCHEMA": False,
+}
+
+# --- Files ------------------------------------------------------------------------------------------------
+
+STATIC_URL = "/static/"
+STATIC_ROOT = ROOT / "staticfiles"
+STATICFILES_DIRS = [ROOT / "static" / "dist"]
+WHITENOISE_USE_FINDERS = not PRODUCTION  # production serves what collectstatic gathered
+MEDIA_ROOT = DATA_DIR / "files"
+
+
+def _file_storage() -> dict[str, Any]:
+    storage = ATTRACTOR.storage
+    if storage.backend == "folder":
+        return {
+            "BACKEND": "django.core.files.storage.FileSystemStorage",
+            "OPTIONS": {"location": MEDIA_ROOT, "file_permissions_mode": 0o600},
+        }
+    return {
+        "BACKEND": "storages.backends.s3.S3Storage",
+        "OPTIONS": {
+            "bucket_name": storage.bucket,
+            "endpoint_url": storage.endpoint,
+            "region_name": storage.region,
+            "access_key": storage.access_key.get_secret_value() if storage.access_key else None,
+            "secret_key": storage.secret_key.get_secret_value() if storage.secret_key else None,
+            "signature_version": "s3v4",
+            "file_overwrite": True,  # names are content hashes
+        },
+    }
+
+
+STORAGES = {
+    "default": _file_storage(),
+    "staticfiles": {
+        "BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"
+        if PRODUCTION
+        else "django.contrib.staticfiles.storage.StaticFilesStorage"
+    },
+}
+
+# --- Browser security -------------------------------------------------------------------------------------
+
+HTTPS = ATTRACTOR.web.https
+# Browsers share cookies between the ports of a host: two checkouts must not end each other's logins.
+SESSION_COOKIE_NAME = "sessionid" if PRODUCTION else f"sessionid_{zlib.crc32(str(DATA_DIR).encode()):08x}"
+SESSION_COOKIE_AGE = int(timedelta(days=ATTRACTOR.web.session_days).total_seconds())
+SESSION_COOKIE_SECURE = HTTPS
+SESSION_COOKIE_HTTPONLY = True
+SESSION_COOKIE_SAMESITE = "Lax"
+CSRF_COOKIE_SECURE = HTTPS
+CSRF_COOKIE_SAMESITE = "Lax"
+SECURE_SSL_REDIRECT = HTTPS
+SECURE_REDIRECT_EXEMPT = [r"^health/"]  # probes speak plain HTTP inside the cluster
+SECURE_HSTS_SECONDS = ATTRACTOR.web.hsts_seconds
+SECURE_HSTS_INCLUDE_SUBDOMAINS = ATTRACTOR.web.hsts_seconds > 0
+SECURE_HSTS_PRELOAD = ATTRACTOR.web.hsts_seconds > 0
+SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if ATTRACTOR.web.behind_proxy else None
+SECURE_CONTENT_TYPE_NOSNIFF = True
+SECURE_REFERRER_POLICY = "same-origin"
+SECURE_CROSS_ORIGIN_OPENER_POLICY = "same-origin"
+X_FRAME_OPTIONS = "DENY"
+
+# --- E-mail -----------------------------------------------------------------------------------------------
+
+EMAIL_BACKEND = {
+    "console": "django.core.mail.backends.console.EmailBackend",
+    "smtp": "django.core.mail.backends.smtp.EmailBackend",
+    "memory": "django.core.mail.backends.locmem.EmailBackend",
+}[ATTRACTOR.email.backend]
+DEFAULT_FROM_EMAIL = ATTRACTOR.email.sender
+EMAIL_HOST = ATTRACTOR.email.host
+EMAIL_PORT = ATTRACTOR.email.port
+EMAIL_HOST_USER = ATTRACTOR.email.user or ""
+EMAIL_HOST_PASSWORD = ATTRACTOR.email.password.get_secret_value() if ATTRACTOR.email.password else ""
+EMAIL_USE_TLS = ATTRACTOR.email.starttls
+
+# --- Language, time, logs, error reports ------------------------------------------------------------------
+
+LANGUAGE_CODE = "en"
+TIME_ZONE = "UTC"
+USE_I18N = True
+USE_TZ = True
+
+LOGGING = logs.configure(ATTRACTOR.log.level, ATTRACTOR.log.format)
+
+if ATTRACTOR.sentry.dsn:
+    import sentry_sdk
+
+    sentry_sdk.init(
+        dsn=ATTRACTOR.sentry.dsn.get_secret_value(),
+        environment=ATTRACTOR.environment,
+        traces_sample_rate=ATTRACTOR.sentry.traces,
+        send_default_pii=False,
+    )
