@@ -1,1 +1,30 @@
-"""Attractor."""
+"""Attractor's engine: graphs of oscillators, energy-based samplers and networks, checked, planned and run.
+
+GraphSpec  ->  check  ->  Plan  ->  Program  ->  Session
+"""
+
+from attractor.check import check
+from attractor.errors import AttractorError, GraphRejected, NodeFailed, Problem
+from attractor.graph import GraphSpec
+from attractor.plan import Plan
+from attractor.preset import Preset
+from attractor.program import Program
+from attractor.registry import Registry
+from attractor.result import RunResult
+from attractor.session import BlockReport, Session
+
+__all__ = [
+    "AttractorError",
+    "BlockReport",
+    "GraphRejected",
+    "GraphSpec",
+    "NodeFailed",
+    "Plan",
+    "Preset",
+    "Problem",
+    "Program",
+    "Registry",
+    "RunResult",
+    "Session",
+    "check",
+]

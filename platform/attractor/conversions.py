@@ -1,0 +1,49 @@
+"""The conversions of `attractor.kinds` carried out on values."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+
+from attractor.kinds import AXES, Conversion, index_of
+from attractor.node import ABSENT, Block
+
+
+def convert(how: Conversion, value: Any) -> Any:
+    """A value of one tick after the conversion of its edge. ABSENT stays ABSENT.
+
+    Shapes: ``reduce`` takes (..., N) to (...); ``axis`` takes (..., N, D) to (..., N).
+    """
+    if value is ABSENT or how.name in ("identity", "hold"):
+        return value
+    if how.name == "axis":
+        return value[..., AXES.index(how.reduce or "")]
+    if how.name == "reduce":
+        return _reduced(value, how.reduce or "")
+    raise ValueError(f"the conversion {how.name!r} needs a state of its own")
+
+
+def convert_block(how: Conversion, block: Block) -> Block:
+    """A block of K ticks after the conversion of its edge."""
+    if how.name in ("identity", "hold"):
+        return block
+    if block.complete:
+        return Block.of(convert(how, block.stacked()))
+    return Block([convert(how, item) for item in block.items])
+
+
+def _reduced(value: torch.Tensor, reduce: str) -> torch.Tensor:
+    k = index_of(reduce)
+    if k is not None:
+        return value[..., k]
+    match reduce:
+        case "mean":
+            return value.mean(-1)
+        case "rms":
+            return value.square().mean(-1).sqrt()
+        case "max":
+            return value.amax(-1)
+        case "last":
+            return value[..., -1]
+    raise ValueError(f"unknown reducer {reduce!r}")

@@ -1,0 +1,380 @@
+"""What a node is: one class that holds its declaration and its step.
+
+The palette, the checker, the API schema, the reference page and the contract tests are generated from the class.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, Final, final
+
+import torch
+
+from attractor.errors import NodeFailed
+from attractor.parameter import Parameter
+from attractor.philox import RandomStream
+from attractor.port import Port, Shape
+
+State = dict[str, torch.Tensor]
+Inputs = Mapping[str, Any]
+Outputs = dict[str, Any]
+Params = Mapping[str, Any]
+
+
+@final
+class Absent:
+    """The type of ABSENT: what a port carries in a tick in which its node has nothing to say."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return "ABSENT"
+
+    def __bool__(self) -> bool:
+        raise TypeError("ABSENT is neither true nor false; compare with `is ABSENT`")
+
+
+ABSENT: Final = Absent()
+
+
+class ShapeProblem(ValueError):
+    """Shapes that do not fit; `port` (or parameter) is where, `mend` what to do."""
+
+    def __init__(self, port: str, message: str, mend: str) -> None:
+        super().__init__(message)
+        self.port = port
+        self.mend = mend
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """Work of a node per tick (floating-point operations) and its memory (bytes of state and constants)."""
+
+    flops: float = 0.0
+    bytes: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """Something a node says beside its ports: a log line or a metric, at a tick."""
+
+    tick: int
+    kind: str
+    level: str
+    node: str
+    message: str
+    data: dict[str, Any] = field(default_factory=dict)
+
+
+class Draws:
+    """The random stream of a node at the context's tick."""
+
+    def __init__(self, stream: RandomStream, context: Context) -> None:
+        self._stream = stream
+        self._context = context
+
+    def normal(self, n: int, lane: int = 0) -> torch.Tensor:
+        """Standard normal numbers, shape (n,)."""
+        return self._stream.normal(self._context.tick, n, lane)
+
+    def uniform(self, n: int, lane: int = 0) -> torch.Tensor:
+        """Numbers uniform on (0, 1), shape (n,)."""
+        return self._stream.uniform(self._context.tick, n, lane)
+
+    def permutation(self, n: int, lane: int = 0) -> torch.Tensor:
+        """A uniformly random order of 0..n-1, shape (n,), int64."""
+        return self._stream.permutation(self._context.tick, n, lane)
+
+
+class Context:
+    """What a node may know of the run in which it stands.
+
+    Attributes:
+        node: id of the node.
+        tick: the tick that is being computed, 0-based.
+        dt: length of a tick in seconds.
+        batch: leading batch dimensions of states and values, () in a plain run.
+        device, dtype: of floating-point tensors.
+        random: the node's own random numbers at this tick.
+    """
+
+    def __init__(
+        self, node: str, seed: int, dt: float, device: torch.device, dtype: torch.dtype, batch: Shape = ()
+    ) -> None:
+        self.node = node
+        self.tick = 0
+        self.dt = dt
+        self.batch = batch
+        self.device = device
+        self.dtype = dtype
+        self.random = Draws(RandomStream(seed, node, device, dtype), self)
+        self.events: list[Event] = []
+
+    def fail(self, message: str, mend: str) -> NodeFailed:
+        """The error to raise when this node cannot compute this tick."""
+        return NodeFailed(self.node, self.tick, message, mend)
+
+    def log(self, message: str, level: str = "info", **data: Any) -> None:
+        """Say something in the run's event log."""
+        self.events.append(Event(self.tick, "log", level, self.node, message, data))
+
+
+@dataclass(slots=True)
+class Block:
+    """The values of one port over K consecutive ticks.
+
+    Args:
+        items: K values, each a tensor (without a time axis), an object, or ABSENT.
+    """
+
+    items: list[Any]
+    _stacked: torch.Tensor | None = None
+
+    @classmethod
+    def constant(cls, value: Any, ticks: int) -> Block:
+        """The same value at every tick."""
+        return cls([value] * ticks)
+
+    @classmethod
+    def of(cls, stacked: torch.Tensor) -> Block:
+        """A block in which the port spoke at every tick; `stacked` has shape (K, ...)."""
+        return cls(list(stacked.unbind(0)), stacked)
+
+    @property
+    def complete(self) -> bool:
+        """Whether the port spoke at every tick."""
+        return self._stacked is not None or not any(item is ABSENT for item in self.items)
+
+    def stacked(self) -> torch.Tensor:
+        """All K values as one tensor of shape (K, ...). Every tick must be present."""
+        if self._stacked is None:
+            self._stacked = torch.stack(self.items)
+        return self._stacked
+
+    def __len__(self) -> int:
+        return len(self.items)
+
+
+def per_unit(value: Any) -> Any:
+    """A live parameter ready to meet values of shape (..., N): a batched one gets a trailing axis."""
+    return value.unsqueeze(-1) if isinstance(value, torch.Tensor) and value.dim() else value
+
+
+class Node(ABC):
+    """A node of a graph. Subclass `TensorNode` or `HostNode`, never this."""
+
+    kind: ClassVar[str]
+    title: ClassVar[str]
+    category: ClassVar[str]
+    summary: ClassVar[str]
+    equation: ClassVar[str] = ""
+    references: ClassVar[Sequence[str]] = ()
+    version: ClassVar[int] = 1
+    inputs: ClassVar[Sequence[Port]] = ()
+    outputs: ClassVar[Sequence[Port]] = ()
+    params: ClassVar[Sequence[Parameter]] = ()
+    differentiable: ClassVar[bool | str] = True
+    view: ClassVar[bool] = False
+    max_elements: ClassVar[int] = 1 << 26
+
+    def __init__(self, id: str, params: Mapping[str, Any], shapes: Mapping[str, Shape] | None = None) -> None:
+        """A node ready to be prepared.
+
+        Args:
+            id: its id in the graph.
+            params: validated values of every parameter.
+            shapes: shapes of its ports, as the plan inferred them.
+        """
+        self.id = id
+        self.settings = dict(params)
+        self.port_shapes = dict(shapes or {})
+
+    @classmethod
+    def port(cls, name: str, ports: Sequence[Port]) -> Port | None:
+        """The port called `name` among `ports`."""
+        return next((port for port in ports if port.name == name), None)
+
+    @classmethod
+    def parameter(cls, name: str) -> Parameter | None:
+        """The declaration of the parameter called `name`."""
+        return next((parameter for parameter in cls.params if parameter.name == name), None)
+
+    @classmethod
+    def defaults(cls) -> dict[str, Any]:
+        """Every parameter at its default."""
+        return {parameter.name: parameter.default for parameter in cls.params}
+
+    @classmethod
+    def validate(cls, params: Mapping[str, Any]) -> None:
+        """Rules between parameters that no single declaration can hold. Raises `ShapeProblem`."""
+
+    @classmethod
+    def shapes(cls, params: Mapping[str, Any], inputs: Mapping[str, Shape]) -> dict[str, Shape]:
+        """Shapes of the output ports, given the parameters and the shapes of the connected inputs.
+
+        Symbols of the declared shapes are looked up among the parameters, then bound by the inputs.
+
+        Raises:
+            ShapeProblem: a connected input does not have the declared shape.
+        """
+        sizes = cls.bind(params, inputs)
+        return {port.name: tuple(_size(symbol, sizes, port) for symbol in port.shape) for port in cls.outputs}
+
+    @classmethod
+    def output_kinds(cls, params: Mapping[str, Any]) -> dict[str, str]:
+        """Data kinds of outputs declared ``any``, which depend on the parameters."""
+        return {}
+
+    @classmethod
+    def bind(cls, params: Mapping[str, Any], inputs: Mapping[str, Shape]) -> dict[str, int]:
+        """The size of every symbol of the declared shapes. Raises `ShapeProblem` where two claims differ."""
+        sizes = {k: v for k, v in params.items() if isinstance(v, int) and not isinstance(v, bool)}
+        for port in cls.inputs:
+            shape = inputs.get(port.name)
+            if shape is None or not port.shape:
+                continue
+            if len(shape) != len(port.shape):
+                raise ShapeProblem(
+                    port.name,
+                    f"shape {_shown(shape)} arrives where {_declared(port)} is declared.",
+                    "Connect a source of that shape, or put a `util.encode` node between them.",
+                )
+            for symbol, size in zip(port.shape, shape, strict=True):
+                expected = symbol if isinstance(symbol, int) else sizes.setdefault(symbol, size)
+                if expected != size:
+                    name = "" if isinstance(symbol, int) else f" ({symbol} = {expected})"
+                    raise ShapeProblem(
+                        port.name,
+                        f"shape {_shown(shape)} arrives where {_declared(port)}{name} is declared.",
+                        f"Make the sizes equal: {size} against {expected}.",
+                    )
+        return sizes
+
+    @classmethod
+    def cost(cls, params: Mapping[str, Any], shapes: Mapping[str, Shape]) -> Cost:
+        """Work per tick and memory, from the shapes of all ports. The default counts the elements of the ports once."""
+        elements = sum(_elements(shape) for shape in shapes.values())
+        return Cost(flops=float(elements), bytes=4.0 * elements)
+
+    @classmethod
+    def declaration(cls) -> dict[str, Any]:
+        """JSON-able declaration: what palette, API and reference page show."""
+        return {
+            "kind": cls.kind, "title": cls.title, "category": cls.category, "summary": cls.summary,
+            "equation": cls.equation, "references": list(cls.references), "version": cls.version,
+            "view": cls.view, "differentiable": cls.differentiable,
+            "inputs": [port.declaration() for port in cls.inputs],
+            "outputs": [port.declaration() for port in cls.outputs],
+            "params": [parameter.declaration() for parameter in cls.params],
+        }  # fmt: skip
+
+    def prepare(self, ctx: Context) -> None:
+        """Make heavy constants (adjacency, factors, weights). Called once, before the first tick."""
+
+    def manifest(self) -> dict[str, Any]:
+        """What the run's manifest must name of this node (hashes of weights); empty for most."""
+        return {}
+
+
+class TensorNode(Node):
+    """A node that is a pure function on tensors with leading batch dimensions ``(..., N)``."""
+
+    def initial_state(self, ctx: Context) -> State:
+        """The state before the first tick: tensors whose leading dimensions are `ctx.batch`."""
+        return {}
+
+    @abstractmethod
+    def step(self, state: State, inputs: Inputs, params: Params, ctx: Context) -> tuple[State, Outputs]:
+        """One tick. Returns the next state and the outputs; changes neither argument.
+
+        Args:
+            state: as returned by the tick before.
+            inputs: a value for every input port: tensor, object, tuple (variadic) or ABSENT.
+            params: effective value of every live parameter, base value of every other.
+        """
+
+    def step_block(
+        self, state: State, inputs: Mapping[str, Any], params: Sequence[Params], ctx: Context
+    ) -> tuple[State, dict[str, Block]]:
+        """K ticks at once, for a node outside every feedback loop.
+
+        Args:
+            inputs: a `Block` for every input port (a tuple of them for a variadic one).
+            params: effective parameters at each of the K ticks.
+        """
+        first = ctx.tick
+        outputs: dict[str, list[Any]] = {port.name: [] for port in self.outputs}
+        for k, effective in enumerate(params):
+            ctx.tick = first + k
+            state, out = self.step(state, tick_of(inputs, k), effective, ctx)
+            for name, items in outputs.items():
+                items.append(out.get(name, ABSENT))
+        return state, {name: Block(items) for name, items in outputs.items()}
+
+
+class HostNode(Node):
+    """A node in ordinary Python, with its state inside. It runs between tensor regions and carries no gradient."""
+
+    differentiable: ClassVar[bool | str] = "it runs in Python, outside the tensor program"
+
+    @abstractmethod
+    def step(self, inputs: Inputs, params: Params, ctx: Context) -> Outputs:
+        """One tick."""
+
+    @abstractmethod
+    def state_dict(self) -> dict[str, Any]:
+        """The whole state: tensors and JSON-able values."""
+
+    @abstractmethod
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Take up a state made by `state_dict`."""
+
+
+class ViewNode(TensorNode):
+    """A visualiser: it computes nothing, and hands what reaches its ports to whoever watches."""
+
+    view: ClassVar[bool] = True
+    category: ClassVar[str] = "view"
+
+    def step(self, state: State, inputs: Inputs, params: Params, ctx: Context) -> tuple[State, Outputs]:
+        return state, {}
+
+    def step_block(
+        self, state: State, inputs: Mapping[str, Any], params: Sequence[Params], ctx: Context
+    ) -> tuple[State, dict[str, Block]]:
+        return state, {}
+
+
+def tick_of(inputs: Mapping[str, Any], k: int) -> dict[str, Any]:
+    """The inputs of tick k of a block."""
+    return {
+        name: tuple(lane.items[k] for lane in block) if isinstance(block, tuple) else block.items[k]
+        for name, block in inputs.items()
+    }
+
+
+def _elements(shape: Shape) -> int:
+    product = 1
+    for size in shape:
+        product *= size
+    return product
+
+
+def _shown(shape: Shape) -> str:
+    return "[" + ", ".join(map(str, shape)) + "]"
+
+
+def _declared(port: Port) -> str:
+    return "[" + ", ".join(map(str, port.shape)) + "]"
+
+
+def _size(symbol: int | str, sizes: Mapping[str, int], port: Port) -> int:
+    if isinstance(symbol, int):
+        return symbol
+    if symbol not in sizes:
+        raise ShapeProblem(
+            port.name, f"the size {symbol!r} is not fixed by anything.", "Connect the input it comes from."
+        )
+    return sizes[symbol]

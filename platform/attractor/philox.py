@@ -1,0 +1,128 @@
+"""Counter-based random numbers: Philox 4x32-10 (Salmon et al., SC 2011, "Parallel random numbers: as easy as 1, 2, 3").
+
+A draw is a function of (run seed, node id, lane, tick, element) and of nothing else, so that block size, sweep width,
+resume and the worker change nothing. Element e of a draw is word e mod 4 of the block whose 128-bit counter is
+
+    (e div 4, lane, tick mod 2^32, tick div 2^32)
+
+under a 64-bit key made of the run seed and the node id. The word order is Random123's, which Triton's ``tl.randint4x``
+and cuRAND share.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+Words = npt.NDArray[np.uint32]
+
+MULTIPLIERS: Final = (np.uint64(0xD2511F53), np.uint64(0xCD9E8D57))
+WEYL: Final = (0x9E3779B9, 0xBB67AE85)
+ROUNDS: Final = 10
+_MASK: Final = np.uint64(0xFFFFFFFF)
+_SHIFT: Final = np.uint64(32)
+# Words generated ahead in one go; it amortises the cost of a numpy call and changes no draw.
+_AHEAD: Final = 1 << 18
+
+
+def philox(counter: npt.NDArray[np.uint64], key: tuple[int, int]) -> Words:
+    """Philox 4x32-10.
+
+    Args:
+        counter: shape (4, n), each entry < 2^32: n counters.
+        key: two 32-bit words.
+
+    Returns:
+        shape (n, 4): four random words for each counter.
+    """
+    c0, c1, c2, c3 = (counter[i].astype(np.uint64) for i in range(4))
+    k0, k1 = key
+    for _ in range(ROUNDS):
+        p0 = c0 * MULTIPLIERS[0]
+        p1 = c2 * MULTIPLIERS[1]
+        c0 = (p1 >> _SHIFT) ^ c1 ^ np.uint64(k0)
+        c2 = (p0 >> _SHIFT) ^ c3 ^ np.uint64(k1)
+        c1 = p1 & _MASK
+        c3 = p0 & _MASK
+        k0 = (k0 + WEYL[0]) & 0xFFFFFFFF
+        k1 = (k1 + WEYL[1]) & 0xFFFFFFFF
+    return np.stack((c0, c1, c2, c3), axis=-1).astype(np.uint32)
+
+
+def stream_key(seed: int, node: str) -> tuple[int, int]:
+    """The 64-bit Philox key of a node in a run: the first 8 bytes of SHA-256 over seed and node id."""
+    digest = hashlib.sha256(f"{seed}\x00{node}".encode()).digest()
+    return int.from_bytes(digest[:4], "little"), int.from_bytes(digest[4:8], "little")
+
+
+class RandomStream:
+    """The random numbers of one node in one run.
+
+    Args:
+        seed: run seed.
+        node: node id.
+        device, dtype: of the tensors handed out.
+    """
+
+    def __init__(self, seed: int, node: str, device: torch.device, dtype: torch.dtype) -> None:
+        self._key = stream_key(seed, node)
+        self._device = device
+        self._dtype = dtype
+        self._cache: dict[tuple[str, int, int], tuple[int, Any]] = {}
+
+    def words(self, tick: int, n: int, lane: int = 0, ticks: int = 1) -> Words:
+        """Raw 32-bit words of `ticks` consecutive ticks, shape (ticks, n)."""
+        blocks = -(-n // 4)
+        counter = np.empty((4, ticks, blocks), dtype=np.uint64)
+        counter[0] = np.arange(blocks, dtype=np.uint64)
+        counter[1] = lane
+        moments = np.arange(tick, tick + ticks, dtype=np.uint64)[:, None]
+        counter[2] = moments & _MASK
+        counter[3] = moments >> _SHIFT
+        return philox(counter.reshape(4, -1), self._key).reshape(ticks, blocks * 4)[:, :n]
+
+    def uniform(self, tick: int, n: int, lane: int = 0) -> torch.Tensor:
+        """n numbers uniform on (0, 1), multiples of 2^-24 shifted by half a step so that neither end occurs."""
+        return self._ahead("uniform", tick, n, lane)
+
+    def normal(self, tick: int, n: int, lane: int = 0) -> torch.Tensor:
+        """n standard normal numbers by the Box-Muller transform of consecutive pairs of uniforms (|z| < 5.9)."""
+        return self._ahead("normal", tick, n, lane)
+
+    def permutation(self, tick: int, n: int, lane: int = 0) -> torch.Tensor:
+        """A uniformly random order of 0..n-1 (int64): the ranks of n random words, ties in index order."""
+        return torch.from_numpy(np.argsort(self.words(tick, n, lane)[0], kind="stable"))
+
+    def _ahead(self, law: str, tick: int, n: int, lane: int) -> torch.Tensor:
+        key = (law, n, lane)
+        start, values = self._cache.get(key, (0, None))
+        if values is None or not 0 <= tick - start < len(values):
+            # A first draw may be the only one (a random start); only a repeated one is worth going ahead for.
+            ticks = 1 if values is None else max(1, min(256, _AHEAD // n))
+            start = tick
+            values = _normals(self, tick, n, lane, ticks) if law == "normal" else _uniforms(self, tick, n, lane, ticks)
+            values = torch.from_numpy(values).to(self._device, self._dtype)
+            self._cache[key] = (start, values)
+        drawn: torch.Tensor = values[tick - start]
+        return drawn
+
+
+def _uniforms(stream: RandomStream, tick: int, n: int, lane: int, ticks: int) -> npt.NDArray[np.float32]:
+    words = stream.words(tick, n, lane, ticks)
+    return ((words >> np.uint32(8)).astype(np.float32) + np.float32(0.5)) * np.float32(2.0**-24)
+
+
+def _normals(stream: RandomStream, tick: int, n: int, lane: int, ticks: int) -> npt.NDArray[np.float32]:
+    even = n + n % 2
+    u = _uniforms(stream, tick, even, lane, ticks)
+    radius = np.sqrt(np.float32(-2) * np.log(u[:, 0::2]))
+    angle = np.float32(2 * math.pi) * u[:, 1::2]
+    z = np.empty((ticks, even), dtype=np.float32)
+    z[:, 0::2] = radius * np.cos(angle)
+    z[:, 1::2] = radius * np.sin(angle)
+    return z[:, :n]

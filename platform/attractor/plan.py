@@ -1,0 +1,143 @@
+"""Plan: a checked graph with everything decided that can be decided before it runs.
+
+Components in order (a component is a feedback loop, or one node), explicit unit delays, shapes and kinds of every port,
+the conversion on every edge, and an estimate of memory and work (quotas are checked against it before a run is queued).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from graphlib import TopologicalSorter
+
+import numpy as np
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
+
+from attractor.errors import GraphRejected
+from attractor.graph import GraphSpec
+from attractor.port import Shape
+from attractor.problem_finder import Findings, find
+from attractor.registry import Registry
+from attractor.wiring import PlannedEdge, PlannedNode, PlannedRoute
+
+DEFAULT_BLOCK = 32
+
+
+@dataclass(frozen=True, slots=True)
+class Component:
+    """A strongly connected component: its nodes in the order of a tick; `loop` when it must be stepped tick by tick."""
+
+    nodes: tuple[str, ...]
+    loop: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """What a run of this plan will take: bytes of memory beyond the interpreter, operations per tick."""
+
+    nodes: int
+    memory_bytes: int
+    flops_per_tick: float
+
+    def as_dict(self) -> dict[str, float]:
+        return {"nodes": self.nodes, "memory_bytes": self.memory_bytes, "flops_per_tick": self.flops_per_tick}
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """See the module. Make one with `Plan.of`."""
+
+    spec: GraphSpec
+    nodes: Mapping[str, PlannedNode]
+    edges: tuple[PlannedEdge, ...]
+    routes: tuple[PlannedRoute, ...]
+    components: tuple[Component, ...]
+    estimate: Estimate
+
+    @classmethod
+    def of(cls, spec: GraphSpec, registry: Registry | None = None) -> Plan:
+        """The plan of a graph.
+
+        Raises:
+            GraphRejected: the graph cannot run; every problem is listed.
+        """
+        findings = find(spec, registry or Registry.default())
+        if findings.problems:
+            raise GraphRejected(findings.problems)
+        return cls._from(spec, findings)
+
+    @classmethod
+    def _from(cls, spec: GraphSpec, findings: Findings) -> Plan:
+        nodes = findings.planned
+        return cls(
+            spec=spec,
+            nodes=nodes,
+            edges=tuple(findings.edges),
+            routes=tuple(findings.routes),
+            components=_components(nodes, findings.edges, findings.routes),
+            estimate=_estimate(nodes, findings.edges),
+        )
+
+    @property
+    def order(self) -> tuple[str, ...]:
+        """Every node in the order in which a tick computes them."""
+        return tuple(node for component in self.components for node in component.nodes)
+
+    @property
+    def delays(self) -> tuple[PlannedEdge, ...]:
+        """The edges with a unit delay."""
+        return tuple(edge for edge in self.edges if edge.delay)
+
+
+def _components(
+    nodes: Mapping[str, PlannedNode], edges: Sequence[PlannedEdge], routes: Sequence[PlannedRoute]
+) -> tuple[Component, ...]:
+    """Strongly connected components over *all* connections (a delayed one closes a loop just as well), in order."""
+    ids = list(nodes)
+    number = {node: i for i, node in enumerate(ids)}
+    links = [(edge.source[0], edge.target[0]) for edge in edges]
+    links += [(route.source[0], route.target[0]) for route in routes]
+    pairs = np.array([(number[a], number[b]) for a, b in links], dtype=np.int64).reshape(-1, 2)
+    matrix = coo_array((np.ones(len(pairs), dtype=np.int8), (pairs[:, 0], pairs[:, 1])), shape=(len(ids), len(ids)))
+    count, labels = connected_components(matrix, directed=True, connection="strong")
+
+    members: list[list[str]] = [[] for _ in range(count)]
+    for node in ids:
+        members[labels[number[node]]].append(node)
+    between: TopologicalSorter[int] = TopologicalSorter({label: set() for label in range(count)})
+    itself = set()
+    for a, b in links:
+        before, after = int(labels[number[a]]), int(labels[number[b]])
+        if before != after:
+            between.add(after, before)
+        elif a == b:
+            itself.add(before)
+
+    result = []
+    for label in between.static_order():
+        inside = members[label]
+        within: TopologicalSorter[str] = TopologicalSorter({node: set() for node in inside})
+        for edge in edges:
+            if not edge.delay and edge.source[0] != edge.target[0]:
+                source, target = edge.source[0], edge.target[0]
+                if labels[number[source]] == label == labels[number[target]]:
+                    within.add(target, source)
+        result.append(Component(tuple(within.static_order()), len(inside) > 1 or label in itself))
+    return tuple(result)
+
+
+def _estimate(nodes: Mapping[str, PlannedNode], edges: Sequence[PlannedEdge]) -> Estimate:
+    costs = [node.cls.cost(node.params, node.shapes) for node in nodes.values()]
+    # The values of every output port over one block stay alive until the block ends.
+    held = sum(4 * _elements(node.shapes[port.name]) for node in nodes.values() for port in node.cls.outputs)
+    delayed = sum(4 * _elements(edge.shape) for edge in edges)
+    memory = sum(cost.bytes for cost in costs) + DEFAULT_BLOCK * held + delayed
+    return Estimate(len(nodes), int(memory), sum(cost.flops for cost in costs))
+
+
+def _elements(shape: Shape) -> int:
+    product = 1
+    for size in shape:
+        product *= size
+    return product

@@ -1,0 +1,396 @@
+"""The search for everything that is wrong with a graph. `attractor.check` and `Plan.of` both rest on it."""
+
+from __future__ import annotations
+
+import difflib
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from graphlib import CycleError, TopologicalSorter
+from typing import Any, Final
+
+from attractor.errors import Problem
+from attractor.graph import EdgeSpec, GraphSpec, NodeSpec, RouteSpec
+from attractor.kinds import ANY, Conversion, ConversionRefused, conversion
+from attractor.node import Node, ShapeProblem
+from attractor.parameter import ParameterRefused
+from attractor.port import Port, Shape
+from attractor.registry import Registry
+from attractor.wiring import PlannedEdge, PlannedNode, PlannedRoute
+
+# 2^26 elements, 256 MiB of float32: more than any node of the catalogue needs on one port.
+MAX_PORT_ELEMENTS: Final = 1 << 26
+
+
+@dataclass(slots=True)
+class Findings:
+    """All problems, and, as far as they leave sense, the resolved parts of the graph."""
+
+    problems: list[Problem] = field(default_factory=list)
+    planned: dict[str, PlannedNode] = field(default_factory=dict)
+    edges: list[PlannedEdge] = field(default_factory=list)
+    routes: list[PlannedRoute] = field(default_factory=list)
+
+
+def find(spec: GraphSpec, registry: Registry) -> Findings:
+    """Check a graph: kinds, parameters, ports, units, ranges, conversions, required inputs, cycles, shapes, routes."""
+    return _Search(spec, registry).run()
+
+
+class _Search:
+    def __init__(self, spec: GraphSpec, registry: Registry) -> None:
+        self.spec = spec
+        self.registry = registry
+        self.findings = Findings()
+        self.classes: dict[str, type[Node]] = {}
+        self.params: dict[str, dict[str, Any]] = {}
+        self.ids: set[str] = set()
+        self.into: dict[tuple[str, str], list[tuple[int, EdgeSpec, Conversion]]] = defaultdict(list)
+        # Nodes about whose shapes nothing can be said, because something about them is already wrong.
+        self.blind: set[str] = set()
+
+    def run(self) -> Findings:
+        if not self.spec.nodes:
+            self.say("nodes", "the graph has no node.", "Add at least one node.")
+        for node in self.spec.nodes:
+            self.node(node)
+        for index, edge in enumerate(self.spec.edges):
+            self.edge(index, edge)
+        self.inputs()
+        self.cycles()
+        shapes = self.shapes()
+        self.resolve(shapes)
+        for index, route in enumerate(self.spec.routes):
+            self.route(index, route)
+        return self.findings
+
+    def say(self, place: str, message: str, mend: str) -> None:
+        self.findings.problems.append(Problem(place, message, mend))
+
+    def node(self, node: NodeSpec) -> None:
+        if node.id in self.ids:
+            self.say(f"nodes.{node.id}", "the id is used more than once.", "Give every node an id of its own.")
+            return
+        self.ids.add(node.id)
+        cls = self.registry.get(node.kind)
+        if cls is None:
+            near = _near(node.kind, self.registry.kinds())
+            mend = f"Did you mean {near}?" if near else "See `python -m attractor nodes` for the kinds there are."
+            self.say(f"nodes.{node.id}.kind", f"the kind {node.kind!r} is unknown.", mend)
+            return
+        self.classes[node.id] = cls
+        values = cls.defaults()
+        sound = True
+        for name, value in node.params.items():
+            place = f"nodes.{node.id}.params.{name}"
+            parameter = cls.parameter(name)
+            if parameter is None:
+                near = _near(name, values)
+                mend = f"Did you mean {near}?" if near else f"{cls.kind} has: {', '.join(values) or 'no parameters'}."
+                self.say(place, f"{cls.kind} has no parameter {name!r}.", mend)
+                sound = False
+                continue
+            try:
+                values[name] = parameter.validate(value)
+            except ParameterRefused as refused:
+                self.say(place, str(refused), refused.mend)
+                sound = False
+        self.params[node.id] = values
+        if not sound:
+            self.blind.add(node.id)
+            return
+        try:
+            cls.validate(values)
+        except ShapeProblem as problem:
+            self.say(f"nodes.{node.id}.params.{problem.port}", str(problem), problem.mend)
+            self.blind.add(node.id)
+
+    def end(self, place: str, reference: str, output: bool) -> Port | None:
+        """The port at one end of an edge, or None after saying what is wrong."""
+        name, port_name = reference.split(".")
+        if name not in self.ids:
+            near = _near(name, self.ids)
+            mend = f"Did you mean {near}?" if near else "Name a node of this graph."
+            self.say(place, f"there is no node {name!r}.", mend)
+            return None
+        cls = self.classes.get(name)
+        if cls is None:  # Its kind is unknown, which has been said.
+            return None
+        ports = cls.outputs if output else cls.inputs
+        port = cls.port(port_name, ports)
+        if port is None:
+            side = "output" if output else "input"
+            near = _near(port_name, [p.name for p in ports])
+            names = ", ".join(p.name for p in ports) or "none"
+            self.say(
+                place,
+                f"{name} ({cls.kind}) has no {side} {port_name!r}.",
+                f"Did you mean {near}?" if near else f"Its {side}s: {names}.",
+            )
+        return port
+
+    def kind_of(self, node: str, port: Port) -> str:
+        if port.kind != ANY or node in self.blind:
+            return port.kind
+        return self.classes[node].output_kinds(self.params[node]).get(port.name, port.kind)
+
+    def edge(self, index: int, edge: EdgeSpec) -> None:
+        place = f"edges[{index}]"
+        source = self.end(f"{place}.src", edge.src, output=True)
+        target = self.end(f"{place}.dst", edge.dst, output=False)
+        if target is not None:
+            node, _ = edge.dst.split(".")
+            already = self.into[(node, target.name)]
+            if already and not target.variadic:
+                self.say(
+                    f"{place}.dst",
+                    f"{edge.dst} already has an edge (from {already[0][1].src}).",
+                    "An input takes one edge: remove one of them, or join them with a node.",
+                )
+        if edge.delay and edge.init is None:
+            self.say(f"{place}.init", "a delayed edge needs the value it starts with.", 'Set "init", for example 0.')
+        if not edge.delay and edge.init is not None:
+            self.say(f"{place}.init", "only a delayed edge has a start value.", 'Set "delay": 1, or remove "init".')
+        if edge.delay and edge.init is not None and not _numeric(edge.init):
+            self.say(f"{place}.init", "the start value is not a number or a list of numbers.", "Give numbers.")
+        if source is None or target is None:
+            if target is not None:  # It is connected, though to nothing known: no second complaint about it.
+                self.into[tuple(edge.dst.split("."))].append((index, edge, Conversion("identity")))  # type: ignore[index]
+            return
+        kind = self.kind_of(edge.src.split(".")[0], source)
+        how = Conversion("identity")
+        if kind == ANY:
+            self.blind.add(edge.dst.split(".")[0])
+        else:
+            try:
+                how = conversion(kind, target.kind, edge.reduce)
+            except ConversionRefused as refused:
+                self.say(place, f"{edge.src} -> {edge.dst}: {refused}", refused.mend)
+                self.blind.add(edge.dst.split(".")[0])
+        self.into[(edge.dst.split(".")[0], target.name)].append((index, edge, how))
+
+    def inputs(self) -> None:
+        for node, cls in self.classes.items():
+            connected = {port for (name, port), edges in self.into.items() if name == node and edges}
+            for port in cls.inputs:
+                if not port.optional and port.name not in connected:
+                    self.say(
+                        f"nodes.{node}.inputs.{port.name}",
+                        f"the input {port.name!r} of {node} ({cls.kind}) is not connected.",
+                        f"Connect a {port.kind} to it.",
+                    )
+                    self.blind.add(node)
+            if cls.view and cls.inputs and not connected:
+                self.say(f"nodes.{node}", "nothing is connected to this view.", "Connect what it shall show.")
+
+    def immediate(self) -> dict[str, set[str]]:
+        """For every node, the nodes whose value of the same tick it needs."""
+        needs: dict[str, set[str]] = {node: set() for node in self.ids}
+        for edge in self.spec.edges:
+            source, target = edge.src.split(".")[0], edge.dst.split(".")[0]
+            if not edge.delay and source in self.ids and target in self.ids:
+                needs[target].add(source)
+        return needs
+
+    def cycles(self) -> None:
+        """Say every delay-free cycle, one for each knot of them, by taking each out as it is found."""
+        needs = self.immediate()
+        while True:
+            try:
+                TopologicalSorter(needs).prepare()
+                return
+            except CycleError as error:
+                cycle = list(error.args[1])
+                self.say(
+                    "edges",
+                    f"a cycle without a delay: {' -> '.join(cycle)}.",
+                    'Set "delay": 1 and an "init" on one of its edges.',
+                )
+                for node in cycle:
+                    self.blind.add(node)
+                    needs[node] -= set(cycle)
+
+    def shapes(self) -> dict[str, dict[str, Shape]]:
+        """Shapes of all ports, node by node in the order of a tick."""
+        needs = self.immediate()
+        for node in self.blind:
+            needs[node] = set()
+        known: dict[str, dict[str, Shape]] = {}
+        for node in TopologicalSorter(needs).static_order():
+            if node in self.blind or node not in self.classes:
+                continue
+            incoming = self.incoming(node, known, delayed=False)
+            if incoming is None:
+                self.blind.add(node)
+                continue
+            cls = self.classes[node]
+            try:
+                out = cls.shapes(self.params[node], incoming)
+            except ShapeProblem as problem:
+                self.say(f"nodes.{node}.{problem.port}", str(problem), problem.mend)
+                self.blind.add(node)
+                continue
+            known[node] = {**incoming, **out}
+            self.sizes(node, known[node])
+        self.delayed(known)
+        return known
+
+    def incoming(self, node: str, known: Mapping[str, dict[str, Shape]], delayed: bool) -> dict[str, Shape] | None:
+        """Shapes at the connected inputs of a node; None when a source's shape is not known."""
+        shapes: dict[str, Shape] = {}
+        for port in self.classes[node].inputs:
+            for slot, (_, edge, how) in enumerate(self.into.get((node, port.name), ())):
+                if edge.delay and not delayed:
+                    continue
+                source, out = edge.src.split(".")
+                if source not in known or out not in known[source]:
+                    return None
+                shape = _converted(known[source][out], how)
+                shapes[f"{port.name}[{slot}]" if port.variadic else port.name] = shape
+        return shapes
+
+    def delayed(self, known: dict[str, dict[str, Shape]]) -> None:
+        """Hold what arrives late against the declaration, now that every source is known."""
+        for (node, port), edges in self.into.items():
+            if node not in known or not any(edge.delay for _, edge, _ in edges):
+                continue
+            late = self.incoming(node, known, delayed=True)
+            if late is None:
+                continue
+            try:
+                self.classes[node].shapes(self.params[node], late)
+            except ShapeProblem as problem:
+                self.say(f"nodes.{node}.{problem.port}", str(problem), problem.mend)
+                continue
+            known[node].update(late)
+            for index, edge, _ in edges:
+                if edge.delay:
+                    expected = late.get(port) or ()
+                    if isinstance(edge.init, list) and _shape_of(edge.init) != expected:
+                        self.say(
+                            f"edges[{index}].init",
+                            f"the start value has shape {list(_shape_of(edge.init) or ())}.",
+                            f"Give one number, or a list of shape {list(expected)}.",
+                        )
+
+    def sizes(self, node: str, shapes: Mapping[str, Shape]) -> None:
+        for port, shape in shapes.items():
+            elements = 1
+            for size in shape:
+                elements *= size
+            if elements > MAX_PORT_ELEMENTS:
+                self.say(
+                    f"nodes.{node}.{port}",
+                    f"{elements:,} elements are more than a port may carry ({MAX_PORT_ELEMENTS:,}).",
+                    "Make the node smaller.",
+                )
+
+    def resolve(self, shapes: Mapping[str, dict[str, Shape]]) -> None:
+        inputs: dict[str, dict[str, list[PlannedEdge]]] = defaultdict(dict)
+        for (node, port), edges in self.into.items():
+            cls = self.classes[node]
+            declared = cls.port(port, cls.inputs)
+            if declared is None or node not in shapes:
+                continue
+            for slot, (index, edge, how) in enumerate(edges):
+                source, out = edge.src.split(".")
+                if source not in shapes:
+                    continue
+                source_port = self.classes[source].port(out, self.classes[source].outputs)
+                if source_port is None:
+                    continue
+                kind = self.kind_of(source, source_port)
+                target_kind = _kind_after(kind, how) if declared.kind == ANY else declared.kind
+                planned = PlannedEdge(
+                    index, (source, out), (node, port), slot if declared.variadic else None, edge.delay,
+                    edge.init, how, kind, target_kind, _converted(shapes[source][out], how),
+                )  # fmt: skip
+                inputs[node].setdefault(port, []).append(planned)
+                self.findings.edges.append(planned)
+        for spec in self.spec.nodes:
+            node = spec.id
+            if node in shapes and node in self.classes:
+                cls = self.classes[node]
+                kinds = {port.name: self.kind_of(node, port) for port in cls.outputs}
+                self.findings.planned[node] = PlannedNode(
+                    node, cls, self.params[node], inputs.get(node, {}), shapes[node], kinds
+                )
+        self.findings.edges.sort(key=lambda edge: edge.index)
+
+    def route(self, index: int, route: RouteSpec) -> None:
+        place = f"routes[{index}]"
+        source = self.end(f"{place}.src", route.src, output=True)
+        name, parameter_name = route.dst.split(".")
+        if route.transform.range is not None and len(set(route.transform.range.source)) == 1:
+            self.say(f"{place}.transform.range", "the source interval is empty.", "Give two different ends.")
+        if name not in self.ids:
+            near = _near(name, self.ids)
+            self.say(
+                f"{place}.dst",
+                f"there is no node {name!r}.",
+                f"Did you mean {near}?" if near else "Name a node of this graph.",
+            )
+            return
+        cls = self.classes.get(name)
+        if cls is None:
+            return
+        parameter = cls.parameter(parameter_name)
+        if parameter is None or not parameter.live:
+            live = ", ".join(p.name for p in cls.params if p.live) or "none"
+            what = "cannot be changed while it runs" if parameter else "is not a parameter"
+            self.say(f"{place}.dst", f"{route.dst} {what}.", f"Live parameters of {name}: {live}.")
+            return
+        if source is None:
+            return
+        kind = self.kind_of(route.src.split(".")[0], source)
+        if kind == ANY:
+            return
+        try:
+            how = conversion(kind, "scalar", route.reduce)
+        except ConversionRefused as refused:
+            self.say(f"{place}.src", f"{route.src} => {route.dst}: {refused}", refused.mend)
+            return
+        source_node, port = route.src.split(".")
+        self.findings.routes.append(
+            PlannedRoute(index, (source_node, port), (name, parameter_name), route, parameter, how)
+        )
+
+
+def _near(name: str, names: Iterable[str]) -> str:
+    close = difflib.get_close_matches(name, list(names), n=1)
+    return repr(close[0]) if close else ""
+
+
+def _numeric(value: Any) -> bool:
+    if isinstance(value, list):
+        return bool(value) and all(_numeric(item) for item in value) and _shape_of(value) is not None
+    return isinstance(value, int | float | bool)
+
+
+def _shape_of(value: Any) -> Shape | None:
+    """The shape of a nested list, None when it is ragged."""
+    if not isinstance(value, list):
+        return ()
+    inner = {_shape_of(item) for item in value}
+    if len(inner) != 1 or None in inner:
+        return None
+    (shape,) = inner
+    return None if shape is None else (len(value), *shape)
+
+
+def _converted(shape: Shape, how: Conversion) -> Shape:
+    if how.name == "reduce":
+        return ()
+    if how.name == "axis":
+        return shape[:-1]
+    if how.name == "running_mean":
+        return shape[1:]
+    return shape
+
+
+def _kind_after(kind: str, how: Conversion) -> str:
+    if how.name == "reduce":
+        return "scalar"
+    if how.name == "axis":
+        return "vector"
+    return kind

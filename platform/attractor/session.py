@@ -1,0 +1,344 @@
+"""Session: the loop. Runs a program in blocks of ticks, applies live controls between them, hands out frames."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+import torch
+
+from attractor import checkpoint
+from attractor.errors import CheckpointRefused, ControlRejected, Problem
+from attractor.frame import Frame, Subscription
+from attractor.kinds import is_numeric
+from attractor.node import ABSENT, Event, HostNode
+from attractor.parameter import ParameterRefused
+from attractor.plan import DEFAULT_BLOCK, Plan
+from attractor.program import TICK_SECONDS, Program, ProgramState
+from attractor.result import ControlChange, RunResult, device_class, state_hash, versions
+
+# Longest value that a result carries in its JSON; bigger ones are for exports.
+MAX_RESULT_ELEMENTS: Final = 4096
+
+
+@dataclass(frozen=True, slots=True)
+class BlockReport:
+    """What happened in one block.
+
+    Attributes:
+        tick: ticks computed so far; ticks: of how many; first: the block's first tick.
+        frames: one for every subscription that has something to show.
+        events: what nodes said, and the control changes that took hold.
+        ticks_per_s, eta_s: measured over the run so far (without pauses).
+    """
+
+    first: int
+    tick: int
+    ticks: int
+    frames: tuple[Frame, ...]
+    events: tuple[Event, ...]
+    ticks_per_s: float
+    eta_s: float
+
+    @property
+    def progress(self) -> float:
+        """Share of the run that is done, 0 … 1."""
+        return self.tick / self.ticks
+
+
+@dataclass(slots=True)
+class _Wishes:
+    """What other threads ask of the session, waiting for the next block boundary."""
+
+    lock: threading.Lock = field(default_factory=threading.Lock)
+    controls: list[tuple[str, str, Any]] = field(default_factory=list)
+    triggers: list[tuple[str, str]] = field(default_factory=list)
+    subscriptions: dict[tuple[str, str], Subscription] = field(default_factory=dict)
+
+
+class Session:
+    """One run of a plan.
+
+    Iterate over it to run it; the iteration ends after `ticks` ticks or within one block after `cancel`. Every other
+    method may be called from any thread.
+
+    Args:
+        plan: what to run.
+        seed: run seed, 0 … 2^63 - 1.
+        ticks: length of the run.
+        block: ticks between two visits; it changes speed and reaction time, never a result.
+        device: where tensors live.
+
+    Raises:
+        ValueError: seed, ticks or block out of range.
+        AttractorError: a node cannot be prepared.
+    """
+
+    def __init__(
+        self, plan: Plan, seed: int = 0, ticks: int = 1000, block: int = DEFAULT_BLOCK,
+        device: torch.device | str = "cpu",
+    ) -> None:  # fmt: skip
+        if not 0 <= seed < 2**63:
+            raise ValueError(f"the seed {seed} is not in [0, 2^63)")
+        if ticks < 1 or block < 1:
+            raise ValueError(f"ticks ({ticks}) and block ({block}) must be at least 1")
+        self.plan = plan
+        self.seed = seed
+        self.ticks = ticks
+        self.block = block
+        self.tick = 0
+        self.control_log: list[ControlChange] = []
+        with torch.no_grad():
+            self._program = Program(plan, seed, device)
+            self._state = self._program.initial_state()
+        self._last: dict[tuple[str, str], Any] = {}
+        self._wishes = _Wishes()
+        self._cancelled = threading.Event()
+        self._running = threading.Event()
+        self._running.set()
+        self._busy_s = 0.0
+        self._busy_ticks = 0
+
+    # What other threads may ask for.
+
+    def subscribe(self, node: str, port: str, every: int = 1, take: int | None = None) -> None:
+        """Ask for frames of an output port, or of an input port of a view (``series[0]`` for a variadic one).
+
+        Raises:
+            ControlRejected: there is no such port.
+        """
+        source, kind = self._watched(node, port)
+        if every < 1 or (take is not None and take < 1):
+            raise ControlRejected(Problem(f"{node}.{port}", "every and take start at 1.", "Give 1 or more."))
+        with self._wishes.lock:
+            old = self._wishes.subscriptions.get((node, port))
+            seq = old.seq if old else 0
+            self._wishes.subscriptions[(node, port)] = Subscription(node, port, source, kind, every, take, seq=seq)
+
+    def unsubscribe(self, node: str, port: str) -> None:
+        """No more frames of this port."""
+        with self._wishes.lock:
+            self._wishes.subscriptions.pop((node, port), None)
+
+    def set_control(self, target: str, value: Any) -> None:
+        """Change the base value of a live parameter, ``"array.coupling"``, from the next block on.
+
+        Raises:
+            ControlRejected: not a live parameter of this graph, or not a legal value of it.
+        """
+        node, _, name = target.partition(".")
+        planned = self.plan.nodes.get(node)
+        parameter = planned.cls.parameter(name) if planned else None
+        if planned is None or parameter is None or not parameter.live:
+            live = [f"{n}.{p.name}" for n, plan in self.plan.nodes.items() for p in plan.cls.params if p.live]
+            raise ControlRejected(
+                Problem(target, "is not a live parameter of this graph.", f"Live are: {', '.join(live) or 'none'}.")
+            )
+        try:
+            legal = parameter.validate(value)
+        except ParameterRefused as refused:
+            raise ControlRejected(Problem(target, str(refused), refused.mend)) from None
+        with self._wishes.lock:
+            self._wishes.controls.append((node, name, legal))
+
+    def trigger(self, target: str) -> None:
+        """Fire an unconnected trigger input, ``"search.restart"``, for one tick.
+
+        Raises:
+            ControlRejected: there is no such free trigger input.
+        """
+        node, _, name = target.partition(".")
+        planned = self.plan.nodes.get(node)
+        port = planned.input_port(name) if planned else None
+        if planned is None or port is None or port.kind != "trigger" or planned.inputs.get(name):
+            raise ControlRejected(
+                Problem(target, "is not a free trigger input of this graph.", "Name an unconnected trigger input.")
+            )
+        with self._wishes.lock:
+            self._wishes.triggers.append((node, name))
+
+    def cancel(self) -> None:
+        """Stop within one block, also while paused."""
+        self._cancelled.set()
+        self._running.set()
+
+    def pause(self) -> None:
+        """Wait at the next block boundary."""
+        self._running.clear()
+
+    def resume(self) -> None:
+        """Go on after a pause."""
+        self._running.set()
+
+    @property
+    def paused(self) -> bool:
+        return not self._running.is_set()
+
+    @property
+    def cancelled(self) -> bool:
+        return self._cancelled.is_set()
+
+    # The loop.
+
+    def __iter__(self) -> Iterator[BlockReport]:
+        while self.tick < self.ticks:
+            self._running.wait()
+            if self._cancelled.is_set():
+                return
+            yield self._advance(min(self.block, self.ticks - self.tick))
+
+    def run(self) -> RunResult:
+        """Run to the end and return the result."""
+        for _ in self:
+            pass
+        return self.result()
+
+    def _advance(self, ticks: int) -> BlockReport:
+        begun = time.perf_counter()
+        first = self.tick
+        with self._wishes.lock:
+            controls, self._wishes.controls = self._wishes.controls, []
+            triggers, self._wishes.triggers = frozenset(self._wishes.triggers), []
+        events = [self._apply(node, name, value) for node, name, value in controls]
+        events += [self._log(f"{node}.{name}", True, "fired") for node, name in sorted(triggers)]
+        with torch.no_grad():
+            self._state, values = self._program.run(self._state, first, ticks, triggers)
+        for key, block in values.items():
+            spoken = next((item for item in reversed(block.items) if item is not ABSENT), ABSENT)
+            if spoken is not ABSENT:
+                self._last[key] = spoken
+        self.tick = first + ticks
+        with self._wishes.lock:
+            watched = list(self._wishes.subscriptions.values())
+        frames = [
+            sub.frame(values[(sub.node, sub.port)], first, _seconds)
+            for sub in watched
+            if (sub.node, sub.port) in values
+        ]
+        self._busy_s += time.perf_counter() - begun
+        self._busy_ticks += ticks
+        speed = self._busy_ticks / self._busy_s if self._busy_s else 0.0
+        return BlockReport(
+            first, self.tick, self.ticks, tuple(frame for frame in frames if frame is not None),
+            (*events, *self._program.events()), speed, (self.ticks - self.tick) / speed if speed else 0.0,
+        )  # fmt: skip
+
+    def _apply(self, node: str, name: str, value: Any) -> Event:
+        self._program.set_base(node, name, value)
+        return self._log(f"{node}.{name}", value, "set")
+
+    def _log(self, target: str, value: Any, verb: str) -> Event:
+        self.control_log.append(ControlChange(self.tick, target, value))
+        return Event(
+            self.tick,
+            "control",
+            "info",
+            target.partition(".")[0],
+            f"{target} {verb}",
+            {"target": target, "value": value},
+        )
+
+    def _watched(self, node: str, port: str) -> tuple[str, str]:
+        """Source and kind of a port that can be subscribed to."""
+        planned = self.plan.nodes.get(node)
+        if planned is not None:
+            if port in planned.kinds:
+                return f"{node}.{port}", planned.kinds[port]
+            name, _, slot = port.removesuffix("]").partition("[")
+            edges = planned.inputs.get(name, ())
+            if planned.cls.view and edges:
+                number = int(slot) if slot.isdecimal() else 0
+                variadic = edges[0].slot is not None
+                if number < len(edges) and variadic == bool(slot):
+                    edge = edges[number]
+                    return ".".join(edge.source), edge.target_kind
+        raise ControlRejected(
+            Problem(
+                f"{node}.{port}", "is not a port that can be watched.", "Name an output, or a connected port of a view."
+            )
+        )
+
+    # What remains of it.
+
+    def result(self) -> RunResult:
+        """The result so far; `complete` says whether the run reached its last tick."""
+        outputs: dict[str, Any] = {}
+        tables: dict[str, Any] = {}
+        for (node, port), value in self._last.items():
+            planned = self.plan.nodes[node]
+            kind = planned.kinds.get(port)
+            if kind is None:  # A view repeats what its source has already said.
+                continue
+            if kind == "table":
+                tables[f"{node}.{port}"] = value
+            elif not is_numeric(kind):
+                outputs[f"{node}.{port}"] = value
+            elif value.numel() <= MAX_RESULT_ELEMENTS:
+                outputs[f"{node}.{port}"] = value.tolist()
+        weights = {name: facts for name, node in self._program.nodes.items() if (facts := node.manifest())}
+        return RunResult(
+            graph_hash=self.plan.spec.content_hash,
+            seed=self.seed,
+            ticks=self.tick,
+            complete=self.tick == self.ticks,
+            tier=self._program.tier,
+            device=device_class(self._program.device),
+            versions=versions(),
+            weights=weights,
+            control_log=list(self.control_log),
+            result_hash=state_hash(self._state, self._program.nodes, self._last),
+            outputs=outputs,
+            tables=tables,
+        )
+
+    def checkpoint(self, folder: Path | str) -> None:
+        """Write the session to a folder, whole or not at all. Call it between two blocks."""
+        hosts = {n: node.state_dict() for n, node in self._program.nodes.items() if isinstance(node, HostNode)}
+        header = {
+            "graph_hash": self.plan.spec.content_hash, "seed": self.seed, "tick": self.tick, "ticks": self.ticks,
+            "block": self.block, "tier": self._program.tier, "versions": versions(),
+            "control_log": [asdict(change) for change in self.control_log],
+        }  # fmt: skip
+        state = self._state
+        checkpoint.write(
+            Path(folder), header,
+            {
+                "nodes": state.nodes, "held": state.held, "delayed": state.delayed, "sources": state.sources,
+                "smoothed": state.smoothed, "hosts": hosts, "base": self._program.base,
+                "last": [[node, port, value] for (node, port), value in self._last.items()],
+            },
+        )  # fmt: skip
+
+    @classmethod
+    def restore(cls, folder: Path | str, plan: Plan, device: torch.device | str = "cpu") -> Session:
+        """A session that goes on where a checkpoint stopped.
+
+        Raises:
+            CheckpointRefused: it is damaged, or belongs to another graph.
+        """
+        header, state = checkpoint.read(Path(folder))
+        if header["graph_hash"] != plan.spec.content_hash:
+            raise CheckpointRefused(
+                f"the checkpoint is of graph {header['graph_hash']}, not of {plan.spec.content_hash}"
+            )
+        session = cls(plan, header["seed"], header["ticks"], header["block"], device)
+        session.tick = header["tick"]
+        session.control_log = [ControlChange(**change) for change in header["control_log"]]
+        session._program.base = state["base"]
+        session._state = ProgramState(
+            state["nodes"], state["held"], state["delayed"], state["sources"], state["smoothed"]
+        )
+        for name, insides in state["hosts"].items():
+            node = session._program.nodes[name]
+            assert isinstance(node, HostNode)
+            node.load_state_dict(insides)
+        session._last = {(node, port): value for node, port, value in state["last"]}
+        return session
+
+
+def _seconds(tick: int) -> float:
+    return tick * TICK_SECONDS

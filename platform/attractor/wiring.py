@@ -1,0 +1,60 @@
+"""The resolved parts of a graph: its nodes, edges and routes with everything looked up."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from attractor.graph import RouteSpec
+from attractor.kinds import Conversion
+from attractor.node import Node
+from attractor.parameter import Parameter
+from attractor.port import Port, Shape
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedEdge:
+    """One edge, resolved. `slot` is its place in a variadic port, None elsewhere."""
+
+    index: int
+    source: tuple[str, str]
+    target: tuple[str, str]
+    slot: int | None
+    delay: int
+    init: Any
+    conversion: Conversion
+    source_kind: str
+    target_kind: str
+    shape: Shape
+
+    def __str__(self) -> str:
+        arrow = "-[d]->" if self.delay else "->"
+        return f"{'.'.join(self.source)} {arrow} {'.'.join(self.target)}"
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedRoute:
+    """One modulation route, resolved."""
+
+    index: int
+    source: tuple[str, str]
+    target: tuple[str, str]
+    spec: RouteSpec
+    parameter: Parameter
+    conversion: Conversion
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedNode:
+    """One node: its class, validated parameters, and the shapes and kinds of its ports."""
+
+    id: str
+    cls: type[Node]
+    params: Mapping[str, Any]
+    inputs: Mapping[str, Sequence[PlannedEdge]]
+    shapes: Mapping[str, Shape]
+    kinds: Mapping[str, str]
+
+    def input_port(self, name: str) -> Port | None:
+        return self.cls.port(name, self.cls.inputs)
