@@ -1,0 +1,181 @@
+"""Undirected graphs on N units: who is coupled with whom."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from attractor.node import ShapeProblem
+from attractor.parameter import Parameter
+
+TOPOLOGIES: Final = ("none", "ring", "grid2d", "all_to_all", "small_world", "random")
+
+DEGREE: Final = Parameter(
+    "degree", "int", 4, min=1, max=64,
+    doc="Neighbours of a unit. ring, small_world: even; grid2d: 4 (von Neumann) or 8 (Moore); random: the mean.",
+)  # fmt: skip
+REWIRE: Final = Parameter(
+    "rewire_p", "float", 0.1, min=0, max=1, doc="small_world: probability with which an edge is rewired."
+)
+
+Uniform = Callable[[int, int], npt.NDArray[np.float64]]
+"""uniform(n, lane): n numbers uniform on (0, 1)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Topology:
+    """A simple undirected graph.
+
+    Args:
+        size: number N of units.
+        neighbours: int64 (K, N): column i lists the neighbours of unit i, filled up with i itself. None: every other
+            unit is a neighbour.
+        degrees: int64 (N,): number of neighbours of each unit.
+    """
+
+    size: int
+    neighbours: npt.NDArray[np.int64] | None
+    degrees: npt.NDArray[np.int64]
+
+    def adjacency(self) -> npt.NDArray[np.float64]:
+        """The symmetric 0/1 matrix (N, N), zero diagonal."""
+        if self.neighbours is None:
+            return 1.0 - np.eye(self.size)
+        matrix = np.zeros((self.size, self.size))
+        matrix[np.arange(self.size), self.neighbours] = 1.0
+        np.fill_diagonal(matrix, 0.0)
+        return matrix
+
+    def row_normalised(self) -> npt.NDArray[np.float64]:
+        """The adjacency matrix with every row divided by its sum; the row of a unit without neighbours stays zero."""
+        matrix = self.adjacency()
+        normalised: npt.NDArray[np.float64] = matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1.0)
+        return normalised
+
+
+def validate_topology(topology: str, n: int, degree: int, size_name: str = "N") -> None:
+    """Rules between topology, size and degree.
+
+    Raises:
+        ShapeProblem: they do not make a graph.
+    """
+    if topology == "grid2d":
+        if grid_sides(n)[0] < 2:
+            raise ShapeProblem(
+                size_name, f"{n} units do not fill a grid: no two sides ≥ 2 multiply to it.",
+                f"Use a composite number such as {max(2, math.isqrt(n)) ** 2}, or another topology.",
+            )  # fmt: skip
+        if degree not in (4, 8):
+            raise ShapeProblem("degree", f"a grid has no degree {degree}.", "Use 4 (von Neumann) or 8 (Moore).")
+    if topology in ("ring", "small_world") and (degree % 2 or degree >= n):
+        raise ShapeProblem("degree", f"a ring of {n} units has no degree {degree}.", f"Use an even degree below {n}.")
+    if topology == "random" and degree >= n:
+        raise ShapeProblem("degree", f"{n} units cannot have {degree} neighbours.", f"Use a degree below {n}.")
+
+
+def grid_sides(n: int) -> tuple[int, int]:
+    """(rows, columns) of the most nearly square grid of n units, rows ≤ columns; row-major order."""
+    rows = next(side for side in range(math.isqrt(n), 0, -1) if n % side == 0)
+    return rows, n // rows
+
+
+def make_topology(topology: str, n: int, degree: int, rewire_p: float, uniform: Uniform) -> Topology:
+    """The graph of a topology.
+
+    ``ring``: each unit with its `degree` nearest. ``grid2d``: a torus of `grid_sides`. ``small_world``: Watts &
+    Strogatz 1998. ``random``: G(n, m) with m = ⌊n·degree/2⌋ edges, all such graphs equally likely (Erdős & Rényi 1959).
+
+    Args:
+        uniform: source of random numbers for the last two.
+    """
+    match topology:
+        case "none":
+            return _of([set() for _ in range(n)])
+        case "ring":
+            return _of(_ring(n, degree))
+        case "grid2d":
+            return _of(_torus(n, degree))
+        case "all_to_all":
+            return Topology(n, None, np.full(n, n - 1, dtype=np.int64))
+        case "small_world":
+            return _of(_small_world(n, degree, rewire_p, uniform))
+        case "random":
+            return _of(_random(n, n * degree // 2, uniform))
+    raise ValueError(f"unknown topology {topology!r}")
+
+
+def proper_colouring(topology: Topology) -> npt.NDArray[np.int64]:
+    """A colour for each unit, (N,), such that no two neighbours share one: greedy, units of high degree first
+    (Welsh & Powell 1967)."""
+    if topology.neighbours is None:
+        return np.arange(topology.size)
+    colours = np.full(topology.size, -1, dtype=np.int64)
+    for unit in np.argsort(-topology.degrees, kind="stable"):
+        near = topology.neighbours[:, unit]
+        taken = set(colours[near[near != unit]].tolist())
+        colours[unit] = next(colour for colour in range(topology.size) if colour not in taken)
+    return colours
+
+
+def _of(sets: list[set[int]]) -> Topology:
+    n = len(sets)
+    degrees = np.array([len(s) for s in sets], dtype=np.int64)
+    width = int(degrees.max(initial=0))
+    neighbours = np.tile(np.arange(n, dtype=np.int64), (width, 1))
+    for i, near in enumerate(sets):
+        neighbours[: len(near), i] = sorted(near)
+    return Topology(n, neighbours, degrees)
+
+
+def _ring(n: int, degree: int) -> list[set[int]]:
+    steps = range(1, degree // 2 + 1)
+    return [{(i + k) % n for k in steps} | {(i - k) % n for k in steps} for i in range(n)]
+
+
+def _torus(n: int, degree: int) -> list[set[int]]:
+    rows, cols = grid_sides(n)
+    moves = [(-1, 0), (1, 0), (0, -1), (0, 1)]
+    if degree == 8:
+        moves += [(-1, -1), (-1, 1), (1, -1), (1, 1)]
+    sets = []
+    for i in range(n):
+        r, c = divmod(i, cols)
+        sets.append({(r + dr) % rows * cols + (c + dc) % cols for dr, dc in moves} - {i})
+    return sets
+
+
+def _small_world(n: int, degree: int, rewire_p: float, uniform: Uniform) -> list[set[int]]:
+    sets = _ring(n, degree)
+    for step in range(1, degree // 2 + 1):
+        # Lane 2k decides whether an edge is rewired, lane 2k + 1 where to.
+        rewired, target = uniform(n, 2 * step), uniform(n, 2 * step + 1)
+        for i in range(n):
+            far = (i + step) % n
+            if rewired[i] >= rewire_p or far not in sets[i] or len(sets[i]) >= n - 1:
+                continue
+            free = np.setdiff1d(np.arange(n), [i, *sets[i]], assume_unique=True)
+            new = int(free[int(target[i] * len(free))])
+            sets[i].remove(far)
+            sets[far].remove(i)
+            sets[i].add(new)
+            sets[new].add(i)
+    return sets
+
+
+def _random(n: int, edges: int, uniform: Uniform) -> list[set[int]]:
+    sets: list[set[int]] = [set() for _ in range(n)]
+    lane = 2
+    while edges:
+        draws = (uniform(4 * edges + 64, lane) * n).astype(np.int64).reshape(-1, 2)
+        lane += 1
+        for i, j in draws.tolist():
+            if edges and i != j and j not in sets[i]:
+                sets[i].add(j)
+                sets[j].add(i)
+                edges -= 1
+    return sets
