@@ -211,67 +211,67 @@ class _Search:
                     needs[node] -= set(cycle)
 
     def shapes(self) -> dict[str, dict[str, Shape]]:
-        """Shapes of all ports, node by node in the order of a tick."""
+        """Shapes of all ports.
+
+        A size may be fixed only by what comes back over a delayed edge, so the nodes are visited until nothing more
+        becomes known; only then is a shape that does not fit a problem.
+        """
         needs = self.immediate()
         for node in self.blind:
             needs[node] = set()
+        order = [node for node in TopologicalSorter(needs).static_order() if node in self.classes]
+        order = [node for node in order if node not in self.blind]
         known: dict[str, dict[str, Shape]] = {}
-        for node in TopologicalSorter(needs).static_order():
-            if node in self.blind or node not in self.classes:
-                continue
-            incoming = self.incoming(node, known, delayed=False)
-            if incoming is None:
-                self.blind.add(node)
-                continue
-            cls = self.classes[node]
+        before = -1
+        while len(known) != before:
+            before = len(known)
+            for node in order:
+                if node not in known:
+                    incoming, _ = self.incoming(node, known)
+                    try:
+                        known[node] = self.classes[node].shapes(self.params[node], incoming)
+                    except ShapeProblem:
+                        continue
+        resolved: dict[str, dict[str, Shape]] = {}
+        for node in order:
+            incoming, complete = self.incoming(node, known)
             try:
-                out = cls.shapes(self.params[node], incoming)
+                out = self.classes[node].shapes(self.params[node], incoming)
             except ShapeProblem as problem:
-                self.say(f"nodes.{node}.{problem.port}", str(problem), problem.mend)
-                self.blind.add(node)
+                # With a source unknown, the fault lies there and has been said.
+                if complete or node in known:
+                    self.say(f"nodes.{node}.{problem.port}", str(problem), problem.mend)
                 continue
-            known[node] = {**incoming, **out}
-            self.sizes(node, known[node])
-        self.delayed(known)
-        return known
+            resolved[node] = {**incoming, **out}
+            self.sizes(node, resolved[node])
+            self.starts(node, incoming)
+        return resolved
 
-    def incoming(self, node: str, known: Mapping[str, dict[str, Shape]], delayed: bool) -> dict[str, Shape] | None:
-        """Shapes at the connected inputs of a node; None when a source's shape is not known."""
+    def incoming(self, node: str, known: Mapping[str, Mapping[str, Shape]]) -> tuple[dict[str, Shape], bool]:
+        """Shapes at the connected inputs of a node as far as known, and whether that is all of them."""
         shapes: dict[str, Shape] = {}
+        complete = True
         for port in self.classes[node].inputs:
             for slot, (_, edge, how) in enumerate(self.into.get((node, port.name), ())):
-                if edge.delay and not delayed:
-                    continue
-                source, out = edge.src.split(".")
-                if source not in known or out not in known[source]:
-                    return None
-                shape = _converted(known[source][out], how)
-                shapes[f"{port.name}[{slot}]" if port.variadic else port.name] = shape
-        return shapes
+                source, _, out = edge.src.partition(".")
+                shape = known.get(source, {}).get(out)
+                if shape is None:
+                    complete = False
+                else:
+                    shapes[f"{port.name}[{slot}]" if port.variadic else port.name] = _converted(shape, how)
+        return shapes, complete
 
-    def delayed(self, known: dict[str, dict[str, Shape]]) -> None:
-        """Hold what arrives late against the declaration, now that every source is known."""
-        for (node, port), edges in self.into.items():
-            if node not in known or not any(edge.delay for _, edge, _ in edges):
-                continue
-            late = self.incoming(node, known, delayed=True)
-            if late is None:
-                continue
-            try:
-                self.classes[node].shapes(self.params[node], late)
-            except ShapeProblem as problem:
-                self.say(f"nodes.{node}.{problem.port}", str(problem), problem.mend)
-                continue
-            known[node].update(late)
-            for index, edge, _ in edges:
-                if edge.delay:
-                    expected = late.get(port) or ()
-                    if isinstance(edge.init, list) and _shape_of(edge.init) != expected:
-                        self.say(
-                            f"edges[{index}].init",
-                            f"the start value has shape {list(_shape_of(edge.init) or ())}.",
-                            f"Give one number, or a list of shape {list(expected)}.",
-                        )
+    def starts(self, node: str, incoming: Mapping[str, Shape]) -> None:
+        """Hold the start value of every delayed edge into a node against the shape that arrives."""
+        for port in self.classes[node].inputs:
+            for slot, (index, edge, _) in enumerate(self.into.get((node, port.name), ())):
+                expected = incoming.get(f"{port.name}[{slot}]" if port.variadic else port.name)
+                if isinstance(edge.init, list) and expected is not None and _shape_of(edge.init) != expected:
+                    self.say(
+                        f"edges[{index}].init",
+                        f"the start value has shape {list(_shape_of(edge.init) or ())}.",
+                        f"Give one number, or a list of shape {list(expected)}.",
+                    )
 
     def sizes(self, node: str, shapes: Mapping[str, Shape]) -> None:
         for port, shape in shapes.items():

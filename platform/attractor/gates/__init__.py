@@ -1,0 +1,1 @@
+"""Boolean gates in the responses of a driven array: truth tables, search, verification."""
