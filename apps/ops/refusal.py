@@ -1,0 +1,39 @@
+"""What a service refuses to do, in a form that the API, a page and a command can show."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Fault:
+    """One reason of a refusal: its place, what is wrong, and the mend."""
+
+    place: str
+    message: str
+    mend: str
+
+    def as_dict(self) -> dict[str, str]:
+        return {"place": self.place, "message": self.message, "mend": self.mend}
+
+
+class Refusal(Exception):
+    """A request that cannot be fulfilled as it stands; lists every reason at once.
+
+    `status` is the HTTP status that the API answers with, `code` the stable name of the kind of refusal.
+    """
+
+    status = 409
+    code = "refused"
+    title = "The request cannot be fulfilled"
+
+    def __init__(self, faults: Sequence[Fault]) -> None:
+        self.faults = tuple(faults)
+        super().__init__(" ".join(f"{fault.place}: {fault.message} {fault.mend}" for fault in self.faults))
+
+
+class Invalid(Refusal):
+    """Values that are well-formed and not allowed."""
+
+    status = 422
+    code = "invalid"
+    title = "Some values are not allowed"

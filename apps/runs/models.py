@@ -1,0 +1,192 @@
+"""Runs of graphs, the attempts of workers at them, and what they tell and are told."""
+
+from functools import cached_property
+from typing import ClassVar
+
+from django.conf import settings
+from django.db import models
+from django.utils import timezone
+
+from apps.projects.models import GraphVersion, Project
+from apps.runs.states import ACTIVE, FINAL, AttemptState, RunState
+from apps.workspaces.rows import OwnedForeignKey, ScopedManager, WorkspaceModel
+
+
+class Run(WorkspaceModel):
+    """One execution of a graph version: the row is the truth, whatever happens to queue and worker.
+
+    `fence` is the number of the newest attempt; every write of a worker names its number and fails when it is
+    not this one. `last_event` and `last_command` number the rows of `RunEvent` and `RunCommand` without gaps.
+    The database refuses illegal steps of `state` and any change after a final one.
+    """
+
+    project = OwnedForeignKey(Project, on_delete=models.CASCADE, related_name="runs")
+    graph_version = OwnedForeignKey(GraphVersion, on_delete=models.CASCADE, related_name="runs")
+    state = models.CharField(max_length=10, choices=RunState.choices, default=RunState.QUEUED)
+    paused = models.BooleanField(default=False)
+    seed = models.BigIntegerField(help_text="Non-negative, below 2^63.")
+    ticks = models.PositiveBigIntegerField(help_text="Length of the run; one tick is 1/100 s.")
+    tick = models.PositiveBigIntegerField(default=0)
+    progress = models.FloatField(default=0.0, help_text="0 to 1.")
+    eta_s = models.FloatField(null=True, help_text="Seconds left, as estimated by the worker.")
+    ticks_per_s = models.FloatField(null=True)
+    memory_bytes = models.BigIntegerField(help_text="Estimated by the plan when submitted.")
+    flops = models.FloatField(help_text="Estimated work of all ticks when submitted.")
+    error = models.JSONField(null=True, help_text="{code, node, tick, message, mend}")
+    result = models.JSONField(null=True)
+    result_hash = models.CharField(max_length=80, blank=True)
+    manifest = models.JSONField(default=dict)
+    fence = models.PositiveIntegerField(default=0, editable=False)
+    last_event = models.PositiveBigIntegerField(default=0, editable=False)
+    last_command = models.PositiveIntegerField(default=0, editable=False)
+    created_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+", editable=False
+    )
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+    queued_at = models.DateTimeField(default=timezone.now, help_text="When its message was last sent.")
+    started_at = models.DateTimeField(null=True)
+    finished_at = models.DateTimeField(null=True)
+
+    objects: ClassVar[ScopedManager["Run"]] = ScopedManager()
+
+    class Meta(WorkspaceModel.Meta):
+        indexes = (
+            models.Index(fields=["workspace", "-created_at"], name="runs_run_created"),
+            models.Index(fields=["project", "-created_at"], name="runs_run_project"),
+            # The sweeper and the quotas ask for the few runs that are not over.
+            models.Index(
+                fields=["state", "queued_at"], name="runs_run_active", condition=models.Q(state__in=sorted(ACTIVE))
+            ),
+        )
+        constraints = (
+            *WorkspaceModel.Meta.constraints,
+            models.CheckConstraint(name="runs_run_state", condition=models.Q(state__in=RunState.values)),
+            models.CheckConstraint(name="runs_run_seed", condition=models.Q(seed__gte=0)),
+            models.CheckConstraint(name="runs_run_ticks", condition=models.Q(ticks__gte=1)),
+            models.CheckConstraint(name="runs_run_tick", condition=models.Q(tick__lte=models.F("ticks"))),
+            models.CheckConstraint(name="runs_run_progress", condition=models.Q(progress__gte=0.0, progress__lte=1.0)),
+            models.CheckConstraint(
+                name="runs_run_finished",
+                condition=models.Q(state__in=sorted(FINAL), finished_at__isnull=False)
+                | models.Q(state__in=sorted(ACTIVE), finished_at__isnull=True),
+            ),
+            models.CheckConstraint(
+                name="runs_run_error",
+                condition=models.Q(state=RunState.FAILED, error__isnull=False)
+                | (~models.Q(state=RunState.FAILED) & models.Q(error__isnull=True)),
+            ),
+        )
+
+    def __str__(self) -> str:
+        return f"{self.id} {self.state}"
+
+    @cached_property
+    def warnings(self) -> list[str]:
+        """What went not quite as it should when it was submitted in this process; not kept."""
+        return []
+
+    @property
+    def is_final(self) -> bool:
+        """Whether nothing more will happen to it."""
+        return self.state in FINAL
+
+
+class RunAttempt(WorkspaceModel):
+    """One worker's hold on a run: valid while the lease is renewed and `number` equals the run's fence."""
+
+    run = OwnedForeignKey(Run, on_delete=models.CASCADE, related_name="attempts")
+    number = models.PositiveIntegerField()
+    state = models.CharField(max_length=10, choices=AttemptState.choices, default=AttemptState.RUNNING)
+    worker = models.CharField(max_length=200)
+    started_at = models.DateTimeField(default=timezone.now, editable=False)
+    heartbeat_at = models.DateTimeField()
+    lease_expires_at = models.DateTimeField()
+    finished_at = models.DateTimeField(null=True)
+
+    objects: ClassVar[ScopedManager["RunAttempt"]] = ScopedManager()
+
+    class Meta(WorkspaceModel.Meta):
+        constraints = (
+            *WorkspaceModel.Meta.constraints,
+            models.UniqueConstraint(fields=["run", "number"], name="runs_runattempt_number"),
+            models.CheckConstraint(name="runs_runattempt_state", condition=models.Q(state__in=AttemptState.values)),
+        )
+
+    def __str__(self) -> str:
+        return f"{self.run_id} attempt {self.number}: {self.state}"
+
+
+class RunEvent(WorkspaceModel):
+    """One thing a run told, numbered 1, 2, 3, … per run; kept as written."""
+
+    class Kind(models.TextChoices):
+        STATUS = "status", "Status"
+        LOG = "log", "Log"
+        ERROR = "error", "Error"
+        CONTROL = "control", "Control"
+        METRIC = "metric", "Metric"
+        RESULT = "result", "Result"
+
+    run = OwnedForeignKey(Run, on_delete=models.CASCADE, related_name="events", db_index=False)
+    seq = models.PositiveBigIntegerField()
+    kind = models.CharField(max_length=10, choices=Kind.choices)
+    tick = models.PositiveBigIntegerField(null=True, help_text="Null when it happened outside the run's clock.")
+    payload = models.JSONField(default=dict)
+    at = models.DateTimeField(default=timezone.now)
+
+    objects: ClassVar[ScopedManager["RunEvent"]] = ScopedManager()
+
+    class Meta(WorkspaceModel.Meta):
+        ordering = ("seq",)
+        constraints = (
+            *WorkspaceModel.Meta.constraints,
+            models.UniqueConstraint(fields=["run", "seq"], name="runs_runevent_seq"),
+            models.CheckConstraint(
+                name="runs_runevent_kind",
+                condition=models.Q(kind__in=["status", "log", "error", "control", "metric", "result"]),
+            ),
+        )
+
+    def __str__(self) -> str:
+        return f"{self.run_id} #{self.seq} {self.kind}"
+
+
+class RunCommand(WorkspaceModel):
+    """One thing a run was told to do, numbered 1, 2, 3, … per run, in the order it is to be done."""
+
+    class Kind(models.TextChoices):
+        CANCEL = "cancel", "Cancel"
+        PAUSE = "pause", "Pause"
+        RESUME = "resume", "Resume"
+        CONTROL = "control", "Set a control"
+        TRIGGER = "trigger", "Fire a trigger"
+
+    run = OwnedForeignKey(Run, on_delete=models.CASCADE, related_name="commands", db_index=False)
+    seq = models.PositiveIntegerField()
+    kind = models.CharField(max_length=10, choices=Kind.choices)
+    payload = models.JSONField(
+        default=dict, help_text='control: {"target": "node.param", "value": …}; trigger: {"target": "node.port"}'
+    )
+    created_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+", editable=False
+    )
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+    applied_at = models.DateTimeField(null=True)
+    applied_tick = models.PositiveBigIntegerField(null=True)
+    refusal = models.JSONField(null=True, help_text="Why the worker did not apply it: {place, message, mend}")
+
+    objects: ClassVar[ScopedManager["RunCommand"]] = ScopedManager()
+
+    class Meta(WorkspaceModel.Meta):
+        ordering = ("seq",)
+        constraints = (
+            *WorkspaceModel.Meta.constraints,
+            models.UniqueConstraint(fields=["run", "seq"], name="runs_runcommand_seq"),
+            models.CheckConstraint(
+                name="runs_runcommand_kind",
+                condition=models.Q(kind__in=["cancel", "pause", "resume", "control", "trigger"]),
+            ),
+        )
+
+    def __str__(self) -> str:
+        return f"{self.run_id} #{self.seq} {self.kind}"

@@ -1,0 +1,82 @@
+"""What a workspace may use, checked before a run is queued."""
+
+from dataclasses import dataclass
+from uuid import UUID
+
+from django.conf import settings
+from django.db.models import Count, Sum
+
+from apps.ops.refusal import Fault, Invalid
+from apps.runs.models import Run
+from apps.runs.refusals import QuotaExceeded
+from apps.runs.states import ACTIVE
+from apps.workspaces.models import Workspace
+
+MAX_SEED = 2**63 - 1
+
+
+@dataclass(frozen=True)
+class Demand:
+    """What one run would take: ticks, estimated bytes of memory, estimated floating-point operations."""
+
+    ticks: int
+    memory_bytes: int
+    flops: float
+
+
+def check_request(seed: int, demand: Demand) -> None:
+    """Refuse what could never run here. Raises `Invalid` with every reason."""
+    quotas = settings.ATTRACTOR.quotas
+    faults = []
+    if not 0 <= seed <= MAX_SEED:
+        faults.append(Fault("seed", f"{seed} is out of range.", f"Give a whole number from 0 to {MAX_SEED}."))
+    if not 1 <= demand.ticks <= quotas.ticks:
+        faults.append(Fault("ticks", f"{demand.ticks} is out of range.", f"Give 1 to {quotas.ticks} ticks."))
+    if demand.memory_bytes > quotas.memory:
+        faults.append(
+            Fault(
+                "graph",
+                f"The run would need about {demand.memory_bytes:.3g} bytes of memory; {quotas.memory:.3g} are allowed.",
+                "Make the nodes smaller, or ask the operator for a higher quotas.memory.",
+            )
+        )
+    if demand.flops > quotas.flops:
+        faults.append(
+            Fault(
+                "ticks",
+                f"The run would take about {demand.flops:.3g} floating-point operations; "
+                f"{quotas.flops:.3g} are allowed.",
+                "Run fewer ticks or smaller nodes, or ask the operator for a higher quotas.flops.",
+            )
+        )
+    if faults:
+        raise Invalid(faults)
+
+
+def admit(workspace_id: UUID, demand: Demand) -> None:
+    """Refuse a run that would take the workspace over its quota. Raises `QuotaExceeded`.
+
+    Holds the workspace's row until the transaction ends, so that two submissions at once are counted one after
+    the other.
+    """
+    quotas = settings.ATTRACTOR.quotas
+    Workspace.objects.select_for_update(no_key=True).get(pk=workspace_id)
+    used = Run.objects.filter(state__in=ACTIVE).aggregate(
+        runs=Count("id"), memory=Sum("memory_bytes", default=0), flops=Sum("flops", default=0.0)
+    )
+    wait = "Wait until a run is over, or cancel one."
+    faults = []
+    if used["runs"] + 1 > quotas.active_runs:
+        faults.append(
+            Fault("runs", f"{used['runs']} runs are queued or running; {quotas.active_runs} are allowed.", wait)
+        )
+    if used["memory"] + demand.memory_bytes > quotas.memory:
+        faults.append(
+            Fault("memory", f"Together the active runs would need more than {quotas.memory:.3g} bytes.", wait)
+        )
+    if used["flops"] + demand.flops > quotas.flops:
+        faults.append(
+            Fault("flops", f"Together the active runs would take more than {quotas.flops:.3g} operations.", wait)
+        )
+    if faults:
+        raise QuotaExceeded(faults)

@@ -1,0 +1,27 @@
+"""Why a run is not accepted, not changed or not written to."""
+
+from apps.ops.refusal import Refusal
+
+
+class QuotaExceeded(Refusal):
+    """The workspace uses as much as it may; the same request can succeed when other runs are over."""
+
+    status = 429
+    code = "quota_exceeded"
+    title = "The workspace's quota is used up"
+
+
+class RunIsOver(Refusal):
+    """A final run takes no commands."""
+
+    status = 409
+    code = "run_is_over"
+    title = "The run is over"
+
+
+class NotClaimable(Exception):
+    """The run is not waiting for a worker (any more): the message that named it was a repetition."""
+
+
+class Fenced(Exception):
+    """The attempt does not hold its run any more; the worker must stop and write nothing."""

@@ -1,0 +1,54 @@
+"""Reads on runs. Call them inside the workspace's scope, except the two that serve the sweeper."""
+
+from uuid import UUID
+
+from django.db import connection
+from django.db.models import QuerySet
+
+from apps.runs.models import Run, RunCommand, RunEvent
+from apps.workspaces.missing import NotFound
+from apps.workspaces.models import Workspace
+from apps.workspaces.scope import scope
+
+
+def runs() -> QuerySet[Run]:
+    """The workspace's runs, newest first, each with its graph version, graph and preset, without the results."""
+    return (
+        Run.objects.select_related("graph_version__graph__preset")
+        .defer("result", "manifest", "graph_version__document", "graph_version__graph__preset__document")
+        .order_by("-created_at", "-id")
+    )
+
+
+def run(workspace: Workspace, run_id: UUID | str) -> Run:
+    """One run with graph version, graph and preset. Raises `NotFound`; opens the workspace's scope itself."""
+    with scope(workspace.id):
+        found = Run.objects.select_related("graph_version__graph__preset").filter(pk=run_id).first()
+    if found is None:
+        raise NotFound(f"run {run_id}")
+    return found
+
+
+def events_after(of: Run, seq: int, limit: int | None = None) -> list[RunEvent]:
+    """The run's events with a number above `seq`, in order; at most `limit`."""
+    rows = RunEvent.objects.filter(run_id=of.pk, seq__gt=seq).order_by("seq")
+    return list(rows if limit is None else rows[:limit])
+
+
+def pending_commands(of: Run, after: int) -> list[RunCommand]:
+    """The commands with a number above `after` that no worker has answered, in order."""
+    return list(RunCommand.objects.filter(run_id=of.pk, seq__gt=after, applied_at=None).order_by("seq"))
+
+
+def expired_leases(at_most: int = 100) -> list[tuple[UUID, UUID]]:
+    """(workspace, run) of running runs whose worker's lease is over, in any workspace; ids only."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT workspace_id, run_id FROM runs_with_expired_lease(%s)", [at_most])
+        return list(cursor.fetchall())
+
+
+def queued_for(seconds: float, at_most: int = 100) -> list[tuple[UUID, UUID]]:
+    """(workspace, run) of runs whose message was sent longer ago and that still wait, in any workspace."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT workspace_id, run_id FROM runs_queued_for(%s, %s)", [seconds, at_most])
+        return list(cursor.fetchall())

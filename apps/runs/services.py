@@ -1,0 +1,372 @@
+"""Writes on runs.
+
+Those for people (`submit`, `command`) check permission and leave an audit event. Those for workers (`claim`, `renew`,
+`record_events`, `record_progress`, `apply_command`, `finish`) name their attempt and raise `Fenced` when it does not
+hold the run any more, so a worker that comes back from the dead writes nothing. Those for the sweeper are `fail_lost`
+and `resend`.
+"""
+
+import secrets
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from functools import partial
+from typing import TYPE_CHECKING, Any
+from uuid import UUID
+
+from django.conf import settings
+from django.db import transaction
+from django.db.models import Exists, OuterRef
+from django.db.models.functions import Now
+from django.utils import timezone
+
+from apps.ops.refusal import Fault
+from apps.projects.models import Graph
+from apps.projects.selectors import latest_version
+from apps.runs import queue
+from apps.runs.failure import Failure, worker_lost
+from apps.runs.models import Run, RunAttempt, RunCommand, RunEvent
+from apps.runs.quotas import Demand, admit, check_request
+from apps.runs.refusals import Fenced, NotClaimable, RunIsOver
+from apps.runs.states import AttemptState, RunState, check_step
+from apps.workspaces.missing import NotFound
+from apps.workspaces.models import Workspace
+from apps.workspaces.permissions import Verb, require
+from apps.workspaces.scope import current_workspace_id, scope
+from apps.workspaces.services import audit
+
+if TYPE_CHECKING:
+    from apps.accounts.models import User
+
+DEFAULT_TICKS = 1000
+SEEDS_DRAWN_BELOW = 2**32
+
+
+@dataclass(frozen=True)
+class Happening:
+    """An event before it has a number. `payload` must be JSON; `tick` is None outside the run's clock."""
+
+    kind: str
+    payload: Mapping[str, Any] = field(default_factory=dict)
+    tick: int | None = None
+    at: datetime | None = None
+
+
+# --- For people ---------------------------------------------------------------------------------------------------
+
+
+def submit(actor: "User", workspace: Workspace, graph: Graph, seed: int | None = None, ticks: int | None = None) -> Run:
+    """Queue a run of the graph's newest version.
+
+    Args:
+        seed: 0 … 2^63 - 1; drawn when not given.
+        ticks: length; without one what the preset is meant to last, else 1000.
+
+    Returns:
+        The queued run. Once the outermost transaction has been committed its `warnings` say so if the broker
+        did not take the message; the sweeper then sends it again.
+
+    Raises:
+        GraphRejected: the engine does not accept the graph (any more).
+        Invalid, QuotaExceeded: nothing was queued; every reason is listed.
+        PermissionDenied: the actor may not run graphs here.
+    """
+    from apps.projects.checking import checked
+
+    with scope(workspace.id, actor.pk):
+        require(actor, Verb.SUBMIT_RUN)
+        version = latest_version(graph)
+        _, plan = checked(version.spec)
+        length = _usual_ticks(graph) if ticks is None else ticks
+        number = secrets.randbelow(SEEDS_DRAWN_BELOW) if seed is None else seed
+        demand = Demand(length, plan.estimate.memory_bytes, plan.estimate.flops_per_tick * length)
+        check_request(number, demand)
+        admit(workspace.id, demand)
+        run = Run.objects.create(
+            workspace_id=workspace.id, project_id=graph.project_id, graph_version=version, seed=number, ticks=length,
+            memory_bytes=demand.memory_bytes, flops=demand.flops, created_by=actor,
+        )  # fmt: skip
+        _append(run, [Happening("status", {"state": RunState.QUEUED})])
+        run.save(update_fields=["last_event"])
+        audit(actor, "run.submit", run, seed=number, ticks=length, content_hash=version.content_hash)
+        transaction.on_commit(lambda: _send(run))
+    return run
+
+
+def _usual_ticks(graph: Graph) -> int:
+    if graph.preset is None:
+        return DEFAULT_TICKS
+    return int(graph.preset.document.get("limits", {}).get("ticks", DEFAULT_TICKS))
+
+
+def _send(run: Run) -> None:
+    if not queue.send(run.workspace_id, run.pk):
+        run.warnings.append(queue.BROKER_AWAY)
+
+
+def command(actor: "User", run: Run, kind: str, payload: Mapping[str, Any] | None = None) -> RunCommand:
+    """Tell a run something: cancel, pause, resume, control {"target", "value"} or trigger {"target"}.
+
+    A queued run is cancelled at once; anything else waits in a row for the worker.
+
+    Raises:
+        ControlRejected: the graph has no such live parameter or trigger, or the value is not legal.
+        RunIsOver: the run is final.
+        PermissionDenied: the actor may not control runs here.
+    """
+    kind = RunCommand.Kind(kind)
+    with scope(run.workspace_id, actor.pk):
+        require(actor, Verb.CONTROL_RUN)
+        told = _checked_payload(run, kind, dict(payload or {}))
+        held = _locked(run.pk)
+        if held.is_final:
+            raise RunIsOver([Fault("run", f"The run is {held.state} and takes no command.", "Submit a new run.")])
+        held.last_command += 1
+        row = RunCommand(
+            workspace_id=held.workspace_id, run=held, seq=held.last_command, kind=kind, payload=told, created_by=actor
+        )
+        if kind is RunCommand.Kind.CANCEL and held.state == RunState.QUEUED:
+            row.applied_at = timezone.now()
+            _end(held, RunState.CANCELLED)
+        row.save(force_insert=True)
+        held.save()
+        audit(actor, f"run.{kind}", held, **told)
+    return row
+
+
+def _checked_payload(run: Run, kind: RunCommand.Kind, payload: dict[str, Any]) -> dict[str, Any]:
+    if kind is RunCommand.Kind.CONTROL:
+        from apps.runs.control import check_control
+
+        value = check_control(run.graph_version.spec, payload["target"], payload["value"])
+        return {"target": payload["target"], "value": value}
+    if kind is RunCommand.Kind.TRIGGER:
+        from apps.runs.control import check_trigger
+
+        check_trigger(run.graph_version.spec, payload["target"])
+        return {"target": payload["target"]}
+    return {}
+
+
+# --- For workers --------------------------------------------------------------------------------------------------
+
+
+def claim(run_id: UUID | str, worker: str) -> RunAttempt:
+    """Take a queued run of the workspace in force; `worker` names the process for people.
+
+    Raises:
+        NotClaimable: it is not waiting, because another worker has it or it is over.
+        NotFound: there is no such run.
+    """
+    with scope(current_workspace_id()):
+        run = _locked(run_id)
+        if run.state != RunState.QUEUED:
+            raise NotClaimable(f"Run {run_id} is {run.state}, not queued.")
+        run.fence += 1
+        run.state = RunState.RUNNING
+        run.started_at = timezone.now()
+        _append(run, [Happening("status", {"state": RunState.RUNNING, "attempt": run.fence})])
+        run.save()
+        attempt = RunAttempt.objects.create(
+            workspace_id=run.workspace_id, run=run, number=run.fence, worker=worker,
+            heartbeat_at=Now(), lease_expires_at=Now() + _lease(),
+        )  # fmt: skip
+        attempt.refresh_from_db()
+        audit(None, "run.claim", run, attempt=run.fence, worker=worker)
+    return attempt
+
+
+def _lease() -> timedelta:
+    return timedelta(seconds=settings.ATTRACTOR.runs.lease)
+
+
+def renew(attempt: RunAttempt) -> None:
+    """Extend the lease by `runs.lease` seconds of the database's clock. Raises `Fenced`."""
+    with scope(attempt.workspace_id):
+        holding = Run.objects.filter(pk=OuterRef("run_id"), fence=attempt.number, state=RunState.RUNNING)
+        renewed = RunAttempt.objects.filter(Exists(holding), pk=attempt.pk, state=AttemptState.RUNNING).update(
+            heartbeat_at=Now(), lease_expires_at=Now() + _lease()
+        )
+    if not renewed:
+        raise _fenced(attempt)
+
+
+def record_progress(
+    attempt: RunAttempt,
+    tick: int,
+    progress: float,
+    eta_s: float | None = None,
+    ticks_per_s: float | None = None,
+) -> None:
+    """Note how far the run is. Raises `Fenced`."""
+    with scope(attempt.workspace_id):
+        noted = Run.objects.filter(pk=attempt.run_id, fence=attempt.number, state=RunState.RUNNING).update(
+            tick=tick, progress=progress, eta_s=eta_s, ticks_per_s=ticks_per_s
+        )
+    if not noted:
+        raise _fenced(attempt)
+
+
+def record_events(attempt: RunAttempt, events: Iterable[Happening]) -> list[RunEvent]:
+    """Append events, numbered on from the last; returns them. Raises `Fenced`."""
+    with scope(attempt.workspace_id):
+        run = _held(attempt)
+        rows = _append(run, events)
+        run.save(update_fields=["last_event"])
+    return rows
+
+
+def apply_command(attempt: RunAttempt, seq: int, tick: int, refusal: Mapping[str, str] | None = None) -> RunEvent:
+    """Note that the run has done command number `seq` at a tick, or why it did not; says so in an event.
+
+    Args:
+        refusal: {place, message, mend} when the session would not do it.
+
+    Raises:
+        Fenced: the attempt does not hold the run any more.
+        NotFound: the run has no such unanswered command.
+    """
+    with scope(attempt.workspace_id):
+        run = _held(attempt)
+        row = RunCommand.objects.select_for_update().filter(run_id=run.pk, seq=seq, applied_at=None).first()
+        if row is None:
+            raise NotFound(f"unanswered command {seq} of run {run.pk}")
+        row.applied_at = timezone.now()
+        row.applied_tick = tick
+        row.refusal = None if refusal is None else dict(refusal)
+        row.save(update_fields=["applied_at", "applied_tick", "refusal"])
+        if refusal is None and row.kind in {RunCommand.Kind.PAUSE, RunCommand.Kind.RESUME}:
+            run.paused = row.kind == RunCommand.Kind.PAUSE
+        told = {"command": seq, "do": row.kind, **row.payload, "refusal": row.refusal}
+        (event,) = _append(run, [Happening("control", told, tick)])
+        run.save(update_fields=["last_event", "paused"])
+    return event
+
+
+def finish(
+    attempt: RunAttempt,
+    state: str,
+    *,
+    tick: int | None = None,
+    result: Mapping[str, Any] | None = None,
+    result_hash: str = "",
+    error: Failure | None = None,
+    manifest: Mapping[str, Any] | None = None,
+    events: Iterable[Happening] = (),
+) -> Run:
+    """End the run: succeeded (with its result), failed (with its error) or cancelled.
+
+    Args:
+        tick: ticks computed in all.
+        events: what is still to be told before the end.
+
+    Raises:
+        Fenced: the attempt does not hold the run any more; nothing was written.
+        ValueError: an error without failure, or a failure without error.
+    """
+    final = RunState(state)
+    if (error is not None) != (final is RunState.FAILED):
+        raise ValueError("A failed run has an error, and no other run has one.")
+    with scope(attempt.workspace_id):
+        run = _held(attempt)
+        _append(run, events)
+        run.tick = run.tick if tick is None else tick
+        run.result = None if result is None else dict(result)
+        run.result_hash = result_hash
+        run.manifest = dict(manifest or {})
+        _end(run, final, error)
+        run.save()
+        _end_attempt(attempt.pk, AttemptState(final.value))
+        audit(None, f"run.{final}", run, attempt=attempt.number, result_hash=result_hash)
+    return run
+
+
+# --- For the sweeper ----------------------------------------------------------------------------------------------
+
+
+def fail_lost(run_id: UUID | str) -> bool:
+    """Fail a run of the workspace in force if its worker's lease is over; whether it was."""
+    with scope(current_workspace_id()):
+        run = _locked(run_id)
+        lost = RunAttempt.objects.select_for_update().filter(
+            run_id=run.pk, number=run.fence, state=AttemptState.RUNNING, lease_expires_at__lt=Now()
+        )
+        attempt = lost.first()
+        if run.state != RunState.RUNNING or attempt is None:
+            return False
+        _end(run, RunState.FAILED, worker_lost(run.tick))
+        run.save()
+        _end_attempt(attempt.pk, AttemptState.LOST)
+        audit(None, "run.lost", run, attempt=attempt.number, worker=attempt.worker)
+    return True
+
+
+def resend(run_id: UUID | str) -> bool:
+    """Send the message of a run of the workspace in force again if it is still queued; whether it was."""
+    with scope(current_workspace_id()):
+        workspace_id = current_workspace_id()
+        waiting = Run.objects.filter(pk=run_id, state=RunState.QUEUED).update(queued_at=Now())
+        if waiting:
+            transaction.on_commit(partial(queue.send, workspace_id, UUID(str(run_id))))
+    return bool(waiting)
+
+
+# --- Shared -------------------------------------------------------------------------------------------------------
+
+
+def _locked(run_id: UUID | str) -> Run:
+    """The run with its row held until the transaction ends: numbers of events and commands are given under it."""
+    run = Run.objects.select_for_update(no_key=True).filter(pk=run_id).first()
+    if run is None:
+        raise NotFound(f"run {run_id}")
+    return run
+
+
+def _held(attempt: RunAttempt) -> Run:
+    """The attempt's run, locked. Raises `Fenced` unless the attempt is the newest and the run goes on."""
+    run = (
+        Run.objects.select_for_update(no_key=True)
+        .filter(pk=attempt.run_id, fence=attempt.number, state=RunState.RUNNING)
+        .first()
+    )
+    if run is None:
+        raise _fenced(attempt)
+    return run
+
+
+def _fenced(attempt: RunAttempt) -> Fenced:
+    return Fenced(f"Attempt {attempt.number} does not hold run {attempt.run_id} any more.")
+
+
+def _append(run: Run, events: Iterable[Happening]) -> list[RunEvent]:
+    """Number and write events of a locked run; the caller saves `last_event`."""
+    rows: Sequence[RunEvent] = [
+        RunEvent(
+            workspace_id=run.workspace_id, run=run, seq=run.last_event + offset, kind=RunEvent.Kind(event.kind),
+            tick=event.tick, payload=dict(event.payload), at=event.at or timezone.now(),
+        )
+        for offset, event in enumerate(events, start=1)
+    ]  # fmt: skip
+    RunEvent.objects.bulk_create(rows)
+    run.last_event += len(rows)
+    return list(rows)
+
+
+def _end(run: Run, state: RunState, error: Failure | None = None) -> None:
+    """Bring a locked run to a final state and say so; the caller saves it."""
+    check_step(run.state, state)
+    run.state = state
+    run.finished_at = timezone.now()
+    run.eta_s = None
+    run.paused = False
+    if state is RunState.SUCCEEDED:
+        run.progress = 1.0
+    if error is not None:
+        run.error = error.as_dict()
+        _append(run, [Happening("error", error.as_dict(), error.tick)])
+    status = {"state": state, "result_hash": run.result_hash} if run.result_hash else {"state": state}
+    _append(run, [Happening("status", status, run.tick)])
+
+
+def _end_attempt(attempt_id: UUID, state: AttemptState) -> None:
+    RunAttempt.objects.filter(pk=attempt_id).update(state=state, finished_at=Now(), heartbeat_at=Now())

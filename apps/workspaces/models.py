@@ -1,0 +1,79 @@
+"""The tenant boundary: workspaces, who belongs to them, and what was done in them."""
+
+import uuid
+from typing import ClassVar
+
+from django.conf import settings
+from django.db import models
+from django.utils import timezone
+
+from apps.workspaces.rows import ScopedManager, WorkspaceModel
+
+
+class Role(models.TextChoices):
+    """What a member may do; see `apps.workspaces.permissions`."""
+
+    OWNER = "owner", "Owner"
+    ADMIN = "admin", "Administrator"
+    EDITOR = "editor", "Editor"
+    VIEWER = "viewer", "Viewer"
+    API = "api", "API client"
+
+
+class Workspace(models.Model):
+    """A tenant. Visible inside its own scope and, to be found at all, to its members."""
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    slug = models.SlugField(max_length=60, unique=True)
+    name = models.CharField(max_length=160)
+    personal = models.BooleanField(default=False, editable=False)
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+
+    # Row-level security alone decides here: a workspace is the boundary and has no `workspace_id`.
+    objects: ClassVar[models.Manager["Workspace"]] = models.Manager()
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class Membership(WorkspaceModel):
+    """A person's role in a workspace."""
+
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="+")
+    role = models.CharField(max_length=10, choices=Role.choices)
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+
+    objects: ClassVar[ScopedManager["Membership"]] = ScopedManager()
+    # A person's own memberships, to find the workspaces in the first place; row-level security gives only the
+    # rows of the user named by the transaction (`user_scope`).
+    of_user: ClassVar[models.Manager["Membership"]] = models.Manager()
+
+    class Meta(WorkspaceModel.Meta):
+        default_manager_name = "objects"
+        constraints = (
+            *WorkspaceModel.Meta.constraints,
+            models.UniqueConstraint(fields=["workspace", "user"], name="workspaces_membership_once"),
+            models.CheckConstraint(name="workspaces_membership_role", condition=models.Q(role__in=Role.values)),
+        )
+
+    def __str__(self) -> str:
+        return f"{self.user_id} {self.role}"
+
+
+class AuditEvent(WorkspaceModel):
+    """One write: who did what to which object. Kept as written; `data` is a JSON object of plain facts."""
+
+    actor = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+")
+    action = models.CharField(max_length=60)
+    object_type = models.CharField(max_length=60)
+    object_id = models.CharField(max_length=64)
+    data = models.JSONField(default=dict)
+    at = models.DateTimeField(default=timezone.now, editable=False)
+
+    objects: ClassVar[ScopedManager["AuditEvent"]] = ScopedManager()
+
+    class Meta(WorkspaceModel.Meta):
+        indexes = (models.Index(fields=["workspace", "-at"], name="workspaces_audit_at"),)
+
+    def __str__(self) -> str:
+        return f"{self.action} {self.object_type} {self.object_id}"

@@ -1,0 +1,57 @@
+"""What each role may do in a workspace."""
+
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+from django.core.exceptions import PermissionDenied
+
+from apps.workspaces.missing import NotFound
+from apps.workspaces.models import Membership, Role
+from apps.workspaces.scope import current_workspace_id
+
+if TYPE_CHECKING:
+    from apps.accounts.models import User
+
+
+class Verb(StrEnum):
+    """One thing that needs a permission."""
+
+    READ = "workspace.read"
+    WRITE_PROJECT = "project.write"
+    WRITE_GRAPH = "graph.write"
+    SUBMIT_RUN = "run.submit"
+    CONTROL_RUN = "run.control"
+    MANAGE_WORKSPACE = "workspace.manage"
+
+
+_READING = frozenset({Verb.READ})
+_RUNNING = _READING | {Verb.WRITE_PROJECT, Verb.WRITE_GRAPH, Verb.SUBMIT_RUN, Verb.CONTROL_RUN}
+ALLOWED: dict[Role, frozenset[Verb]] = {
+    Role.OWNER: frozenset(Verb),
+    Role.ADMIN: frozenset(Verb),
+    Role.EDITOR: _RUNNING,
+    Role.API: _RUNNING,
+    Role.VIEWER: _READING,
+}
+
+
+def may(role: str, verb: Verb) -> bool:
+    """Whether a member with this role may do it."""
+    return verb in ALLOWED[Role(role)]
+
+
+def require(actor: "User", verb: Verb) -> Membership:
+    """The actor's membership in the workspace in force.
+
+    Raises:
+        NotFound: the actor does not belong to it, so for the actor it does not exist.
+        PermissionDenied: the role does not allow it.
+    """
+    found = Membership.objects.filter(user_id=actor.pk).first()
+    if found is None:
+        raise NotFound(f"workspace {current_workspace_id()}")
+    if not may(found.role, verb):
+        raise PermissionDenied(
+            f"The role {Role(found.role).label.lower()} does not allow this ({verb}). Ask an owner for another role."
+        )
+    return found

@@ -1,0 +1,30 @@
+"""Reads on the tenant boundary."""
+
+from typing import TYPE_CHECKING
+
+from apps.workspaces.missing import NotFound
+from apps.workspaces.models import Membership, Workspace
+from apps.workspaces.scope import user_scope
+
+if TYPE_CHECKING:
+    from apps.accounts.models import User
+
+
+def workspaces_of(user: "User") -> list[Workspace]:
+    """The workspaces that the user belongs to; the personal one first, then by name."""
+    with user_scope(user.pk):
+        memberships = Membership.of_user.filter(user_id=user.pk).select_related("workspace")
+        found = [membership.workspace for membership in memberships]
+    return sorted(found, key=lambda workspace: (not workspace.personal, workspace.name.casefold(), workspace.slug))
+
+
+def membership(user: "User", slug: str) -> Membership:
+    """The user's membership in the workspace of that slug, with `workspace` loaded.
+
+    Raises `NotFound` also when the workspace exists and the user does not belong to it.
+    """
+    with user_scope(user.pk):
+        found = Membership.of_user.filter(user_id=user.pk, workspace__slug=slug).select_related("workspace").first()
+    if found is None:
+        raise NotFound(f"workspace {slug}")
+    return found
