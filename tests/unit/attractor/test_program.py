@@ -1,0 +1,154 @@
+"""Program: order, delays, ABSENT, modulation, blame; and that the length of a block changes nothing."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from sample_nodes import REGISTRY, edge, node
+
+from attractor import GraphSpec, NodeFailed, Plan, Session
+
+
+def plan(*nodes, edges=(), routes=()):
+    return Plan.of(GraphSpec.parse({"nodes": list(nodes), "edges": list(edges), "routes": list(routes)}), REGISTRY)
+
+
+def watch(graph, port, ticks, block, seed=1):
+    """Every value of a port, tick by tick."""
+    session = Session(graph, seed=seed, ticks=ticks, block=block)
+    session.subscribe(*port.split("."))
+    values = {}
+    for report in session:
+        for frame in report.frames:
+            values |= dict(zip(frame.ticks.tolist(), torch.as_tensor(frame.data).tolist(), strict=True))
+    return values, session.result()
+
+
+RECURSION = (
+    node("a", "t.ramp", slope=0.5), node("mix", "t.add", gain=0.5), node("sum", "t.accumulate"),
+)  # fmt: skip
+RECURSION_EDGES = (edge("a.value", "mix.a"), edge("mix.sum", "sum.x"), edge("sum.y", "mix.b", delay=1, init=2))
+
+
+def test_a_feedback_loop_is_the_recursion_it_stands_for():
+    values, _ = watch(plan(*RECURSION, edges=RECURSION_EDGES), "sum.y", 20, 7)
+    y, total = 0.0, 2.0
+    for tick in range(20):
+        drive = 0.5 * (tick + 1)
+        y += 0.5 * (drive + total)
+        total = y
+        assert values[tick] == pytest.approx(y, rel=1e-6)
+
+
+def test_a_delay_outside_a_loop_shifts_by_one_tick():
+    graph = plan(node("a", "t.ramp"), node("b", "t.add"), edges=[edge("a.value", "b.a", delay=1, init=-5)])
+    values, _ = watch(graph, "b.sum", 6, 4)
+    assert list(values.values()) == [-5, 1, 2, 3, 4, 5]
+
+
+@given(st.integers(1, 40))
+def test_the_length_of_a_block_changes_no_value_and_no_hash(block):
+    graph = plan(
+        *RECURSION, node("n", "t.noise", N=3), node("s", "t.scale"), node("t", "t.sometimes"), node("c", "t.collect"),
+        edges=[*RECURSION_EDGES, edge("n.x", "s.x"), edge("t.value", "c.held", delay=1, init=-1),
+               edge("t.value", "c.skipped"), edge("sum.y", "c.many"), edge("s.y", "c.many", reduce="rms")],
+        routes=[{"src": "t.value", "dst": "s.factor", "mode": "add", "depth": 0.1, "transform": {"smooth_ms": 50}},
+                {"src": "sum.y", "dst": "mix.gain", "mode": "scale", "depth": -1e-3}],
+    )  # fmt: skip
+    once, again = watch(graph, "s.y", 50, 50), watch(graph, "s.y", 50, block)
+    assert again[0] == once[0]
+    assert again[1].tables == once[1].tables
+    assert again[1].result_hash == once[1].result_hash
+
+
+def test_absent_is_held_or_skipped_as_the_port_declares():
+    graph = plan(
+        node("t", "t.sometimes"), node("c", "t.collect"), edges=[edge("t.value", "c.held"), edge("t.value", "c.skipped")]
+    )
+    result = Session(graph, ticks=6, block=4).run()
+    rows = result.tables["c.seen"]["rows"]
+    assert [row[1] for row in rows] == [None, 1, 1, 1, 4, 4]
+    assert [row[2] for row in rows] == [None, 1, None, None, 4, None]
+
+
+def test_a_variadic_port_keeps_the_order_of_its_edges():
+    graph = plan(
+        node("a", "t.ramp", slope=1), node("b", "t.ramp", slope=2), node("c", "t.collect"),
+        edges=[edge("b.value", "c.many"), edge("a.value", "c.many")],
+    )  # fmt: skip
+    result = Session(graph, ticks=2).run()
+    assert [row[3] for row in result.tables["c.seen"]["rows"]] == [[2, 1], [4, 2]]
+
+
+@pytest.mark.parametrize(
+    ("route", "expected"),
+    [
+        # Ramp 1, 2, 3, … modulates the gain (base 1, range [0, 2]) of add(1·ramp) one tick late.
+        ({"mode": "add", "depth": 0.25}, [1, 1.25, 1.5, 1.75, 2, 2]),
+        ({"mode": "scale", "depth": 0.5}, [1, 1.5, 2, 2, 2, 2]),
+        ({"mode": "replace", "depth": 1, "transform": {"gain": 0.1}}, [1, 0.1, 0.2, 0.3, 0.4, 0.5]),
+        ({"mode": "gate", "threshold": 2}, [1, 0, 0, 1, 1, 1]),
+        ({"mode": "add", "transform": {"invert": True, "gain": 0.5}}, [1, 0.5, 0, 0, 0, 0]),
+        ({"mode": "add", "transform": {"range": {"source": [1, 6], "target": [-1, 0]}}}, [1, 0, 0.2, 0.4, 0.6, 0.8]),
+        ({"mode": "add", "transform": {"offset": -1, "gain": 0.5}}, [1, 0.5, 1, 1.5, 2, 2]),
+    ],
+)
+def test_modulation_modes_are_clamped_and_never_write_the_base(route, expected):
+    graph = plan(
+        node("a", "t.ramp"), node("one", "t.ramp", slope=0), node("b", "t.add"),
+        edges=[edge("a.value", "b.a")], routes=[{"src": "a.value", "dst": "b.gain", **route}],
+    )  # fmt: skip
+    values, _ = watch(graph, "b.sum", 6, 4)
+    assert [values[t] / (t + 1) for t in range(6)] == pytest.approx(expected, abs=1e-6)
+
+
+def test_smoothing_is_the_one_pole_filter():
+    graph = plan(
+        node("a", "t.ramp", slope=0), node("src", "t.ramp", slope=1), node("b", "t.ramp", slope=0),
+        routes=[{"src": "src.value", "dst": "b.slope", "transform": {"smooth_ms": 20, "gain": 1}}],
+    )  # fmt: skip
+    values, _ = watch(graph, "b.value", 8, 3)
+    keep = torch.exp(torch.tensor(-0.5, dtype=torch.float64)).item()
+    smooth, total = None, 0.0
+    for tick in range(8):
+        if tick:
+            smooth = tick if smooth is None else keep * smooth + (1 - keep) * tick
+            total += smooth
+        assert values[tick] == pytest.approx(total, rel=1e-5)
+
+
+def test_a_value_that_is_not_finite_stops_the_run_with_node_and_tick():
+    graph = plan(node("bad", "t.breaks", at=5), node("b", "t.add"), edges=[edge("bad.value", "b.a")])
+    with pytest.raises(NodeFailed) as failed:
+        Session(graph, ticks=20, block=4).run()
+    assert (failed.value.node, failed.value.tick) == ("bad", 5)
+
+
+def test_the_origin_is_blamed_not_the_node_that_choked_on_it():
+    class Picky(REGISTRY.get("t.add")):
+        kind = "t.picky"
+
+        def step(self, state, inputs, params, ctx):
+            if torch.isnan(inputs["a"]):
+                raise ctx.fail("cannot add this.", "Give numbers.")
+            return super().step(state, inputs, params, ctx)
+
+    from attractor import Registry
+
+    registry = Registry([*REGISTRY.kinds().values(), Picky])
+    document = {
+        "nodes": [node("bad", "t.breaks", at=5), node("b", "t.picky")],
+        "edges": [edge("bad.value", "b.a"), edge("b.sum", "b.b", delay=1, init=0)],
+    }
+    with pytest.raises(NodeFailed) as failed:
+        Session(Plan.of(GraphSpec.parse(document), registry), ticks=20, block=8).run()
+    assert (failed.value.node, failed.value.tick) == ("bad", 5)
+
+
+@pytest.mark.parametrize(("how", "text"), [("raise", "RuntimeError: gave way"), ("fail", "cannot go on")])
+def test_whatever_a_node_raises_names_node_and_tick(how, text):
+    with pytest.raises(NodeFailed, match=text) as failed:
+        Session(plan(node("bad", "t.breaks", at=3, how=how)), ticks=20, block=8).run()
+    assert (failed.value.node, failed.value.tick) == ("bad", 3)

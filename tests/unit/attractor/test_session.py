@@ -1,0 +1,223 @@
+"""Session: replay, resume, live controls, cancel, pause, frames."""
+
+from __future__ import annotations
+
+import json
+import threading
+
+import numpy as np
+import pytest
+import torch
+from sample_nodes import REGISTRY, edge, node
+
+from attractor import GraphSpec, Plan, Session
+from attractor.errors import CheckpointRefused, ControlRejected
+
+GRAPH = {
+    "nodes": [
+        node("n", "t.noise", N=5), node("s", "t.scale"), node("mix", "t.add"), node("sum", "t.accumulate"),
+        node("c", "t.collect"), node("t", "t.sometimes"), node("show", "t.show"),
+    ],
+    "edges": [
+        edge("n.x", "s.x"), edge("s.y", "mix.a", reduce="mean"), edge("mix.sum", "sum.x"),
+        edge("sum.y", "mix.b", delay=1, init=0), edge("t.value", "c.held"), edge("sum.y", "c.many"),
+        edge("s.y", "show.x"), edge("sum.y", "show.series"), edge("t.value", "show.series"),
+    ],
+    "routes": [{"src": "t.value", "dst": "s.factor", "depth": 0.01, "transform": {"smooth_ms": 30}}],
+}  # fmt: skip
+
+
+@pytest.fixture
+def plan():
+    return Plan.of(GraphSpec.parse(GRAPH), REGISTRY)
+
+
+def test_the_same_seed_gives_the_same_hash_and_another_seed_another(plan):
+    assert Session(plan, seed=3, ticks=90).run().result_hash == Session(plan, seed=3, ticks=90).run().result_hash
+    assert Session(plan, seed=3, ticks=90).run().result_hash != Session(plan, seed=4, ticks=90).run().result_hash
+
+
+def test_a_result_says_all_that_a_replay_needs(plan):
+    result = Session(plan, seed=3, ticks=90).run()
+    assert result.complete
+    assert result.graph_hash == plan.spec.content_hash
+    assert result.versions["torch"] == torch.__version__
+    assert json.loads(json.dumps(result.as_dict()))["ticks"] == 90
+
+
+@pytest.mark.parametrize("stop", [1, 33, 64])
+def test_resume_is_as_if_it_had_never_stopped(plan, tmp_path, stop):
+    whole = Session(plan, seed=3, ticks=100, block=32)
+    first = Session(plan, seed=3, ticks=100, block=stop)
+    for session in (whole, first):
+        session.set_control("mix.gain", 0.75)
+    next(iter(first))
+    first.checkpoint(tmp_path / "at")
+    resumed = Session.restore(tmp_path / "at", plan)
+    assert resumed.tick == stop
+    resumed.block = 13
+    again, once = resumed.run(), whole.run()
+    assert again.result_hash == once.result_hash
+    assert again.control_log == once.control_log
+    assert again.tables == once.tables
+
+
+def test_a_checkpoint_replaces_an_older_one_whole(plan, tmp_path):
+    session = Session(plan, seed=3, ticks=100, block=10)
+    for _ in session:
+        session.checkpoint(tmp_path / "at")
+    assert Session.restore(tmp_path / "at", plan).tick == 100
+    assert [path.name for path in tmp_path.iterdir()] == ["at"]
+
+
+def test_a_damaged_or_foreign_checkpoint_is_refused(plan, tmp_path):
+    session = Session(plan, seed=3, ticks=100)
+    next(iter(session))
+    session.checkpoint(tmp_path / "at")
+    other = Plan.of(GraphSpec.parse(GRAPH).replace({"n.N": 6}), REGISTRY)
+    with pytest.raises(CheckpointRefused, match="graph"):
+        Session.restore(tmp_path / "at", other)
+    with pytest.raises(CheckpointRefused, match="no readable checkpoint"):
+        Session.restore(tmp_path / "elsewhere", plan)
+    tensors = tmp_path / "at" / "state.safetensors"
+    blob = bytearray(tensors.read_bytes())
+    blob[-1] ^= 1
+    tensors.write_bytes(blob)
+    with pytest.raises(CheckpointRefused, match="damaged"):
+        Session.restore(tmp_path / "at", plan)
+    header = tmp_path / "at" / "session.json"
+    header.write_text(json.dumps({**json.loads(header.read_text()), "format": 99}))
+    with pytest.raises(CheckpointRefused, match="format"):
+        Session.restore(tmp_path / "at", plan)
+
+
+def test_a_control_holds_from_the_next_block_and_its_log_replays_the_run(plan):
+    session = Session(plan, seed=3, ticks=96, block=32)
+    reports = iter(session)
+    next(reports)
+    session.set_control("mix.gain", 0.5)
+    report = next(reports)
+    assert [(event.kind, event.tick, event.data["value"]) for event in report.events] == [("control", 32, 0.5)]
+    for _ in reports:
+        pass
+    changed = session.result()
+    assert changed.result_hash != Session(plan, seed=3, ticks=96).run().result_hash
+
+    replay = Session(plan, seed=3, ticks=96, block=16)
+    log = {change.tick: change for change in changed.control_log}
+    while replay.tick < replay.ticks:
+        if replay.tick in log:
+            replay.set_control(log[replay.tick].target, log[replay.tick].value)
+        next(iter(replay))
+    assert replay.result().result_hash == changed.result_hash
+
+
+@pytest.mark.parametrize(
+    ("target", "value"), [("mix.gain", 3), ("mix.gain", "much"), ("n.N", 6), ("mix.volume", 1), ("nobody.gain", 1), ("mix", 1)]
+)
+def test_a_control_that_the_declaration_does_not_allow_is_rejected(plan, target, value):
+    session = Session(plan, ticks=10)
+    with pytest.raises(ControlRejected) as rejected:
+        session.set_control(target, value)
+    assert rejected.value.problem.mend
+    assert session.run().control_log == []
+
+
+def test_a_trigger_fires_for_one_tick(plan):
+    session = Session(plan, ticks=12, block=4)
+    reports = iter(session)
+    next(reports)
+    session.trigger("c.fire")
+    for _ in reports:
+        pass
+    result = session.result()
+    assert [row[0] for row in result.tables["c.seen"]["rows"] if row[4]] == [4]
+    assert [(change.tick, change.target) for change in result.control_log] == [(4, "c.fire")]
+    for target in ("c.held", "c.nothing", "nobody.fire"):
+        with pytest.raises(ControlRejected):
+            session.trigger(target)
+
+
+def test_cancel_stops_within_one_block_also_while_paused(plan):
+    session = Session(plan, ticks=10_000, block=8)
+    seen = []
+
+    def run():
+        for report in session:
+            seen.append(report.tick)
+            if len(seen) == 3:
+                session.pause()
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    while not session.paused:
+        pass
+    assert session.paused
+    session.cancel()
+    thread.join(timeout=60)
+    assert not thread.is_alive()
+    assert session.cancelled
+    assert len(seen) == 3
+    assert not session.result().complete
+
+
+def test_pause_and_resume_change_nothing(plan):
+    session = Session(plan, seed=3, ticks=64, block=8)
+    for report in session:
+        if report.tick == 16:
+            session.pause()
+            threading.Timer(0.05, session.resume).start()
+    assert session.result().result_hash == Session(plan, seed=3, ticks=64, block=8).run().result_hash
+
+
+def test_frames_are_decimated_in_time_and_in_elements(plan):
+    session = Session(plan, seed=3, ticks=60, block=16)
+    session.subscribe("n", "x")
+    session.subscribe("show", "x", every=5, take=3)
+    session.subscribe("show", "series[1]")
+    session.subscribe("c", "seen")
+    whole, few, slot, tables = {}, {}, {}, []
+    for report in session:
+        for frame in report.frames:
+            into = {"n": whole, "show": few if frame.port == "x" else slot}.get(frame.node)
+            if into is None:
+                tables.append(frame)
+            else:
+                into |= dict(zip(frame.ticks.tolist(), frame.data, strict=True))
+    assert sorted(whole) == list(range(60))
+    assert sorted(few) == list(range(0, 60, 5))
+    assert all(len(value) == 3 for value in few.values())
+    # The view sees s.y = factor · n.x, and of it the first, middle and last element.
+    ratio = few[0] / whole[0][[0, 2, 4]]
+    assert np.allclose(ratio, ratio[0])
+    assert sorted(slot) == list(range(1, 60, 3))
+    assert [frame.seq for frame in tables] == [1, 2, 3, 4]
+    assert tables[-1].kind == "table"
+    assert len(tables[-1].data[0]["rows"]) == 60
+
+
+@pytest.mark.parametrize("port", [("n", "y"), ("nobody", "x"), ("mix", "a"), ("show", "series[2]"), ("show", "x[0]")])
+def test_only_ports_that_exist_can_be_watched(plan, port):
+    with pytest.raises(ControlRejected):
+        Session(plan).subscribe(*port)
+
+
+def test_watching_changes_no_result(plan):
+    session = Session(plan, seed=3, ticks=64)
+    session.subscribe("n", "x")
+    session.unsubscribe("n", "x")
+    session.subscribe("s", "y", every=2)
+    assert session.run().result_hash == Session(plan, seed=3, ticks=64).run().result_hash
+
+
+@pytest.mark.parametrize("arguments", [{"seed": -1}, {"seed": 2**63}, {"ticks": 0}, {"block": 0}])
+def test_nonsense_is_refused_at_once(plan, arguments):
+    with pytest.raises(ValueError, match=r"seed|ticks"):
+        Session(plan, **arguments)
+
+
+def test_progress_runs_to_one(plan):
+    reports = list(Session(plan, ticks=50, block=20))
+    assert [(report.first, report.tick) for report in reports] == [(0, 20), (20, 40), (40, 50)]
+    assert reports[-1].progress == 1
+    assert reports[-1].eta_s == 0
