@@ -8,12 +8,12 @@ import sys
 def main() -> None:
     """Run one management command; a database that is not there is told in one line with the mend."""
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
+    # One command at a time: a pool would only turn "connection refused" into a wait for the pool's timeout.
+    os.environ.setdefault("ATTRACTOR__DATABASE__POOL", "false")
     try:
         from django.core.management import execute_from_command_line
     except ImportError:
-        sys.exit(
-            "Django is not installed in this Python. Run `make install` and use .venv/bin/python manage.py."
-        )
+        sys.exit("Django is not installed in this Python. Run `make install` and use .venv/bin/python manage.py.")
     from django.db import OperationalError
 
     try:

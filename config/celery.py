@@ -4,10 +4,11 @@ import ctypes
 import os
 import signal
 import sys
+from pathlib import Path
 from typing import Any
 
 from celery import Celery
-from celery.signals import setup_logging, worker_process_init
+from celery.signals import setup_logging, worker_process_init, worker_ready
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
 
@@ -19,6 +20,13 @@ app.autodiscover_tasks()
 @setup_logging.connect  # type: ignore[untyped-decorator]
 def keep_django_logging(**_: Any) -> None:
     """Celery configures no logging when somebody listens to this signal; Django's LOGGING stays."""
+
+
+@worker_ready.connect  # type: ignore[untyped-decorator]
+def tell_the_launcher(**_: Any) -> None:
+    """The launcher waits for this file before it calls the stack healthy."""
+    if path := os.environ.get("WORKER_READY_FILE"):
+        Path(path).touch()
 
 
 @worker_process_init.connect  # type: ignore[untyped-decorator]

@@ -49,7 +49,7 @@ class ConfigProblem:
         return f"{self.place}: {self.key}: {self.message}" if self.key else f"{self.place}: {self.message}"
 
 
-class ConfigurationRefused(Exception):  # noqa: N818 it names the outcome, as the engine's GraphRejected does
+class ConfigurationRefused(Exception):
     """The configuration cannot be used. Carries every problem found."""
 
     def __init__(self, problems: list[ConfigProblem]) -> None:
@@ -130,7 +130,7 @@ def load(
             else:
                 problems.append(ConfigProblem(key, value.place, _unknown(key, known)))
     problems += [
-        ConfigProblem(key, str(yaml_folder / "default.yaml"), "is missing; every key has its default there")
+        ConfigProblem(key, _shown(yaml_folder / "default.yaml"), "is missing; every key has its default there")
         for key in known
         if key not in merged
     ]
@@ -158,11 +158,11 @@ def _yaml_layer(path: Path, problems: list[ConfigProblem]) -> dict[str, Value]:
     try:
         root = yaml.compose(path.read_text(encoding="utf-8"), Loader=yaml.SafeLoader)
     except OSError as error:
-        problems.append(ConfigProblem("", str(path), f"cannot be read ({error.strerror})"))
+        problems.append(ConfigProblem("", _shown(path), f"cannot be read ({error.strerror})"))
         return {}
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
-        place = f"{path}:{mark.line + 1}" if mark else str(path)
+        place = f"{_shown(path)}:{mark.line + 1}" if mark else _shown(path)
         problems.append(ConfigProblem("", place, f"is not valid YAML: {getattr(error, 'problem', error)}"))
         return {}
     found: dict[str, Value] = {}
@@ -171,17 +171,22 @@ def _yaml_layer(path: Path, problems: list[ConfigProblem]) -> dict[str, Value]:
     return found
 
 
+def _shown(path: Path) -> str:
+    """A file of the checkout by its path inside it, any other by its whole path."""
+    return str(path.relative_to(ROOT) if path.is_relative_to(ROOT) else path)
+
+
 def _walk_yaml(
     node: yaml.Node, prefix: str, path: Path, found: dict[str, Value], problems: list[ConfigProblem]
 ) -> None:
-    place = f"{path}:{node.start_mark.line + 1}"
+    place = f"{_shown(path)}:{node.start_mark.line + 1}"
     if not isinstance(node, yaml.MappingNode):
         problems.append(ConfigProblem(prefix.rstrip("."), place, "must be a mapping of keys to values"))
         return
     sections = {key.rpartition(".")[0] for key, _ in leaves()}
     for key_node, value_node in node.value:
         key = f"{prefix}{key_node.value}"
-        place = f"{path}:{key_node.start_mark.line + 1}"
+        place = f"{_shown(path)}:{key_node.start_mark.line + 1}"
         if key in sections:
             _walk_yaml(value_node, f"{key}.", path, found, problems)
         elif key in found:
@@ -207,9 +212,7 @@ def _environment_layer(environ: Mapping[str, str], problems: list[ConfigProblem]
         elif name in SHORT_NAMES:
             key = SHORT_NAMES[name]
         elif name.startswith("ATTRACTOR_") and name not in SELECTORS:
-            message = (
-                f"is unknown; use {PREFIX}SECTION__KEY or one of {', '.join([*SHORT_NAMES, *SELECTORS])}"
-            )
+            message = f"is unknown; use {PREFIX}SECTION__KEY or one of {', '.join([*SHORT_NAMES, *SELECTORS])}"
             problems.append(ConfigProblem("", place, message))
             continue
         else:
@@ -244,7 +247,9 @@ def _typed(key: str, info: FieldInfo, value: Value, problems: list[ConfigProblem
     # A list in text is comma-separated; pydantic's reading of strings knows no lists.
     if get_origin(info.annotation) is list:
         return [part.strip() for part in value.value.split(",") if part.strip()]
-    adapter: TypeAdapter[Any] = TypeAdapter(Annotated[info.annotation, *info.metadata])
+    adapter: TypeAdapter[Any] = TypeAdapter(
+        cast(Any, Annotated[info.annotation, *info.metadata] if info.metadata else info.annotation)
+    )
     try:
         return adapter.validate_strings(value.value)
     except ValidationError as error:
@@ -304,9 +309,7 @@ def _unsafe_in_production(loaded: Loaded) -> list[ConfigProblem]:
     if not text:
         refuse("security.secret_key", "is needed in production: set ATTRACTOR_SECRET_KEY or a secret file")
     elif text in loaded.public_secrets or text.startswith("django-insecure-"):
-        refuse(
-            "security.secret_key", "is a default that everybody knows; `openssl rand -base64 60` makes one"
-        )
+        refuse("security.secret_key", "is a default that everybody knows; `openssl rand -base64 60` makes one")
     elif len(text) < 50 or len(set(text)) < 10:
         refuse("security.secret_key", "is too weak: at least 50 characters, 10 of them different")
     if configuration.debug:

@@ -45,13 +45,10 @@ class Security(Section):
 class Database(Section):
     """PostgreSQL. Without a URL the embedded server of `make run` is used."""
 
-    url: SecretStr | None = Field(
-        description="postgresql://role:password@host:port/name of the restricted role."
-    )
-    owner_url: SecretStr | None = Field(
-        description="The same database as the role that owns it; used to migrate."
-    )
+    url: SecretStr | None = Field(description="postgresql://role:password@host:port/name of the restricted role.")
+    owner_url: SecretStr | None = Field(description="The same database as the role that owns it; used to migrate.")
     role: Literal["app", "owner"] = Field(description="Which of the two roles this process connects as.")
+    pool: bool = Field(description="Keep connections in a pool; manage.py commands do not.")
     pool_size: int = Field(ge=1, le=200, description="Most connections of one process.")
     pool_timeout: Seconds = Field(description="Wait for a free connection before an error, s.")
     statement_timeout: Seconds = Field(description="A statement that runs longer is cancelled, s.")
@@ -96,9 +93,7 @@ class Live(Section):
     """The socket of a run."""
 
     silence: Seconds = Field(description="A client silent for longer is disconnected, s.")
-    frame_rate: float = Field(
-        gt=0, le=60, description="Most frames per second and port that a worker publishes."
-    )
+    frame_rate: float = Field(gt=0, le=60, description="Most frames per second and port that a worker publishes.")
     stream_length: int = Field(ge=10, description="Messages kept in the Valkey stream of a run.")
 
 
@@ -161,9 +156,7 @@ class Configuration(BaseSettings):
 
     environment: Environment = Field(description="Chosen by ATTRACTOR_ENV.")
     debug: bool = Field(description="Django's debug pages. Never in production.")
-    data_dir: str = Field(
-        description="Folder of the embedded services, keys and files; relative to the checkout."
-    )
+    data_dir: str = Field(description="Folder of the embedded services, keys and files; relative to the checkout.")
     web: Web
     security: Security
     database: Database

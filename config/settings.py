@@ -96,7 +96,8 @@ TEMPLATES = [
 # --- PostgreSQL: two roles --------------------------------------------------------------------------------
 
 
-def _database(url: str) -> dict[str, Any]:
+def database(url: str) -> dict[str, Any]:
+    """Django's way of saying where a postgresql:// URL points."""
     parts = urlsplit(url)
     return {
         "ENGINE": "django.db.backends.postgresql",
@@ -130,28 +131,27 @@ if ATTRACTOR.database.role not in DATABASE_URLS:
     )
 DATABASES: dict[str, dict[str, Any]] = {
     "default": {
-        **_database(DATABASE_URLS[ATTRACTOR.database.role]),
-        "CONN_MAX_AGE": 0,  # connections are kept by the pool
+        **database(DATABASE_URLS[ATTRACTOR.database.role]),
+        "CONN_MAX_AGE": 0,  # it is the pool that keeps connections
         "OPTIONS": {"application_name": f"attractor-{ATTRACTOR.database.role}"},
     }
 }
 if ATTRACTOR.database.role == "app":
-    DATABASES["default"]["OPTIONS"] |= {
-        "options": f"-c statement_timeout={int(ATTRACTOR.database.statement_timeout * 1000)}",
-        # min_size 0: a management command or a forked worker holds no more connections than it uses.
-        "pool": {
-            "min_size": 0,
+    # Migrations of the owner may take longer.
+    DATABASES["default"]["OPTIONS"]["options"] = (
+        f"-c statement_timeout={int(ATTRACTOR.database.statement_timeout * 1000)}"
+    )
+    if ATTRACTOR.database.pool:
+        DATABASES["default"]["OPTIONS"]["pool"] = {
+            "min_size": 0,  # a forked worker holds no more connections than it uses
             "max_size": ATTRACTOR.database.pool_size,
             "timeout": ATTRACTOR.database.pool_timeout,
-        },
-    }
+        }
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 # --- Valkey: broker, channel layer, cache -----------------------------------------------------------------
 
-VALKEY_URL = (
-    ATTRACTOR.valkey.url.get_secret_value() if ATTRACTOR.valkey.url else endpoints.read(DATA_DIR).valkey_url
-)
+VALKEY_URL = ATTRACTOR.valkey.url.get_secret_value() if ATTRACTOR.valkey.url else endpoints.read(DATA_DIR).valkey_url
 CACHES = {
     "default": {
         "BACKEND": "config.cache.LossTolerantCache",

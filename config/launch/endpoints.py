@@ -95,9 +95,7 @@ def read(data_dir: Path) -> Endpoints:
     with locked(data_dir / f"{FILE}.lock"):
         if not path.exists():
             postgres = free_port(data_dir)
-            drawn = Endpoints(
-                postgres, free_port(data_dir, {postgres}), *(secrets.token_urlsafe(24) for _ in range(4))
-            )
+            drawn = Endpoints(postgres, free_port(data_dir, {postgres}), *(secrets.token_urlsafe(24) for _ in range(4)))
             write_private(path, json.dumps(asdict(drawn), indent=1))
         return Endpoints(**json.loads(path.read_text(encoding="utf-8")))
 
