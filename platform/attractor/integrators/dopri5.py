@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Final
 
 import torch
+
+from attractor.integrators.slope import Slope
 
 # Rows of the Butcher tableau: the weights of the slopes so far in each next stage, the last row is the result.
 STAGES: Final = (
@@ -18,7 +19,7 @@ STAGES: Final = (
 )
 
 
-def dopri5(f: Callable[[torch.Tensor], torch.Tensor], s: torch.Tensor, h: float) -> torch.Tensor:
+def dopri5(f: Slope, s: torch.Tensor, h: float) -> torch.Tensor:
     """The state a step of length h after s. Local error O(h⁶); differentiable. The embedded error estimate is not
     used: the step is the caller's."""
     slopes: list[torch.Tensor] = []

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from typing import Any
 
 import torch
 
+from attractor.integrators.slope import Slope
 
-def stochastic_heun(
-    f: Callable[[torch.Tensor], torch.Tensor], s: torch.Tensor, h: float, sigma: Any, z: torch.Tensor
-) -> torch.Tensor:
+
+def stochastic_heun(f: Slope, s: torch.Tensor, h: float, sigma: Any, z: torch.Tensor) -> torch.Tensor:
     """The state a step of length h after s: an Euler–Maruyama predictor and a trapezoidal corrector.
 
     A two-stage stochastic Runge–Kutta method (Kloeden & Platen 1992, ch. 15); with additive noise its strong order is 1
@@ -23,5 +22,5 @@ def stochastic_heun(
     """
     kick = z * (sigma * math.sqrt(h))
     slope = f(s)
-    predicted = torch.add(s + kick, slope, alpha=h)
-    return torch.add(s + kick, slope + f(predicted), alpha=0.5 * h)
+    kicked = s + kick
+    return torch.add(kicked, slope + f(kicked, slope, h), alpha=0.5 * h)

@@ -17,7 +17,7 @@ from attractor.node import ABSENT, Context, Cost, Inputs, Outputs, Params, State
 from attractor.order_parameter import order_parameter
 from attractor.oscillators import CELLS
 from attractor.oscillators.halving_test import METHODS, TOLERANCE, halving_error
-from attractor.oscillators.vector_field import vector_field
+from attractor.oscillators.vector_field import VectorField
 from attractor.parameter import Parameter
 from attractor.port import Port, Shape
 from attractor.topology import DEGREE, REWIRE, TOPOLOGIES, make_topology, validate_topology
@@ -173,7 +173,7 @@ class CoupledOscillatorArray(TensorNode):
         units = speed * ctx.dt
         steps = max(1, math.ceil(units / self.settings["dt"] - 1e-9))
         h = units / steps
-        field = vector_field(
+        field = VectorField(
             self.cell, params, s, neighbourhood=self.neighbourhood, coupling=_coupling(inputs, params),
             coupled=self.coupled, drive=_drive(inputs, params), rate=rate,
         )  # fmt: skip

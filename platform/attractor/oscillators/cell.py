@@ -24,18 +24,20 @@ class Cell(ABC):
         components: names of the D components, in order.
         params: parameters of the field, all live.
         driven: index of the component that `force` is added to, as in the cell's equation.
+        features: number F of nonlinear terms.
         start: a state from which the reference orbits of the catalogue start.
     """
 
     name: ClassVar[str]
+    features: ClassVar[int] = 1
     components: ClassVar[tuple[str, ...]]
     params: ClassVar[tuple[Parameter, ...]]
     driven: ClassVar[int] = 0
     start: ClassVar[tuple[float, ...]]
 
     @abstractmethod
-    def nonlinear(self, s: torch.Tensor) -> torch.Tensor:
-        """The nonlinear features, shape (..., F, N), of states of shape (..., D, N)."""
+    def nonlinear(self, s: torch.Tensor, out: torch.Tensor | None = None) -> torch.Tensor:
+        """The nonlinear features, shape (..., F, N), of states of shape (..., D, N); written into `out` if given."""
 
     @abstractmethod
     def coefficients(self, p: Mapping[str, Any]) -> Rows:

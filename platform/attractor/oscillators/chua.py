@@ -36,8 +36,8 @@ class Chua(Cell):
     )  # fmt: skip
     aspect = 3.64 / 0.39
 
-    def nonlinear(self, s: torch.Tensor) -> torch.Tensor:
-        return s.narrow(-2, 0, 1).clamp(-1.0, 1.0)
+    def nonlinear(self, s: torch.Tensor, out: torch.Tensor | None = None) -> torch.Tensor:
+        return torch.clamp(s.narrow(-2, 0, 1), -1.0, 1.0, out=out)
 
     def coefficients(self, p: Mapping[str, Any]) -> Rows:
         alpha, m1 = p["alpha"], p["m1"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from functools import lru_cache
 from typing import Final
 
@@ -9,7 +10,7 @@ import torch
 
 from attractor.integrators import dopri5, rk4
 from attractor.oscillators import CELLS
-from attractor.oscillators.vector_field import vector_field
+from attractor.oscillators.vector_field import VectorField
 
 METHODS: Final = {"rk4": rk4, "dopri5": dopri5}
 TOLERANCE: Final = 1e-3
@@ -27,16 +28,20 @@ def halving_error(cell: str, params: tuple[tuple[str, float], ...], method: str,
     """
     if dt < _COARSE and (coarse := halving_error(cell, params, method, _COARSE)) <= TOLERANCE:
         return coarse
-    full, half = _after_one_unit(cell, params, method, dt), _after_one_unit(cell, params, method, dt / 2)
+    # Both orbits end at the same time, also where dt does not divide 1.
+    steps = math.ceil(1.0 / dt)
+    full = _orbit_end(cell, params, method, dt, steps)
+    half = _orbit_end(cell, params, method, dt / 2, 2 * steps)
     difference = (full - half).abs().max()
     return float(torch.nan_to_num(difference, nan=float("inf")))
 
 
-def _after_one_unit(name: str, params: tuple[tuple[str, float], ...], method: str, dt: float) -> torch.Tensor:
+def _orbit_end(
+    name: str, params: tuple[tuple[str, float], ...], method: str, dt: float, steps: int
+) -> torch.Tensor:
     cell, step = CELLS[name], METHODS[method]
-    steps = max(1, round(1.0 / dt))
     s = torch.tensor(cell.start, dtype=torch.float64).unsqueeze(-1)
-    field = vector_field(cell, dict(params), s)
+    field = VectorField(cell, dict(params), s)
     with torch.no_grad():
         for _ in range(steps):
             s = step(field, s, dt)

@@ -20,6 +20,7 @@ class Lorenz(Cell):
 
     name = "lorenz"
     components = ("x", "y", "z")
+    features = 2
     start = (1.0, 1.0, 1.0)
     params: ClassVar[tuple[Parameter, ...]] = (
         Parameter("sigma", "float", 10.0, min=0, max=30, live=True, doc="Lorenz: Prandtl number σ."),
@@ -30,9 +31,8 @@ class Lorenz(Cell):
         ),
     )  # fmt: skip
 
-    def nonlinear(self, s: torch.Tensor) -> torch.Tensor:
-        x = s.narrow(-2, 0, 1)
-        return x * s.narrow(-2, 1, 2)
+    def nonlinear(self, s: torch.Tensor, out: torch.Tensor | None = None) -> torch.Tensor:
+        return torch.mul(s.narrow(-2, 0, 1), s.narrow(-2, 1, 2), out=out)
 
     def coefficients(self, p: Mapping[str, Any]) -> Rows:
         sigma = p["sigma"]

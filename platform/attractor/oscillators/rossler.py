@@ -24,8 +24,8 @@ class Rossler(Cell):
         Parameter("c", "float", 5.7, min=1, max=20, live=True, doc="Rössler: c."),
     )
 
-    def nonlinear(self, s: torch.Tensor) -> torch.Tensor:
-        return s.narrow(-2, 0, 1) * s.narrow(-2, 2, 1)
+    def nonlinear(self, s: torch.Tensor, out: torch.Tensor | None = None) -> torch.Tensor:
+        return torch.mul(s.narrow(-2, 0, 1), s.narrow(-2, 2, 1), out=out)
 
     def coefficients(self, p: Mapping[str, Any]) -> Rows:
         return (

@@ -26,8 +26,8 @@ class VanDerPol(Cell):
         ),
     )  # fmt: skip
 
-    def nonlinear(self, s: torch.Tensor) -> torch.Tensor:
-        return s.narrow(-2, 0, 1).square() * s.narrow(-2, 1, 1)
+    def nonlinear(self, s: torch.Tensor, out: torch.Tensor | None = None) -> torch.Tensor:
+        return torch.mul(s.narrow(-2, 0, 1).square(), s.narrow(-2, 1, 1), out=out)
 
     def coefficients(self, p: Mapping[str, Any]) -> Rows:
         mu, omega = p["mu"], p["omega0"]
