@@ -9,7 +9,8 @@ def main() -> None:
     """Run one management command; a database that is not there is told in one line with the mend."""
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
     # One command at a time: a pool would only turn "connection refused" into a wait for the pool's timeout.
-    os.environ.setdefault("ATTRACTOR__DATABASE__POOL", "false")
+    if sys.argv[1:2] != ["show_config"]:  # which shows what the others are configured with
+        os.environ.setdefault("ATTRACTOR__DATABASE__POOL", "false")
     try:
         from django.core.management import execute_from_command_line
     except ImportError:

@@ -1,14 +1,11 @@
 """The Celery application: one task per run, found in every app's `tasks` module."""
 
-import ctypes
 import os
-import signal
-import sys
 from pathlib import Path
 from typing import Any
 
 from celery import Celery
-from celery.signals import setup_logging, worker_process_init, worker_ready
+from celery.signals import setup_logging, worker_ready
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
 
@@ -27,11 +24,3 @@ def tell_the_launcher(**_: Any) -> None:
     """The launcher waits for this file before it calls the stack healthy."""
     if path := os.environ.get("WORKER_READY_FILE"):
         Path(path).touch()
-
-
-@worker_process_init.connect  # type: ignore[untyped-decorator]
-def die_with_the_worker(**_: Any) -> None:
-    """A pool process whose worker is killed with -9 ends too, instead of staying behind without a master."""
-    if sys.platform == "linux":
-        pr_set_pdeathsig = 1
-        ctypes.CDLL(None, use_errno=True).prctl(pr_set_pdeathsig, signal.SIGKILL)

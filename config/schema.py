@@ -64,6 +64,8 @@ class Worker(Section):
     """Celery workers: one task per run."""
 
     processes: int = Field(ge=1, le=256, description="Runs that one worker executes at the same time.")
+    spares: int = Field(ge=0, le=64, description="Processes kept warm with torch imported, each waiting for one run.")
+    memory: int = Field(ge=2**26, description="Memory one run may take on top of its idle process, bytes (Linux).")
     visibility_timeout: Seconds = Field(
         description="Unacknowledged messages come again after this, s. Only a hint: the lease decides."
     )
@@ -84,8 +86,8 @@ class Quotas(Section):
 
     active_runs: int = Field(ge=1, description="Queued and running runs at the same time.")
     nodes: int = Field(ge=1, description="Nodes of one graph.")
-    memory: int = Field(ge=1, description="Estimated memory of one run, bytes.")
-    flops: float = Field(gt=0, description="Estimated floating-point operations of one run.")
+    memory: int = Field(ge=1, description="Estimated memory of the active runs together, bytes.")
+    flops: float = Field(gt=0, description="Estimated floating-point operations of the active runs together.")
     ticks: int = Field(ge=1, description="Ticks of one run.")
 
 
@@ -133,6 +135,7 @@ class Limits(Section):
     """Request limits."""
 
     requests_per_minute: int = Field(ge=1, description="API requests of one user per minute.")
+    request_bytes: int = Field(ge=1024, description="Largest body of a request, bytes; checked before it is parsed.")
 
 
 class Log(Section):

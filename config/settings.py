@@ -30,6 +30,7 @@ SECRET_KEY = (
 DEBUG = ATTRACTOR.debug
 ALLOWED_HOSTS = ATTRACTOR.web.allowed_hosts
 CSRF_TRUSTED_ORIGINS = ATTRACTOR.web.trusted_origins
+DATA_UPLOAD_MAX_MEMORY_SIZE = ATTRACTOR.limits.request_bytes  # forms; the API's parser has the same limit
 
 # --- Applications -----------------------------------------------------------------------------------------
 
@@ -42,7 +43,7 @@ INSTALLED_APPS = [
     "apps.live",
     "apps.ops",
     "apps.web",
-    "config",  # manage.py show_config
+    "config",
     "django.contrib.admin",
     "django.contrib.auth",
     "django.contrib.contenttypes",
@@ -71,6 +72,7 @@ MIDDLEWARE = [
     "allauth.account.middleware.AccountMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "apps.workspaces.middleware.WorkspaceMiddleware",  # last: it calls the view itself
 ]
 
 ROOT_URLCONF = "config.urls"
@@ -178,9 +180,11 @@ CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_BROKER_CONNECTION_MAX_RETRIES = None  # Valkey may be away for any time
 CELERY_TASK_DEFAULT_QUEUE = "runs"
 CELERY_TASK_IGNORE_RESULT = True  # results live in PostgreSQL
-CELERY_TASK_ACKS_LATE = True
+CELERY_TASK_ACKS_LATE = False  # the message is a hint: the row is claimed, and the sweeper sends lost ones again
 CELERY_TASK_PUBLISH_RETRY = False  # a run whose message was not sent stays queued; the sweeper sends it again
+CELERY_WORKER_POOL = "threads"  # a task only watches its run's own process
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1
+CELERY_WORKER_DISABLE_PREFETCH = True  # a busy worker leaves waiting runs to the others
 CELERY_WORKER_CONCURRENCY = ATTRACTOR.worker.processes
 CELERY_WORKER_REDIRECT_STDOUTS = False
 CELERY_WORKER_CANCEL_LONG_RUNNING_TASKS_ON_CONNECTION_LOSS = False  # runs go on without Valkey
@@ -206,6 +210,8 @@ PASSWORD_HASHERS = (
     if ATTRACTOR.environment == "test"
     else ["django.contrib.auth.hashers.PBKDF2PasswordHasher"]
 )
+ACCOUNT_ADAPTER = "apps.accounts.adapter.AccountAdapter"
+ACCOUNT_FORMS = {"signup": "apps.accounts.forms.SignupForm"}
 ACCOUNT_USER_MODEL_USERNAME_FIELD = None
 ACCOUNT_LOGIN_METHODS = {"email"}
 ACCOUNT_SIGNUP_FIELDS = ["email*", "password1*", "password2*"]
@@ -221,10 +227,10 @@ LOGOUT_REDIRECT_URL = "/"
 # --- API --------------------------------------------------------------------------------------------------
 
 REST_FRAMEWORK = {
-    "DEFAULT_AUTHENTICATION_CLASSES": ["rest_framework.authentication.SessionAuthentication"],
+    "DEFAULT_AUTHENTICATION_CLASSES": ["apps.accounts.authentication.SessionLogin"],
     "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
-    "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
+    "DEFAULT_PARSER_CLASSES": ["apps.ops.parsers.BoundedJSONParser"],
     "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
     "DEFAULT_THROTTLE_CLASSES": ["rest_framework.throttling.UserRateThrottle"],
     "DEFAULT_THROTTLE_RATES": {"user": f"{ATTRACTOR.limits.requests_per_minute}/min"},

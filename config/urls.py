@@ -8,4 +8,9 @@ urlpatterns = [
     path("admin/", admin.site.urls),
     path("accounts/", include("allauth.urls")),
     path("api/v1/schema/", SpectacularAPIView.as_view(), name="schema"),
+    path("api/v1/", include("apps.workspaces.urls")),
+    path("api/v1/", include("apps.presets.urls")),
+    path("api/v1/workspaces/<slug:slug>/", include("apps.projects.urls")),
+    path("api/v1/workspaces/<slug:slug>/", include("apps.runs.urls")),
+    path("health/", include("apps.ops.urls")),
 ]

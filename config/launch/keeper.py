@@ -128,7 +128,8 @@ def main() -> int:
             stop = True
 
     signal.signal(signal.SIGTERM, on_terminate)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the launcher's to handle
+    # Handlers, not SIG_IGN: what is ignored would stay ignored in the program.
+    signal.signal(signal.SIGINT, lambda *_: None)  # Ctrl-C is the launcher's to handle
     signal.signal(signal.SIGCHLD, lambda *_: None)  # only to be woken
     if LINUX:
         prctl(PR_SET_CHILD_SUBREAPER, 1)

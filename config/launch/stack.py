@@ -15,11 +15,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
-from urllib.parse import unquote, urlsplit
 
 from config.launch import front_end
-from config.launch.endpoints import APP, OWNER, kept_secret, read, write_private
-from config.launch.grants import grant_rows
+from config.launch.endpoints import kept_secret, write_private
 from config.launch.keeper import LINUX, die_with_keeper
 from config.launch.process import Process, environment, stop_all
 from config.launch.services import Services, wait_until
@@ -71,7 +69,11 @@ class Stack:
         self._migrate_and_seed()
 
     def _migrate_and_seed(self) -> None:
-        url, app_role = self._owner()
+        if self.configuration.database.url is not None and self.configuration.database.owner_url is None:
+            raise StepFailed(
+                "ATTRACTOR_DATABASE_URL is set, but not the URL of the role that owns the database",
+                "set ATTRACTOR_DATABASE_OWNER_URL too: migrations run as the owner",
+            )
         code = [path for folder in ("apps", "presets") for path in (ROOT / folder).rglob("*")]
         inputs = content_hash(
             (path for path in code if path.suffix in {".py", ".json"}),
@@ -82,7 +84,6 @@ class Stack:
         if self.configuration.database.url is None and done.matches(inputs):
             return
         with step("Migrating the database as its owner"):
-            grant_rows(url, app_role)
             self.manage("migrate", "migrate", "--no-input", owner=True)
         with step("Seeding the built-in presets and the demo account"):
             self.manage("seed_presets", "seed_presets")
@@ -93,19 +94,6 @@ class Stack:
     @property
     def _demo_password(self) -> str:
         return str(self.data_dir / "demo_password")
-
-    def _owner(self) -> tuple[str, str]:
-        """(URL of the owner role, name of the app role)."""
-        database = self.configuration.database
-        if database.url is None:
-            return read(self.data_dir).database_url(OWNER), APP
-        if database.owner_url is None:
-            raise StepFailed(
-                "ATTRACTOR_DATABASE_URL is set, but not the URL of the role that owns the database",
-                "set ATTRACTOR_DATABASE_OWNER_URL too: migrations run as the owner",
-            )
-        app_role = unquote(urlsplit(database.url.get_secret_value()).username or "")
-        return database.owner_url.get_secret_value(), app_role
 
     def manage(self, name: str, *arguments: str, owner: bool = False) -> None:
         """Run a management command to its end."""

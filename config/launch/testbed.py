@@ -14,7 +14,6 @@ import psycopg
 from psycopg import sql
 
 from config.launch import endpoints
-from config.launch.grants import grant_rows
 from config.launch.services import InUse, Services
 from config.layers import ROOT
 
@@ -83,10 +82,7 @@ class Testbed:
 
     def make_database(self, template: str | None = None) -> None:
         """Make the test database anew, owned by the owner, empty or as a copy of `template`."""
-        name = database_of(self.owner_url)
-        self._make(name, template)
-        if template is None:
-            grant_rows(self.owner_url, unquote(urlsplit(self.app_url).username or ""))
+        self._make(database_of(self.owner_url), template)
 
     def keep_as_template(self) -> None:
         """Keep a copy of the migrated, still empty test database for the sessions to come."""
