@@ -13,4 +13,7 @@ urlpatterns = [
     path("api/v1/workspaces/<slug:slug>/", include("apps.projects.urls")),
     path("api/v1/workspaces/<slug:slug>/", include("apps.runs.urls")),
     path("health/", include("apps.ops.urls")),
+    path("", include("apps.web.urls")),
 ]
+
+handler500 = "apps.web.views.errors.server_error"

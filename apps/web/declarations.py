@@ -1,0 +1,13 @@
+"""What the nodes of a graph declare, for the pages that draw it."""
+
+from collections.abc import Mapping
+from typing import Any
+
+
+def declarations(spec: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """The declarations of the kinds that a graph's JSON uses, by kind. A kind that is not installed is left out."""
+    from attractor.registry import Registry  # brings torch, which not every page needs
+
+    kinds = Registry.default().kinds()
+    used = {node["kind"] for node in spec["nodes"]}
+    return {kind: kinds[kind].declaration() for kind in sorted(used & kinds.keys())}

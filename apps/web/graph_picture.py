@@ -1,0 +1,100 @@
+"""A graph as a still picture: boxes and curves for an SVG, drawn without JavaScript."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from apps.web.graph_layout import positions
+
+WIDTH, HEIGHT, MARGIN = 190.0, 64.0, 14.0
+CATEGORY_CLASSES = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Box:
+    """One node: corner in pixels, texts, and the number of its category's colour."""
+
+    x: float
+    y: float
+    title: str
+    kind: str
+    colour: int
+
+
+@dataclass(frozen=True, slots=True)
+class Curve:
+    """One edge or route: an SVG path and what it is."""
+
+    path: str
+    style: Literal["", "delayed", "route"]
+    label: str
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """The whole drawing and its view box."""
+
+    boxes: tuple[Box, ...]
+    curves: tuple[Curve, ...]
+    view_box: str
+    description: str
+    width: float = WIDTH
+    height: float = HEIGHT
+
+
+def draw(spec: Mapping[str, Any]) -> Picture:
+    """The picture of a graph's JSON."""
+    places = positions(spec)
+    families = {name: number for number, name in enumerate(dict.fromkeys(_family(n["kind"]) for n in spec["nodes"]))}
+    boxes = tuple(
+        Box(*places[n["id"]], n.get("title") or n["id"], n["kind"], families[_family(n["kind"])] % CATEGORY_CLASSES)
+        for n in spec["nodes"]
+    )
+    edges = [(edge, "delayed" if edge.get("delay") else "") for edge in spec.get("edges", ())]
+    routes = [(route, "route") for route in spec.get("routes", ())]
+    curves = tuple(
+        Curve(_curve(places[link["src"].split(".")[0]], places[link["dst"].split(".")[0]]), style, _label(link, style))
+        for link, style in [*edges, *routes]
+    )
+    xs = [x for x, _ in places.values()] or [0.0]
+    ys = [y for _, y in places.values()] or [0.0]
+    lowest = max(ys) + HEIGHT
+    # A curve that runs back passes below the boxes.
+    if any(places[link["src"].split(".")[0]][0] >= places[link["dst"].split(".")[0]][0] for link, _ in edges + routes):
+        lowest += 46
+    box = (
+        min(xs) - MARGIN,
+        min(ys) - MARGIN,
+        max(xs) - min(xs) + WIDTH + 2 * MARGIN,
+        lowest - min(ys) + 2 * MARGIN,
+    )
+    return Picture(
+        boxes,
+        curves,
+        " ".join(f"{value:g}" for value in box),
+        f"Graph of {len(boxes)} nodes: {', '.join(one.title for one in boxes)}. "
+        f"{len(edges)} edges, {len(routes)} modulation routes.",
+    )
+
+
+def _family(kind: str) -> str:
+    return kind.replace(":", ".").split(".")[0]
+
+
+def _label(link: Mapping[str, Any], style: str) -> str:
+    suffix = {"delayed": ", delayed by one tick", "route": ", modulation"}.get(style, "")
+    return f"{link['src']} to {link['dst']}{suffix}"
+
+
+def _curve(source: tuple[float, float], target: tuple[float, float]) -> str:
+    """A cubic from the right side of one box to the left side of another; a way back dips below both."""
+    x0, y0 = source[0] + WIDTH, source[1] + HEIGHT / 2
+    x1, y1 = target[0], target[1] + HEIGHT / 2
+    if x1 > x0:
+        bend = max(28.0, (x1 - x0) / 2)
+        return f"M{x0:g} {y0:g}C{x0 + bend:g} {y0:g} {x1 - bend:g} {y1:g} {x1:g} {y1:g}"
+    low = max(source[1], target[1]) + HEIGHT + 40
+    return (
+        f"M{x0:g} {y0:g}C{x0 + 46:g} {y0:g} {x0 + 46:g} {low:g} {x0 - 20:g} {low:g}"
+        f"L{x1 + 20:g} {low:g}C{x1 - 46:g} {low:g} {x1 - 46:g} {y1:g} {x1:g} {y1:g}"
+    )

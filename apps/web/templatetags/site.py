@@ -1,0 +1,111 @@
+"""Tags and filters that every page uses."""
+
+from collections.abc import Iterable
+from typing import Any
+
+from django import template
+from django.urls import reverse
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+
+from apps.presets.models import AcceptanceVerdict
+from apps.runs.models import Run
+from apps.web import theme
+from apps.workspaces import selectors as workspaces
+from apps.workspaces.models import Workspace
+
+register = template.Library()
+
+
+@register.simple_tag(takes_context=True)
+def theme_attribute(context: template.Context) -> SafeString | str:
+    """` data-theme="…"` when the reader chose one; nothing leaves the choice to the system."""
+    request = context.get("request")
+    chosen = theme.chosen(request) if request else None
+    return format_html(' data-theme="{}"', chosen) if chosen else ""
+
+
+@register.simple_tag(takes_context=True)
+def other_theme(context: template.Context) -> str:
+    """The theme that the switch asks for when it is used without JavaScript."""
+    request = context.get("request")
+    return "light" if request and theme.chosen(request) == "dark" else "dark"
+
+
+@register.simple_tag(takes_context=True)
+def my_workspaces(context: template.Context) -> list[Workspace]:
+    """The workspaces of the person who looks, read once a request; empty for the anonymous."""
+    request = context.get("request")
+    if request is None or not request.user.is_authenticated:
+        return []
+    if not hasattr(request, "workspaces_of_user"):
+        request.workspaces_of_user = list(workspaces.workspaces_of(request.user))
+    found: list[Workspace] = request.workspaces_of_user
+    return found
+
+
+@register.simple_tag(takes_context=True)
+def current_workspace(context: template.Context) -> Workspace | None:
+    """The workspace of the page, else the person's first one."""
+    here: Workspace | None = context.get("workspace")
+    return here or next(iter(my_workspaces(context)), None)
+
+
+@register.simple_tag(takes_context=True)
+def nav_link(context: template.Context, name: str, label: str, *args: str) -> SafeString:
+    """A link of the main navigation, marked when it leads to this page or one below it."""
+    address = reverse(name, args=args)
+    request = context.get("request")
+    path = request.path if request else ""
+    if path == address:
+        return format_html('<a href="{}" aria-current="page">{}</a>', address, label)
+    # The workspace's home is above all its pages; only the page itself counts there.
+    if name != "web:workspace" and path.startswith(address):
+        return format_html('<a href="{}" aria-current="true">{}</a>', address, label)
+    return format_html('<a href="{}">{}</a>', address, label)
+
+
+@register.simple_tag
+def verdict_chip(verdicts: Iterable[AcceptanceVerdict]) -> SafeString:
+    """The acceptance badge: failed if any tier failed, passed if some passed, else not yet verified."""
+    found = list(verdicts)
+    failed = [verdict.tier for verdict in found if not verdict.passed]
+    if failed:
+        return format_html('<span class="chip failed">Acceptance failed: {}</span>', ", ".join(failed))
+    if found:
+        tiers = ", ".join(verdict.tier for verdict in found)
+        return format_html('<span class="chip passed">Acceptance passed: {}</span>', tiers)
+    return format_html('<span class="chip unverified">{}</span>', "Not yet verified")
+
+
+@register.simple_tag
+def state_chip(run: Run) -> SafeString:
+    """The run's state as a chip."""
+    if run.paused and run.state == "running":
+        return format_html('<span class="chip paused">{}</span>', "Paused")
+    return format_html('<span class="chip {}">{}</span>', run.state, run.get_state_display())
+
+
+@register.filter
+def readable(name: Any) -> str:
+    """A snake_case name as words with a capital first."""
+    words = str(name).replace("_", " ").replace("-", " ").strip()
+    return words[:1].upper() + words[1:]
+
+
+@register.filter
+def thousands(number: int) -> str:
+    """A whole number with thin spaces between groups of three."""
+    return f"{number:,}".replace(",", "\u202f")
+
+
+@register.filter
+def unlocal(number: float) -> str:
+    """A number as HTML attributes want it."""
+    return repr(number)
+
+
+@register.filter
+def first_part(duration: str) -> str:
+    """The first of the units that `timesince` names."""
+    return str(duration).split(",")[0]

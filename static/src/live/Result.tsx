@@ -1,0 +1,136 @@
+import { useMemo } from "react";
+import type { Run, RunResult } from "../api/run";
+import { whole } from "../shared/format";
+import { toast } from "../site/toasts";
+import { useSnapshot } from "./context";
+import { GateTable } from "./GateTable";
+import { findGateTable } from "./gateTable";
+
+/** What came out: the verified gates, or why there is nothing to show. */
+export function ResultPanel() {
+  const { run, result, resultProblem } = useSnapshot();
+  const found = useMemo(() => (result ? findGateTable(result.tables) : null), [result]);
+  return (
+    <section className="panel" id="result" tabIndex={-1} aria-labelledby="result-title" data-testid="result">
+      <div className="panel-head">
+        <h2 id="result-title">Result</h2>
+        {run.state === "succeeded" && (
+          <a className="button small" href={run.urls.result} download={`run-${run.id}.json`}>
+            Download JSON
+          </a>
+        )}
+      </div>
+      <div className="panel-body">
+        {result && found && <GateTable table={found.table} name={found.name} />}
+        {result && !found && (
+          <p className="panel-note">This graph has no table of gates. The download holds every output.</p>
+        )}
+        {!result && <ResultAbsent run={run} problem={resultProblem} />}
+      </div>
+    </section>
+  );
+}
+
+function ResultAbsent({ run, problem }: { run: Run; problem: string | null }) {
+  if (problem) return <p className="callout bad">The result could not be read: {problem}</p>;
+  const [title, text] = {
+    queued: ["No result yet", "The run waits for a worker. The result stands here when it is over."],
+    running: [
+      "No result yet",
+      "Training trials choose cells and thresholds; fresh trials then verify them. The table of verified gates stands here when the run is over.",
+    ],
+    succeeded: ["Reading the result", "It is on its way from the server."],
+    failed: ["No result", "The run failed before its end. What stopped it is said above."],
+    cancelled: ["No result", "The run was cancelled before its end. Start it again from its graph."],
+  }[run.state];
+  return (
+    <div className="empty">
+      <h3>{title}</h3>
+      <p>{text}</p>
+    </div>
+  );
+}
+
+/** Everything needed to compute the run again. */
+export function ManifestPanel() {
+  const { run, result } = useSnapshot();
+  return (
+    <section className="panel" aria-labelledby="manifest-title">
+      <div className="panel-head">
+        <h2 id="manifest-title">Manifest</h2>
+      </div>
+      <div className="panel-body">
+        <dl className="facts tight manifest">
+          <Copied label="Run" value={run.id} />
+          <Copied label="Seed" value={String(run.seed)} />
+          <dt>Ticks</dt>
+          <dd className="num">{whole(run.ticks)}</dd>
+          <Copied label="Graph hash" value={run.graph.content_hash} />
+          {run.result_hash ? (
+            <Copied label="Result hash" value={run.result_hash} />
+          ) : (
+            <>
+              <dt>Result hash</dt>
+              <dd>none yet</dd>
+            </>
+          )}
+          {result && <ResultFacts result={result} />}
+        </dl>
+      </div>
+    </section>
+  );
+}
+
+function ResultFacts({ result }: { result: RunResult }) {
+  const weights = Object.entries(result.weights);
+  return (
+    <>
+      <dt>Tier</dt>
+      <dd>{result.tier}</dd>
+      <dt>Device</dt>
+      <dd>{result.device}</dd>
+      <dt>Versions</dt>
+      <dd className="mono">
+        {Object.entries(result.versions)
+          .map(([name, version]) => `${name} ${version}`)
+          .join(", ")}
+      </dd>
+      {weights.length > 0 && (
+        <>
+          <dt>Weights</dt>
+          <dd className="mono">
+            {weights.map(([name, value]) => `${name} ${typeof value === "string" ? value : JSON.stringify(value)}`).join(", ")}
+          </dd>
+        </>
+      )}
+      <dt>Control log</dt>
+      <dd className="num">
+        {result.control_log.length === 0
+          ? "no change"
+          : result.control_log.map((one) => `${one.target} ${String(one.value)} at tick ${one.tick}`).join("; ")}
+      </dd>
+    </>
+  );
+}
+
+function Copied({ label, value }: { label: string; value: string }) {
+  const copy = async () => {
+    try {
+      await navigator.clipboard.writeText(value);
+      toast(`${label} copied`, "success");
+    } catch {
+      toast("The browser did not allow copying. Select the text and copy it by hand.", "error");
+    }
+  };
+  return (
+    <>
+      <dt>{label}</dt>
+      <dd className="copied">
+        <code>{value}</code>
+        <button type="button" className="link-button" onClick={() => void copy()} aria-label={`Copy ${label}`}>
+          Copy
+        </button>
+      </dd>
+    </>
+  );
+}

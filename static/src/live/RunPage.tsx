@@ -1,0 +1,177 @@
+import { useCallback, useMemo, useRef } from "react";
+import { isFinal } from "../api/run";
+import { GraphCanvas, type NodeActivity, type Positions } from "../graph/GraphCanvas";
+import { whole } from "../shared/format";
+import { ControlPanel } from "./ControlPanel";
+import { EventLog } from "./EventLog";
+import { Hud } from "./Hud";
+import { ManifestPanel, ResultPanel } from "./Result";
+import { ShortcutDialog, useShortcuts } from "./Shortcuts";
+import { Sparkline } from "./Sparkline";
+import { CancelDialog, StateChip, Transport, useTransport } from "./Transport";
+import { useLive, useSnapshot } from "./context";
+import { GateMapView } from "./views/GateMapView";
+import { PhaseView } from "./views/PhaseView";
+import { SeriesView } from "./views/SeriesView";
+import { type Source, views } from "./wiring";
+
+/** A run, live: graph, views, controls, events, result. */
+export function RunPage({ positions }: { positions: Positions }) {
+  const { spec } = useLive();
+  const { run } = useSnapshot();
+  const transport = useTransport();
+  const shortcuts = useRef<HTMLDialogElement>(null);
+  const showShortcuts = useCallback(() => shortcuts.current?.showModal(), []);
+  const { playPause, askCancel } = transport;
+  useShortcuts({ playPause, cancel: askCancel, panel: showShortcuts });
+
+  const phases = useMemo(() => views(spec, "viz.phase3d"), [spec]);
+  const grids = useMemo(() => views(spec, "viz.grid"), [spec]);
+  const series = useMemo(() => views(spec, "viz.timeseries"), [spec]);
+
+  return (
+    <div className="run-page" data-run={run.id} data-run-state={run.state}>
+      <div className="page-head run-head">
+        <div>
+          <h1>{run.graph.name}</h1>
+          <p className="panel-note num">
+            seed {run.seed} · {whole(run.ticks)} ticks · graph version {run.graph.version}
+          </p>
+        </div>
+        <div className="row">
+          <StateChip />
+          <Hud />
+        </div>
+      </div>
+      <Notices />
+      <Transport onPlayPause={playPause} onCancel={askCancel} onShortcuts={showShortcuts} busy={transport.busy} />
+      <div className="run-grid">
+        <div className="run-main">
+          <div className="views" id="views" tabIndex={-1}>
+            {phases.map((view) => (
+              <PhaseView key={view.node.id} view={view} />
+            ))}
+            {grids.map((view) => (
+              <GateMapView key={view.node.id} view={view} />
+            ))}
+            {series.map((view) => (
+              <SeriesView key={view.node.id} view={view} />
+            ))}
+          </div>
+          <ResultPanel />
+          <GraphPanel positions={positions} />
+        </div>
+        <aside className="run-side">
+          <ControlPanel />
+          <div id="events" tabIndex={-1}>
+            <EventLog />
+          </div>
+          <ManifestPanel />
+        </aside>
+      </div>
+      <CancelDialog dialog={transport.dialog} onConfirm={transport.cancel} />
+      <ShortcutDialog dialog={shortcuts} />
+    </div>
+  );
+}
+
+function Notices() {
+  const { store } = useLive();
+  const { run, live, reason, link, refusal } = useSnapshot();
+  return (
+    <>
+      {run.error && (
+        <div className="callout bad error-panel" role="alert" data-testid="error-panel">
+          <p>
+            <strong>
+              {run.error.node ? `Node ${run.error.node} stopped the run` : "The run failed"}
+              {run.error.tick === null || run.error.tick === undefined ? "" : ` at tick ${whole(run.error.tick)}`}
+            </strong>{" "}
+            <code>{run.error.code}</code>
+          </p>
+          <p>{run.error.message}</p>
+          <p>{run.error.mend}</p>
+        </div>
+      )}
+      {!live && !isFinal(run.state) && (
+        <div className="callout warn" role="status" data-testid="degraded">
+          <p>
+            <strong>Live view unavailable, the run goes on.</strong> Progress, events and the result still arrive
+            {reason ? ` (${reason})` : ""}.
+          </p>
+        </div>
+      )}
+      {link === "refused" && (
+        <div className="callout bad" role="alert">
+          <p>
+            <strong>You are signed out</strong>, or may not see this run any more. <a href={location.href}>Sign in again</a>.
+          </p>
+        </div>
+      )}
+      {refusal && (
+        <div className="callout warn row" role="status">
+          <p>{refusal}</p>
+          <button type="button" className="link-button" onClick={() => store.dismissRefusal()}>
+            Dismiss
+          </button>
+        </div>
+      )}
+    </>
+  );
+}
+
+function GraphPanel({ positions }: { positions: Positions }) {
+  const { spec, declarations } = useLive();
+  const { run } = useSnapshot();
+  const { state, paused } = run;
+  const failedNode = run.error?.node ?? null;
+
+  const activity = useCallback(
+    (id: string): NodeActivity => {
+      if (id === failedNode) return "failed";
+      if (state === "running") return paused ? "paused" : "running";
+      return state === "succeeded" ? "done" : "idle";
+    },
+    [state, paused, failedNode],
+  );
+
+  const shown = useMemo(() => {
+    const found = new Map<string, Source>();
+    for (const node of spec.nodes) {
+      const outputs = declarations[node.kind]?.outputs ?? [];
+      const port = outputs.find((one) => one.kind === "scalar") ?? outputs.find((one) => one.kind === "vector");
+      if (port) found.set(node.id, { node: node.id, port: port.name });
+    }
+    return found;
+  }, [spec, declarations]);
+
+  const moving = state === "running";
+  const extra = useCallback(
+    (id: string) => {
+      const source = shown.get(id);
+      return source && moving ? <Sparkline source={source} /> : null;
+    },
+    [shown, moving],
+  );
+
+  return (
+    <section className="panel" id="graph" tabIndex={-1} aria-labelledby="graph-title">
+      <div className="panel-head">
+        <h2 id="graph-title">Graph</h2>
+        <span className="panel-note">
+          {spec.nodes.length} nodes, {spec.edges?.length ?? 0} edges
+        </span>
+      </div>
+      <div className="graph-root" data-view="graph">
+        <GraphCanvas
+          spec={spec}
+          declarations={declarations}
+          positions={positions}
+          activity={activity}
+          extra={extra}
+          label={`Graph ${run.graph.name}`}
+        />
+      </div>
+    </section>
+  );
+}

@@ -1,0 +1,11 @@
+// What document pages gain from JavaScript; each of them works without it.
+import "../styles/index.css";
+import { bindFilterForms } from "./filters";
+import { bindMenus } from "./menus";
+import { bindThemeSwitch } from "./theme";
+import { adoptToasts } from "./toasts";
+
+bindThemeSwitch();
+bindMenus();
+bindFilterForms();
+adoptToasts();
