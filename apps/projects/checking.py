@@ -2,10 +2,11 @@
 
 from typing import Any
 
+from django.conf import settings
+
 from attractor.errors import GraphRejected, Problem
 from attractor.graph import GraphSpec
 from attractor.plan import Plan
-from django.conf import settings
 
 
 def checked(document: Any) -> tuple[GraphSpec, Plan]:

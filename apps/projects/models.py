@@ -2,13 +2,13 @@
 
 import json
 from functools import cached_property
-from typing import Any, ClassVar
+from typing import Any
 
 from django.conf import settings
 from django.db import models
 from django.utils import timezone
 
-from apps.workspaces.rows import OwnedForeignKey, ScopedManager, WorkspaceModel
+from apps.workspaces.rows import OwnedForeignKey, WorkspaceModel
 
 
 class Project(WorkspaceModel):
@@ -19,8 +19,6 @@ class Project(WorkspaceModel):
         settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+", editable=False
     )
     created_at = models.DateTimeField(default=timezone.now, editable=False)
-
-    objects: ClassVar[ScopedManager["Project"]] = ScopedManager()
 
     class Meta(WorkspaceModel.Meta):
         indexes = (models.Index(fields=["workspace", "-created_at"], name="projects_project_created"),)
@@ -40,8 +38,6 @@ class Graph(WorkspaceModel):
         settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+", editable=False
     )
     created_at = models.DateTimeField(default=timezone.now, editable=False)
-
-    objects: ClassVar[ScopedManager["Graph"]] = ScopedManager()
 
     class Meta(WorkspaceModel.Meta):
         indexes = (models.Index(fields=["workspace", "project", "-created_at"], name="projects_graph_created"),)
@@ -66,8 +62,6 @@ class GraphVersion(WorkspaceModel):
         settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+", editable=False
     )
     created_at = models.DateTimeField(default=timezone.now, editable=False)
-
-    objects: ClassVar[ScopedManager["GraphVersion"]] = ScopedManager()
 
     class Meta(WorkspaceModel.Meta):
         constraints = (

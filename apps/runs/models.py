@@ -1,7 +1,6 @@
 """Runs of graphs, the attempts of workers at them, and what they tell and are told."""
 
 from functools import cached_property
-from typing import ClassVar
 
 from django.conf import settings
 from django.db import models
@@ -9,7 +8,7 @@ from django.utils import timezone
 
 from apps.projects.models import GraphVersion, Project
 from apps.runs.states import ACTIVE, FINAL, AttemptState, RunState
-from apps.workspaces.rows import OwnedForeignKey, ScopedManager, WorkspaceModel
+from apps.workspaces.rows import OwnedForeignKey, WorkspaceModel
 
 
 class Run(WorkspaceModel):
@@ -46,8 +45,6 @@ class Run(WorkspaceModel):
     queued_at = models.DateTimeField(default=timezone.now, help_text="When its message was last sent.")
     started_at = models.DateTimeField(null=True)
     finished_at = models.DateTimeField(null=True)
-
-    objects: ClassVar[ScopedManager["Run"]] = ScopedManager()
 
     class Meta(WorkspaceModel.Meta):
         indexes = (
@@ -103,8 +100,6 @@ class RunAttempt(WorkspaceModel):
     lease_expires_at = models.DateTimeField()
     finished_at = models.DateTimeField(null=True)
 
-    objects: ClassVar[ScopedManager["RunAttempt"]] = ScopedManager()
-
     class Meta(WorkspaceModel.Meta):
         constraints = (
             *WorkspaceModel.Meta.constraints,
@@ -133,8 +128,6 @@ class RunEvent(WorkspaceModel):
     tick = models.PositiveBigIntegerField(null=True, help_text="Null when it happened outside the run's clock.")
     payload = models.JSONField(default=dict)
     at = models.DateTimeField(default=timezone.now)
-
-    objects: ClassVar[ScopedManager["RunEvent"]] = ScopedManager()
 
     class Meta(WorkspaceModel.Meta):
         ordering = ("seq",)
@@ -174,8 +167,6 @@ class RunCommand(WorkspaceModel):
     applied_at = models.DateTimeField(null=True)
     applied_tick = models.PositiveBigIntegerField(null=True)
     refusal = models.JSONField(null=True, help_text="Why the worker did not apply it: {place, message, mend}")
-
-    objects: ClassVar[ScopedManager["RunCommand"]] = ScopedManager()
 
     class Meta(WorkspaceModel.Meta):
         ordering = ("seq",)

@@ -14,7 +14,7 @@ from apps.workspaces.scope import scope
 def runs() -> QuerySet[Run]:
     """The workspace's runs, newest first, each with its graph version, graph and preset, without the results."""
     return (
-        Run.objects.select_related("graph_version__graph__preset")
+        Run.objects.select_related("workspace", "graph_version__graph__preset")
         .defer("result", "manifest", "graph_version__document", "graph_version__graph__preset__document")
         .order_by("-created_at", "-id")
     )
@@ -23,7 +23,7 @@ def runs() -> QuerySet[Run]:
 def run(workspace: Workspace, run_id: UUID | str) -> Run:
     """One run with graph version, graph and preset. Raises `NotFound`; opens the workspace's scope itself."""
     with scope(workspace.id):
-        found = Run.objects.select_related("graph_version__graph__preset").filter(pk=run_id).first()
+        found = Run.objects.select_related("workspace", "graph_version__graph__preset").filter(pk=run_id).first()
     if found is None:
         raise NotFound(f"run {run_id}")
     return found

@@ -7,7 +7,7 @@ from django.conf import settings
 from django.db import models
 from django.utils import timezone
 
-from apps.workspaces.rows import ScopedManager, WorkspaceModel
+from apps.workspaces.rows import WorkspaceModel
 
 
 class Role(models.TextChoices):
@@ -43,7 +43,6 @@ class Membership(WorkspaceModel):
     role = models.CharField(max_length=10, choices=Role.choices)
     created_at = models.DateTimeField(default=timezone.now, editable=False)
 
-    objects: ClassVar[ScopedManager["Membership"]] = ScopedManager()
     # A person's own memberships, to find the workspaces in the first place; row-level security gives only the
     # rows of the user named by the transaction (`user_scope`).
     of_user: ClassVar[models.Manager["Membership"]] = models.Manager()
@@ -69,8 +68,6 @@ class AuditEvent(WorkspaceModel):
     object_id = models.CharField(max_length=64)
     data = models.JSONField(default=dict)
     at = models.DateTimeField(default=timezone.now, editable=False)
-
-    objects: ClassVar[ScopedManager["AuditEvent"]] = ScopedManager()
 
     class Meta(WorkspaceModel.Meta):
         indexes = (models.Index(fields=["workspace", "-at"], name="workspaces_audit_at"),)

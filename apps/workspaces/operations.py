@@ -6,7 +6,7 @@ from typing import Any
 from django.db.backends.base.schema import BaseDatabaseSchemaEditor
 from django.db.migrations.operations.base import Operation
 from django.db.migrations.state import ProjectState
-from django.db.models import Model
+from django.db.models import ForeignKey, Model
 
 WORKSPACE_SETTING = "(SELECT nullif(current_setting('app.workspace_id', true), '')::uuid)"
 USER_SETTING = "(SELECT nullif(current_setting('app.user_id', true), '')::uuid)"
@@ -124,9 +124,9 @@ class AddCompositeForeignKey(_TableOperation):
 
     def forwards(self, model: type[Model]) -> list[str]:
         field = model._meta.get_field(self.field_name)
-        related = field.related_model
-        if not isinstance(related, type):
+        if not isinstance(field, ForeignKey):
             raise TypeError(f"{self.model_name}.{self.field_name} is not a foreign key.")
+        related = field.remote_field.model
         return [
             f'ALTER TABLE "{model._meta.db_table}" ADD CONSTRAINT "{self._constraint(model)}" '
             f'FOREIGN KEY (workspace_id, "{field.column}") '

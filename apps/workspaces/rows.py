@@ -49,14 +49,14 @@ class ScopedQuerySet(models.QuerySet[M]):
         return super().delete()
 
 
-class ScopedManager(models.Manager.from_queryset(ScopedQuerySet)[M]):  # type: ignore[misc]
+class ScopedManager(models.Manager[M]):
     """Gives the rows of the workspace in force; raises `Unscoped` where there is none."""
 
     def get_queryset(self) -> ScopedQuerySet[M]:
         workspace_id = current_workspace_id()
         query = ScopedQuery(self.model)
         query.workspace_id = workspace_id
-        rows: ScopedQuerySet[M] = ScopedQuerySet(self.model, query=query, using=self._db, hints=self._hints)
+        rows: ScopedQuerySet[M] = ScopedQuerySet(self.model, query=query, using=self._db, hints=self._hints)  # type: ignore[attr-defined]
         return rows.filter(workspace_id=workspace_id)
 
 
@@ -75,12 +75,12 @@ class WorkspaceModel(models.Model):
     )
 
     # The base manager too: following a relation, refreshing or saving a row needs the scope as well.
-    objects: ClassVar[ScopedManager[Any]] = ScopedManager()
+    objects = ScopedManager()
 
     class Meta:
         abstract = True
         base_manager_name = "objects"
-        constraints = (
+        constraints: ClassVar[tuple[models.BaseConstraint, ...]] = (
             # What composite foreign keys refer to: a key of (workspace, id) cannot reach into another workspace.
             models.UniqueConstraint(fields=["workspace", "id"], name="%(app_label)s_%(class)s_workspace_id"),
         )

@@ -1,0 +1,68 @@
+"""Reading of request bodies."""
+
+import json
+from collections.abc import Mapping
+from typing import IO, Any
+
+from django.conf import settings
+from rest_framework.exceptions import ParseError
+from rest_framework.parsers import BaseParser
+from rest_framework.renderers import JSONRenderer
+
+from apps.ops.problems import PayloadTooLarge
+
+
+class BoundedJSONParser(BaseParser):
+    """JSON up to `limits.request_bytes`; nothing longer is read, let alone parsed.
+
+    Refuses what the database could not keep or JSON does not know: NaN and infinities, NUL characters, halves of
+    surrogate pairs, and an object that names a key twice.
+    """
+
+    media_type = "application/json"
+    renderer_class = JSONRenderer
+
+    def parse(
+        self, stream: IO[bytes], media_type: str | None = None, parser_context: Mapping[str, Any] | None = None
+    ) -> Any:
+        body = _read(stream, parser_context or {})
+        try:
+            value = json.loads(body, object_pairs_hook=_object, parse_constant=_refuse_constant)
+            if b"\\u" in body:
+                # Only escapes can spell a lone surrogate or a NUL; encoding finds the one, the search the other.
+                if "\\u0000" in json.dumps(value):
+                    raise ParseError("JSON: NUL characters are not allowed in texts.")
+                json.dumps(value, ensure_ascii=False).encode()
+        except RecursionError:
+            raise ParseError("JSON: nested too deeply.") from None
+        except UnicodeEncodeError:
+            raise ParseError("JSON: a text has half of a surrogate pair.") from None
+        except ValueError as error:  # also UnicodeDecodeError
+            raise ParseError(f"JSON: {error}") from None
+        return value
+
+
+def _read(stream: IO[bytes], context: Mapping[str, Any]) -> bytes:
+    allowed: int = settings.ATTRACTOR.limits.request_bytes
+    request = context.get("request")
+    declared = request.META.get("CONTENT_LENGTH") if request is not None else None
+    too_large = PayloadTooLarge(f"The request body may have {allowed} bytes. Send less.")
+    if declared and int(declared) > allowed:
+        raise too_large
+    body = stream.read(allowed + 1)
+    if len(body) > allowed:
+        raise too_large
+    return body
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    value = dict(pairs)
+    if len(value) != len(pairs):
+        keys = [key for key, _ in pairs]
+        twice = next(key for key in keys if keys.count(key) > 1)
+        raise ValueError(f"the key {twice!r} is given twice")
+    return value
+
+
+def _refuse_constant(name: str) -> float:
+    raise ValueError(f"{name} is no number")

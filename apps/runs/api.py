@@ -1,0 +1,187 @@
+"""REST: runs of a workspace."""
+
+from typing import Any
+
+from django.db.models import QuerySet
+from drf_spectacular.utils import OpenApiParameter, extend_schema
+from rest_framework import serializers
+from rest_framework.generics import ListAPIView
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from apps.ops.paging import NewestFirst
+from apps.ops.requests import StrictSerializer, body_of
+from apps.projects.selectors import graph
+from apps.runs import selectors, services
+from apps.runs.models import Run
+from apps.runs.serializers import (
+    RunCommandSerializer,
+    RunEventSerializer,
+    RunSerializer,
+    RunSummarySerializer,
+    SubmittedRunSerializer,
+    run_json,
+)
+from apps.workspaces.api import NOT_FOUND, PROBLEM, WRITE_ERRORS, WorkspaceAPIView
+from apps.workspaces.missing import NotFound
+from apps.workspaces.scope import scope
+
+EVENTS_AT_ONCE = 1000
+
+
+class NewRunSerializer(StrictSerializer):
+    graph = serializers.UUIDField()
+    seed = serializers.IntegerField(required=False, help_text="0 to 2^63 - 1; drawn when left out.")
+    ticks = serializers.IntegerField(required=False, help_text="Length; one tick is 1/100 s.")
+
+
+class ControlSerializer(StrictSerializer):
+    target = serializers.CharField(max_length=130, help_text="`node.param` of a live parameter.")
+    value = serializers.JSONField()
+
+
+class TriggerSerializer(StrictSerializer):
+    target = serializers.CharField(max_length=130, help_text="`node.port` of a free trigger input.")
+
+
+class NothingSerializer(StrictSerializer):
+    """An empty object."""
+
+
+class RunList(WorkspaceAPIView, ListAPIView[Run]):
+    """The workspace's runs, newest first."""
+
+    serializer_class = RunSummarySerializer
+    pagination_class = NewestFirst
+    # Between the commit that queues a run and the answer the broker is told, and the answer says how that went.
+    own_scope = True
+
+    def get_queryset(self) -> QuerySet[Run]:
+        return selectors.runs()
+
+    def get(self, request: Request, *args: Any, **kwargs: Any) -> Response:
+        with scope(self.workspace.id, self.actor.pk):
+            return super().get(request, *args, **kwargs)
+
+    @extend_schema(
+        request=NewRunSerializer,
+        responses={201: SubmittedRunSerializer, **WRITE_ERRORS, 422: PROBLEM, 429: PROBLEM},
+    )
+    def post(self, request: Request, slug: str) -> Response:
+        """Queue a run of a graph's newest version.
+
+        422 when it can never run (graph, seed, ticks, estimate), 429 when the workspace's quota is used up.
+        """
+        body = body_of(NewRunSerializer, request)
+        with scope(self.workspace.id, self.actor.pk):
+            what = graph(body["graph"])
+            run = services.submit(self.actor, self.workspace, what, body.get("seed"), body.get("ticks"))
+        answer = run_json(selectors.run(self.workspace, run.pk))
+        return Response({**answer, "warnings": run.warnings}, status=201)
+
+
+class RunDetail(WorkspaceAPIView):
+    """One run."""
+
+    @extend_schema(operation_id="runs_retrieve", responses={200: RunSerializer, **NOT_FOUND})
+    def get(self, request: Request, slug: str, run_id: str) -> Response:
+        return Response(run_json(selectors.run(self.workspace, run_id)))
+
+
+class RunEvents(WorkspaceAPIView):
+    """The run's events in order."""
+
+    @extend_schema(
+        operation_id="runs_events_list",
+        parameters=[OpenApiParameter("after", int, description="Only events with a higher number; 0 for all.")],
+        responses={200: RunEventSerializer(many=True), 400: PROBLEM, **NOT_FOUND},
+    )
+    def get(self, request: Request, slug: str, run_id: str) -> Response:
+        run = selectors.run(self.workspace, run_id)
+        events = selectors.events_after(run, _whole_number(request, "after"), EVENTS_AT_ONCE)
+        return Response(RunEventSerializer(events, many=True).data)
+
+
+def _whole_number(request: Request, name: str) -> int:
+    value = request.query_params.get(name, "0")
+    if not (value.isascii() and value.isdigit() and len(value) < 19):
+        raise serializers.ValidationError({name: f"{value[:40]!r} is not a whole number of at most 18 digits."})
+    return int(value)
+
+
+class RunResultView(WorkspaceAPIView):
+    """The result of a run that has one."""
+
+    @extend_schema(operation_id="runs_result_retrieve", responses={200: {"type": "object"}, **NOT_FOUND})
+    def get(self, request: Request, slug: str, run_id: str) -> Response:
+        run = selectors.run(self.workspace, run_id)
+        if run.result is None:
+            raise NotFound(f"result of run {run_id}")
+        return Response(run.result)
+
+
+class _Command(WorkspaceAPIView):
+    """Tells a run something; 202 with the command, which the run answers with an event."""
+
+    kind: str
+    body: type[StrictSerializer] = NothingSerializer
+
+    def tell(self, request: Request, run_id: str) -> Response:
+        payload = body_of(self.body, request)
+        command = services.command(self.actor, selectors.run(self.workspace, run_id), self.kind, payload)
+        return Response(RunCommandSerializer(command).data, status=202)
+
+
+_ANSWERS: dict[int, Any] = {202: RunCommandSerializer, **WRITE_ERRORS, 409: PROBLEM}
+
+
+class RunCancel(_Command):
+    """Stop the run; a queued one is cancelled at once."""
+
+    kind = "cancel"
+
+    @extend_schema(operation_id="runs_cancel", request=NothingSerializer, responses=_ANSWERS)
+    def post(self, request: Request, slug: str, run_id: str) -> Response:
+        return self.tell(request, run_id)
+
+
+class RunPause(_Command):
+    """Hold the run at the next block of ticks."""
+
+    kind = "pause"
+
+    @extend_schema(operation_id="runs_pause", request=NothingSerializer, responses=_ANSWERS)
+    def post(self, request: Request, slug: str, run_id: str) -> Response:
+        return self.tell(request, run_id)
+
+
+class RunResume(_Command):
+    """Let a held run go on."""
+
+    kind = "resume"
+
+    @extend_schema(operation_id="runs_resume", request=NothingSerializer, responses=_ANSWERS)
+    def post(self, request: Request, slug: str, run_id: str) -> Response:
+        return self.tell(request, run_id)
+
+
+class RunControls(_Command):
+    """Set a live parameter from the next block of ticks on."""
+
+    kind = "control"
+    body = ControlSerializer
+
+    @extend_schema(operation_id="runs_controls", request=ControlSerializer, responses={**_ANSWERS, 422: PROBLEM})
+    def post(self, request: Request, slug: str, run_id: str) -> Response:
+        return self.tell(request, run_id)
+
+
+class RunTriggers(_Command):
+    """Fire a trigger input for one tick."""
+
+    kind = "trigger"
+    body = TriggerSerializer
+
+    @extend_schema(operation_id="runs_triggers", request=TriggerSerializer, responses={**_ANSWERS, 422: PROBLEM})
+    def post(self, request: Request, slug: str, run_id: str) -> Response:
+        return self.tell(request, run_id)

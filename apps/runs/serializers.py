@@ -1,0 +1,150 @@
+"""Runs as JSON, for the API and for the first message of a socket."""
+
+from typing import Any
+
+from django.urls import reverse
+from drf_spectacular.utils import extend_schema_field, inline_serializer
+from rest_framework import serializers
+
+from apps.runs.models import Run, RunCommand, RunEvent
+
+_ACTIONS = ("events", "result", "cancel", "pause", "resume", "controls", "triggers")
+
+
+class RunGraphSerializer(serializers.Serializer[Any]):
+    id = serializers.UUIDField()
+    name = serializers.CharField()
+    version = serializers.IntegerField()
+    content_hash = serializers.CharField()
+
+
+class RunGraphWithSpecSerializer(RunGraphSerializer):
+    spec = serializers.DictField()
+
+
+class RunPresetSerializer(serializers.Serializer[Any]):
+    id = serializers.CharField()
+    title = serializers.CharField()
+
+
+class RunPresetWithControlsSerializer(RunPresetSerializer):
+    controls = serializers.ListField(child=serializers.DictField())
+    actions = serializers.ListField(child=serializers.DictField())
+
+
+class RunErrorSerializer(serializers.Serializer[Any]):
+    code = serializers.CharField()
+    node = serializers.CharField(allow_null=True)
+    tick = serializers.IntegerField(allow_null=True)
+    message = serializers.CharField()
+    mend = serializers.CharField()
+
+
+_Urls = inline_serializer("RunUrls", {name: serializers.CharField() for name in (*_ACTIONS, "socket")})
+
+
+class RunSummarySerializer(serializers.ModelSerializer[Run]):
+    """A run as lists show it."""
+
+    error = RunErrorSerializer(allow_null=True)
+    graph = serializers.SerializerMethodField()
+    preset = serializers.SerializerMethodField()
+    urls = serializers.SerializerMethodField()
+
+    class Meta:
+        model = Run
+        fields: tuple[str, ...] = (
+            "id", "state", "paused", "seed", "ticks", "tick", "progress", "eta_s", "ticks_per_s", "error",
+            "result_hash", "graph", "preset", "created_at", "started_at", "finished_at", "urls",
+        )  # fmt: skip
+        read_only_fields: tuple[str, ...] = fields
+
+    @extend_schema_field(RunGraphSerializer)
+    def get_graph(self, run: Run) -> dict[str, Any]:
+        version = run.graph_version
+        return {
+            "id": str(version.graph_id),
+            "name": version.graph.name,
+            "version": version.number,
+            "content_hash": version.content_hash,
+        }
+
+    @extend_schema_field(RunPresetSerializer(allow_null=True))
+    def get_preset(self, run: Run) -> dict[str, Any] | None:
+        preset = run.graph_version.graph.preset
+        return None if preset is None else {"id": preset.pk, "title": preset.title}
+
+    @extend_schema_field(_Urls)
+    def get_urls(self, run: Run) -> dict[str, str]:
+        slug = run.workspace.slug
+        address = {"slug": slug, "run_id": run.pk}
+        urls = {name: reverse(f"api-run-{name}", kwargs=address) for name in _ACTIONS}
+        return {**urls, "socket": f"/ws/v1/workspaces/{slug}/runs/{run.pk}/"}
+
+
+class RunHelloSerializer(RunSummarySerializer):
+    """A run without the graph's spec and the result, with the preset's controls and actions."""
+
+    @extend_schema_field(RunPresetWithControlsSerializer(allow_null=True))
+    def get_preset(self, run: Run) -> dict[str, Any] | None:
+        preset = run.graph_version.graph.preset
+        if preset is None:
+            return None
+        return {
+            "id": preset.pk,
+            "title": preset.title,
+            "controls": preset.document.get("controls", []),
+            "actions": preset.document.get("actions", []),
+        }
+
+
+class RunSerializer(RunHelloSerializer):
+    """A run with everything."""
+
+    result = serializers.DictField(allow_null=True)
+
+    class Meta(RunSummarySerializer.Meta):
+        fields = (*RunSummarySerializer.Meta.fields, "result")
+        read_only_fields: tuple[str, ...] = fields
+
+    @extend_schema_field(RunGraphWithSpecSerializer)
+    def get_graph(self, run: Run) -> dict[str, Any]:
+        return {**super().get_graph(run), "spec": run.graph_version.spec}
+
+
+class SubmittedRunSerializer(RunSerializer):
+    """A run that was just queued."""
+
+    warnings = serializers.ListField(
+        child=serializers.CharField(), help_text="What did not go as it should, though the run is kept."
+    )
+
+    class Meta(RunSerializer.Meta):
+        fields = (*RunSerializer.Meta.fields, "warnings")
+        read_only_fields: tuple[str, ...] = fields
+
+
+class RunEventSerializer(serializers.ModelSerializer[RunEvent]):
+    payload = serializers.DictField()
+
+    class Meta:
+        model = RunEvent
+        fields = ("seq", "kind", "tick", "payload", "at")
+
+
+class RunCommandSerializer(serializers.ModelSerializer[RunCommand]):
+    payload = serializers.DictField()
+
+    class Meta:
+        model = RunCommand
+        fields = ("seq", "kind", "payload", "created_at", "applied_at", "applied_tick")
+
+
+def run_json(run: Run) -> dict[str, Any]:
+    """Everything about a run, as `GET …/runs/<id>/` gives it. Needs a run of `selectors.run`."""
+    return dict(RunSerializer(run).data)
+
+
+def hello_json(run: Run) -> dict[str, Any]:
+    """The same without the graph's spec and the result. Needs a run of `selectors.run`."""
+    return dict(RunHelloSerializer(run).data)
