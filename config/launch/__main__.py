@@ -1,4 +1,4 @@
-"""`python -m config.launch up|exec|front`: what `make run` and `make front` call."""
+"""`python -m config.launch up|exec|front|npm`: what `make run` and `make front` call."""
 
 import argparse
 import ctypes
@@ -31,12 +31,16 @@ def main() -> int:
     execute = commands.add_parser("exec", help="run a command beside running servers")
     execute.add_argument("program", nargs=argparse.REMAINDER, help="-- COMMAND ARGUMENT…")
     commands.add_parser("front", help="build the front end if its sources changed")
+    npm = commands.add_parser("npm", help="run npm in static/src with the Node that builds the front end")
+    npm.add_argument("program", nargs=argparse.REMAINDER, help="-- ARGUMENT…")
     options = parser.parse_args()
 
     try:
         if options.command == "front":
             front_end.build()
             return 0
+        if options.command == "npm":
+            return front_end.npm_in_front(after_dashes(options.program))
         return run(options)
     except ConfigurationRefused as refused:
         print(refused, file=sys.stderr)
@@ -46,11 +50,16 @@ def main() -> int:
         return 1
 
 
+def after_dashes(words: list[str]) -> list[str]:
+    """The words without the `--` that sets them off."""
+    return words[1:] if words[:1] == ["--"] else words
+
+
 def run(options: argparse.Namespace) -> int:
     """`up` or `exec`, with everything stopped on the way out."""
     stack = Stack(load().configuration)
     if options.command == "exec":
-        program = options.program[1:] if options.program[:1] == ["--"] else options.program
+        program = after_dashes(options.program)
         if not program:
             raise StepFailed("exec was given no command", "python -m config.launch exec -- COMMAND ARGUMENT…")
     with interruptible():

@@ -1,5 +1,6 @@
 """Builds the front end from static/src into static/dist when its sources changed."""
 
+import os
 import re
 import shutil
 import subprocess
@@ -7,7 +8,7 @@ import sys
 from pathlib import Path
 
 from config.launch.endpoints import locked, private_folder
-from config.launch.process import Process, environment
+from config.launch.process import Process
 from config.launch.stamp import Stamp, content_hash
 from config.launch.step import StepFailed, step
 from config.layers import ROOT
@@ -59,11 +60,26 @@ def sources() -> list[Path]:
     ]
 
 
+def with_node(folder: Path) -> dict[str, str]:
+    """The environment in which that Node comes first on the path, and this Python is the project's."""
+    path = f"{folder}{os.pathsep}{os.environ.get('PATH', os.defpath)}"
+    return {**os.environ, "PATH": path, "PYTHON": sys.executable}
+
+
 def npm(folder: Path, name: str, arguments: list[str], failure: str) -> None:
-    """Run npm in static/src with that Node first on the path."""
-    env = environment(PATH=f"{folder}:{environment().get('PATH', '')}", CI="true")
+    """Run npm in static/src, its output in a log. Raises `StepFailed` with `failure`."""
     mend = "see the log above; `make front` runs this step alone"
-    Process(name, [folder / "npm", *arguments], KEPT, env=env, cwd=SOURCE).run(failure, mend)
+    command = [folder / "npm", *arguments]
+    Process(name, command, KEPT, env=with_node(folder), cwd=SOURCE).run(failure, mend)
+
+
+def npm_in_front(arguments: list[str]) -> int:
+    """Run npm in static/src on this terminal, its packages installed; returns its exit status."""
+    with locked(private_folder(KEPT) / "build.lock"):
+        folder = node_folder()
+        install(folder)
+    command = [str(folder / "npm"), *arguments]
+    return subprocess.run(command, cwd=SOURCE, env=with_node(folder), check=False).returncode  # noqa: S603
 
 
 def build() -> None:

@@ -1,6 +1,6 @@
 """Runs one program and leaves nothing of it behind. Started as a script, one keeper for each program.
 
-    python -I -S keeper.py --lock FILE --stop SIGNAL --grace SECONDS -- PROGRAM ARGUMENT…
+    python -I keeper.py --lock FILE --stop SIGNAL --grace SECONDS -- PROGRAM ARGUMENT…
 
 The keeper's standard input is a pipe whose other end the launcher holds and never writes to. The pipe ends when the
 launcher closes it or dies, be it by `kill -9`; then the keeper sends the stop signal, waits for the grace period and
@@ -10,7 +10,7 @@ be killed, the kernel kills the program (PR_SET_PDEATHSIG).
 
 The lock keeps a second instance from starting on the same data while the first is still going down.
 
-Only the standard library is imported, so that a keeper starts in some 20 ms and weighs little.
+Only the standard library is imported, so that a keeper starts quickly and weighs little.
 """
 
 import argparse

@@ -36,7 +36,7 @@ class Process:
         self._pass_fds = pass_fds
         self.log = private_folder(data_dir / "logs") / f"{name}.log"
         self._lock = private_folder(data_dir / "locks") / f"{name}.lock"
-        keeper = [sys.executable, "-I", "-S", str(KEEPER)]
+        keeper = [sys.executable, "-I", str(KEEPER)]
         how = ["--lock", str(self._lock), "--stop", stop, "--grace", str(grace)]
         how += [part for fd in pass_fds for part in ("--pass", str(fd))]
         self._command = [*keeper, *how, "--", *map(str, command)]

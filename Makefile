@@ -1,0 +1,73 @@
+# What can be done with a checkout. `make` alone prints this list.
+#
+# Everything is installed into .venv; all data of the running site is kept in .attractor.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+# What runs the tests; .ci/run measures coverage with it.
+PYTEST ?= $(BIN)/python -m pytest
+STAMP := $(VENV)/.installed
+PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input
+
+.DEFAULT_GOAL := help
+.PHONY: help install run test test-rest test-front lint types coverage lock front clean bench
+
+help: ## Print this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+install: $(STAMP) ## Create .venv and install the locked requirements
+
+# The environment is made again only when a lock or the package's own description changed.
+$(STAMP): requirements/torch.txt requirements/lock.txt pyproject.toml
+	@command -v $(PYTHON) >/dev/null || { echo "No $(PYTHON) found. Install Python 3.11 or newer, or name one: make install PYTHON=python3.12" >&2; exit 1; }
+	@$(PYTHON) -c 'import sys; v = sys.version_info; sys.exit(None if v >= (3, 11) else f"$(PYTHON) is Python {v[0]}.{v[1]}; Attractor needs 3.11 or newer. Name one: make install PYTHON=python3.12")'
+	@test -x $(BIN)/python || { echo "→ Creating the environment $(VENV) …"; $(PYTHON) -m venv $(VENV) || { echo "FAILED. On Debian and Ubuntu the package python3-venv is needed." >&2; exit 1; }; }
+	@echo "→ Installing torch (a plain index entry would bring CUDA, so it comes first and alone) …"
+	@$(PIP) install --quiet -r requirements/torch.txt
+	@echo "→ Installing the locked requirements …"
+	@$(PIP) install --quiet -r requirements/lock.txt
+	@echo "→ Installing the engine from this checkout …"
+	@$(PIP) install --quiet --no-deps --no-build-isolation -e .
+	@touch $@
+
+run: install ## Start everything: servers, worker, sweeper, site; Ctrl-C stops it
+	@exec $(BIN)/python -m config.launch up --with-parent
+
+test: install front ## Run the unit and integration tests on real PostgreSQL and Valkey
+	@$(PYTEST) -m "not slow and not browser" $(ARGS)
+
+test-rest: install front ## Run the tests that `make test` leaves out: slow ones, those in a real browser
+	@$(PYTEST) -m "slow or browser" $(ARGS)
+
+test-front: install ## Check the types of the front end and run its unit tests
+	@$(BIN)/python -m config.launch npm -- run check
+	@$(BIN)/python -m config.launch npm -- run test
+
+lint: install ## Check style, formatting and the direction of imports
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/lint-imports
+
+types: install ## Check types (strict in the engine, models and presets)
+	@$(BIN)/mypy platform/attractor models presets apps config manage.py
+
+coverage: install front ## Run every test and report line and branch coverage
+	@$(BIN)/coverage erase
+	@$(BIN)/python -m coverage run -m pytest $(ARGS)
+	@$(BIN)/coverage combine --quiet
+	@$(BIN)/coverage report
+
+front: install ## Build the front end if its sources changed
+	@$(BIN)/python -m config.launch front
+
+lock: install ## Resolve requirements/*.in again and write the lock
+	@$(BIN)/python requirements/lock.py
+
+bench: install ## Run the benchmarks
+	@$(BIN)/python -m pytest tests/benchmarks -m "" $(ARGS)
+
+clean: ## Remove the environment, what was built and all caches; keeps .attractor, where the data is
+	@rm -rf $(VENV) static/dist static/src/node_modules staticfiles htmlcov .coverage .coverage.* \
+		.pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis *.egg-info
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
