@@ -28,9 +28,9 @@ class GateSearch(HostNode):
     """Trials of a driven array, a search for gates in the training trials, verification in held-out ones.
 
     A trial resets the array to a stored state plus N(0, σ²) noise, applies one row of inputs, and records the response
-    of every unit at every lag. The stored state is the array's own after `warmup` free ticks. When the training trials
-    are in, sites are searched; every later trial tests them: first the held-out trials, which decide, then, if
-    `retest` > 0, further ones, which tell how many of the accepted sites stand.
+    of every unit at every lag. The stored state is the array's own after `warmup` ticks; trials begin in step with
+    the inputs. When the training trials are in, sites are searched; every later trial tests them: first
+    the held-out trials, which decide, then, if `retest` > 0, further ones, which tell how many accepted sites stand.
     """
 
     kind = "an.gates"
@@ -76,6 +76,9 @@ class GateSearch(HostNode):
 
     def __init__(self, id: str, params: Mapping[str, Any], shapes: Mapping[str, Shape] | None = None) -> None:
         super().__init__(id, params, shapes)
+        # The row that the inputs show, and the tick at which they last changed to it.
+        self._row = -1
+        self._changed = -1
         self._forget(0)
 
     @classmethod
@@ -97,6 +100,7 @@ class GateSearch(HostNode):
 
     def _forget(self, tick: int) -> None:
         self._begun = tick
+        self._first_trial = -1
         self._stored: torch.Tensor | None = None
         self._trial_row = -1
         self._trial_response: torch.Tensor | None = None
@@ -112,14 +116,13 @@ class GateSearch(HostNode):
             self._forget(ctx.tick)
             ctx.log("The search begins again.")
         trial_ticks = self.settings["trial"]
-        since = ctx.tick - self._begun - self.settings["warmup"]
+        self._watch(inputs["bits"], ctx)
+        self._begin_when_ready(inputs["state"], ctx)
+        since = ctx.tick - self._first_trial if self._first_trial >= 0 else -1
         out: Outputs = {}
         if since > 0 and self._done < self._total:
             self._record(inputs["x"], since - 1, ctx)
         if since >= 0 and self._done < self._total:
-            if since == 0:
-                self._stored = inputs["state"].clone()
-                ctx.log("The state to which every trial returns is stored.")
             self._follow(inputs["bits"], since % trial_ticks, ctx)
             if since % trial_ticks == 0:
                 assert self._stored is not None
@@ -129,27 +132,38 @@ class GateSearch(HostNode):
             out |= self._report(ctx, since)
         return out
 
+    def _watch(self, bits: Any, ctx: Context) -> None:
+        """Know which row the inputs show and since when."""
+        if bits is ABSENT:
+            return
+        if not bool(((bits == 0) | (bits == 1)).all()):
+            raise ctx.fail(f"the inputs are {bits.tolist()}, not bits.", "Give 0 or 1 for A and for B.")
+        row = int(row_of(bits))
+        if row != self._row:
+            self._row, self._changed = row, ctx.tick
+
+    def _begin_when_ready(self, state: torch.Tensor, ctx: Context) -> None:
+        """Begin after the warm-up, and in step with the inputs: a whole number of trials after they last changed."""
+        if self._first_trial >= 0 or self._changed < 0 or ctx.tick < self._begun + self.settings["warmup"]:
+            return
+        if (ctx.tick - self._changed) % self.settings["trial"] == 0:
+            self._first_trial = ctx.tick
+            self._stored = state.clone()
+            ctx.log("The state to which every trial returns is stored.")
+
     @property
     def _total(self) -> int:
         settings = self.settings
         return int(settings["train"] + settings["held_out"] + settings["retest"])
 
     def _follow(self, bits: Any, within: int, ctx: Context) -> None:
-        """Know the row of the trial, and refuse inputs that change within it or are no bits."""
-        if bits is ABSENT:
-            raise ctx.fail(
-                "the inputs are silent although the warm-up is over.",
-                "Let the schedule of the inputs start when the warm-up of the search ends.",
-            )
-        if not bool(((bits == 0) | (bits == 1)).all()):
-            raise ctx.fail(f"the inputs are {bits.tolist()}, not bits.", "Give 0 or 1 for A and for B.")
-        row = int(row_of(bits))
+        """Know the row of the trial, and refuse inputs that change within it."""
         if within == 0:
-            self._trial_row = row
-        elif row != self._trial_row:
+            self._trial_row = self._row
+        if bits is ABSENT or self._row != self._trial_row:
             raise ctx.fail(
-                f"the inputs changed {within} ticks into a trial.",
-                f"Hold every row for {self.settings['trial']} ticks, beginning at tick {self.settings['warmup']}.",
+                f"the inputs {'fell silent' if bits is ABSENT else 'changed'} {within} ticks into a trial.",
+                f"Hold every row for a multiple of {self.settings['trial']} ticks, the length of a trial.",
             )
 
     def _record(self, x: torch.Tensor, age: int, ctx: Context) -> None:
@@ -202,7 +216,8 @@ class GateSearch(HostNode):
         train, held_out = self.settings["train"], self.settings["held_out"]
         out: Outputs = {}
         if since < 0:
-            return {"phase": f"warm-up {ctx.tick - self._begun}/{self.settings['warmup']}"}
+            free = min(ctx.tick - self._begun, self.settings["warmup"])
+            return {"phase": f"warm-up {free}/{self.settings['warmup']}"}
         if self._done < train:
             out["phase"] = f"training {self._done}/{train}"
         elif self._done < train + held_out:
@@ -281,7 +296,10 @@ class GateSearch(HostNode):
     def state_dict(self) -> dict[str, Any]:
         sites = self._sites
         return {
+            "row": self._row,
+            "changed": self._changed,
             "begun": self._begun,
+            "first_trial": self._first_trial,
             "stored": self._stored,
             "trial_row": self._trial_row,
             "trial_response": self._trial_response,
@@ -294,7 +312,8 @@ class GateSearch(HostNode):
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        self._begun = state["begun"]
+        self._row, self._changed = state["row"], state["changed"]
+        self._begun, self._first_trial = state["begun"], state["first_trial"]
         self._stored = state["stored"]
         self._trial_row = state["trial_row"]
         self._trial_response = state["trial_response"]

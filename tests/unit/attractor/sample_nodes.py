@@ -136,7 +136,10 @@ class Breaks(TensorNode):
 
 class Show(ViewNode):
     kind, title, summary = "t.show", "Show", "Shows."
-    inputs = (Port("x", "vector", optional=True), Port("series", "scalar", optional=True, variadic=True, when_absent="skip"))
+    inputs = (
+        Port("x", "vector", optional=True),
+        Port("series", "scalar", optional=True, variadic=True, when_absent="skip"),
+    )
 
 
 REGISTRY = Registry([Ramp, Noise, Add, Scale, Sometimes, Collect, Accumulate, Breaks, Show])

@@ -20,7 +20,9 @@ def places(*nodes, edges=(), routes=()):
 
 
 def test_a_sound_graph_has_no_problem():
-    assert problems(RAMP, node("b", "t.add"), edges=[edge("a.value", "b.a"), edge("b.sum", "b.b", delay=1, init=0)]) == []
+    assert (
+        problems(RAMP, node("b", "t.add"), edges=[edge("a.value", "b.a"), edge("b.sum", "b.b", delay=1, init=0)]) == []
+    )
 
 
 def test_an_empty_graph_is_a_problem():
@@ -80,7 +82,9 @@ def test_every_cycle_without_a_delay_is_printed():
     ]  # fmt: skip
     found = [problem for problem in problems(*nodes, edges=edges) if problem.place == "edges"]
     assert len(found) == 2
-    knots = [set(problem.message.removeprefix("a cycle without a delay: ").rstrip(".").split(" -> ")) for problem in found]
+    knots = [
+        set(problem.message.removeprefix("a cycle without a delay: ").rstrip(".").split(" -> ")) for problem in found
+    ]
     assert {frozenset(knot) for knot in knots} == {frozenset("ab"), frozenset("cde")}
 
 
@@ -112,8 +116,10 @@ def test_a_port_of_1e12_elements_is_refused_without_being_made():
 @pytest.mark.parametrize(
     ("source", "target", "reduce", "name"),
     [
-        ("scalar", "scalar", None, "identity"), ("scalar", "signal", None, "hold"), ("signal", "scalar", "rms", "reduce"),
-        ("vector", "scalar", "mean", "reduce"), ("vector", "scalar", "index 3", "reduce"), ("vector", "signal", "3", "reduce"),
+        ("scalar", "scalar", None, "identity"), ("scalar", "signal", None, "hold"),
+        ("signal", "scalar", "rms", "reduce"),
+        ("vector", "scalar", "mean", "reduce"), ("vector", "scalar", "index 3", "reduce"),
+        ("vector", "signal", "3", "reduce"),
         ("state3", "vector", "y", "axis"), ("spin", "prob", None, "running_mean"), ("table", "any", None, "identity"),
     ],
 )  # fmt: skip
@@ -124,9 +130,11 @@ def test_the_conversions_of_the_contract(source, target, reduce, name):
 @pytest.mark.parametrize(
     ("source", "target", "reduce"),
     [
-        ("vector", "scalar", None), ("vector", "scalar", "median"), ("signal", "scalar", None), ("state3", "vector", None),
+        ("vector", "scalar", None), ("vector", "scalar", "median"), ("signal", "scalar", None),
+        ("state3", "vector", None),
         ("state3", "vector", "w"), ("scalar", "vector", None), ("vector", "state3", None), ("text", "scalar", None),
-        ("scalar", "scalar", "mean"), ("scalar", "signal", "mean"), ("matrix", "vector", "mean"), ("table", "any", "mean"),
+        ("scalar", "scalar", "mean"), ("scalar", "signal", "mean"), ("matrix", "vector", "mean"),
+        ("table", "any", "mean"),
     ],
 )  # fmt: skip
 def test_anything_else_is_a_connection_error(source, target, reduce):
@@ -176,7 +184,11 @@ def test_the_plan_orders_components_and_names_delays():
         }
     )  # fmt: skip
     plan = Plan.of(spec, REGISTRY)
-    assert [(set(c.nodes), c.loop) for c in plan.components] == [({"a"}, False), ({"mix", "sum"}, True), ({"show"}, False)]
+    assert [(set(c.nodes), c.loop) for c in plan.components] == [
+        ({"a"}, False),
+        ({"mix", "sum"}, True),
+        ({"show"}, False),
+    ]
     assert plan.order.index("mix") < plan.order.index("sum")
     assert [str(delayed) for delayed in plan.delays] == ["sum.y -[d]-> mix.b"]
     assert plan.estimate.nodes == 4

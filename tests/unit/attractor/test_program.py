@@ -65,7 +65,9 @@ def test_the_length_of_a_block_changes_no_value_and_no_hash(block):
 
 def test_absent_is_held_or_skipped_as_the_port_declares():
     graph = plan(
-        node("t", "t.sometimes"), node("c", "t.collect"), edges=[edge("t.value", "c.held"), edge("t.value", "c.skipped")]
+        node("t", "t.sometimes"),
+        node("c", "t.collect"),
+        edges=[edge("t.value", "c.held"), edge("t.value", "c.skipped")],
     )
     result = Session(graph, ticks=6, block=4).run()
     rows = result.tables["c.seen"]["rows"]

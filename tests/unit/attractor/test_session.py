@@ -113,7 +113,8 @@ def test_a_control_holds_from_the_next_block_and_its_log_replays_the_run(plan):
 
 
 @pytest.mark.parametrize(
-    ("target", "value"), [("mix.gain", 3), ("mix.gain", "much"), ("n.N", 6), ("mix.volume", 1), ("nobody.gain", 1), ("mix", 1)]
+    ("target", "value"),
+    [("mix.gain", 3), ("mix.gain", "much"), ("n.N", 6), ("mix.volume", 1), ("nobody.gain", 1), ("mix", 1)],
 )
 def test_a_control_that_the_declaration_does_not_allow_is_rejected(plan, target, value):
     session = Session(plan, ticks=10)
