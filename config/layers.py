@@ -33,8 +33,8 @@ SHORT_NAMES = {
     "ATTRACTOR_VALKEY_URL": "valkey.url",
     "ATTRACTOR_SECRET_KEY": "security.secret_key",
 }
-# Read before there is a configuration, so they are no keys of it.
-SELECTORS = ("ATTRACTOR_ENV", "ATTRACTOR_SECRETS_DIR")
+# No keys of the configuration: the first two are read before there is one, the last by `manage.py seed_demo`.
+APART = ("ATTRACTOR_ENV", "ATTRACTOR_SECRETS_DIR", "ATTRACTOR_DEMO_PASSWORD")
 
 
 @dataclass(frozen=True)
@@ -211,8 +211,8 @@ def _environment_layer(environ: Mapping[str, str], problems: list[ConfigProblem]
             key = name.removeprefix(PREFIX).lower().replace("__", ".")
         elif name in SHORT_NAMES:
             key = SHORT_NAMES[name]
-        elif name.startswith("ATTRACTOR_") and name not in SELECTORS:
-            message = f"is unknown; use {PREFIX}SECTION__KEY or one of {', '.join([*SHORT_NAMES, *SELECTORS])}"
+        elif name.startswith("ATTRACTOR_") and name not in APART:
+            message = f"is unknown; use {PREFIX}SECTION__KEY or one of {', '.join([*SHORT_NAMES, *APART])}"
             problems.append(ConfigProblem("", place, message))
             continue
         else:

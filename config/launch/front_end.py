@@ -69,7 +69,7 @@ def with_node(folder: Path) -> dict[str, str]:
 def npm(folder: Path, name: str, arguments: list[str], failure: str) -> None:
     """Run npm in static/src, its output in a log. Raises `StepFailed` with `failure`."""
     mend = "see the log above; `make front` runs this step alone"
-    command = [folder / "npm", *arguments]
+    command: list[str | Path] = [folder / "npm", *arguments]
     Process(name, command, KEPT, env=with_node(folder), cwd=SOURCE).run(failure, mend)
 
 
