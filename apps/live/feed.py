@@ -6,16 +6,16 @@ import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable
-from typing import Any, Protocol
+from typing import Any
 
 import redis
 from django.db import DatabaseError
 
 from apps.live import codec
-from apps.live.archive import PAGE, Snapshot
 from apps.live.demand import REFRESH_SECONDS
 from apps.live.frame import LiveFrame
 from apps.live.reader import StreamReader
+from apps.live.selectors import PAGE, RunArchive, Snapshot
 from apps.live.subscription import union
 from apps.live.viewer import Viewer
 
@@ -29,17 +29,6 @@ ENDED_POLL_SECONDS = 10.0
 DEMAND_RETRY_SECONDS = 0.5
 
 
-class Archive(Protocol):
-    """The run's rows in PostgreSQL."""
-
-    async def events_after(self, seq: int) -> list[dict[str, Any]]:
-        """Up to `PAGE` numbered messages after `seq`, in order."""
-
-    async def last_event(self) -> int: ...
-
-    async def snapshot(self) -> Snapshot: ...
-
-
 class RunFeed:
     """Joins stream and archive into one gapless sequence of events, and collects what the viewers want.
 
@@ -50,7 +39,7 @@ class RunFeed:
     def __init__(
         self,
         run: str,
-        archive: Archive,
+        archive: RunArchive,
         reader: StreamReader,
         write_demand: Callable[[str, list[Any]], Awaitable[None]],
     ) -> None:
@@ -97,10 +86,12 @@ class RunFeed:
         try:
             if kind in ("frame", "scalar"):
                 self._offer_frame(codec.decode(message))
-            elif message["seq"] is None:
-                self._offer_progress(message)
-            else:
+            elif message["seq"] is not None:
                 self._offer_event(message)
+            elif kind == "error":
+                self._offer_refusal(message)
+            else:
+                self._offer_progress(message)
         except (KeyError, TypeError, codec.UnknownForm):
             logger.exception("a stream entry was not understood", extra={"run_id": self.run})
 
@@ -135,6 +126,13 @@ class RunFeed:
             self._head = seq
             for viewer in self.viewers:
                 viewer.offer_event(message)
+
+    def _offer_refusal(self, message: dict[str, Any]) -> None:
+        """A port that cannot be watched: for those who asked for it."""
+        key = (message["payload"]["node"], message["payload"]["port"])
+        for viewer in self.viewers:
+            if any(wanted.key == key for wanted in viewer.wanted):
+                viewer.reply(message)
 
     def _tell(self, payload: dict[str, Any]) -> None:
         for viewer in self.viewers:

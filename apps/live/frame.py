@@ -54,25 +54,25 @@ class LiveFrame:
             return int(self.data.nbytes)
         return 256 * len(self.data)
 
-    def decimated(self, every: int) -> LiveFrame | None:
-        """Only the ticks that are multiples of `every`; None when there are none."""
-        if every == 1:
-            return self
-        keep = np.flatnonzero(self.ticks % every == 0)
-        if keep.size == 0:
+    def decimated(self, every: int, done: int) -> LiveFrame | None:
+        """The first value of each window of `every` ticks (windows start at multiples of `every`), skipping windows
+        up to the one numbered `done`; None when nothing is left. A port that speaks at every tick gives its
+        multiples of `every`, one that speaks seldom loses nothing.
+        """
+        windows = self.ticks // every
+        first = np.flatnonzero(np.diff(windows, prepend=done) > 0)
+        if first.size == 0:
             return None
-        if keep.size == self.ticks.size:
-            return self
-        return self._select(keep)
+        return self if first.size == self.ticks.size else self._select(first)
 
     def taken(self, take: int | None) -> LiveFrame:
-        """At most `take` elements along the first axis of each value, evenly strided from element 0."""
+        """At most `take` elements along the first axis of each value, evenly spread from the first to the last."""
         if take is None or not isinstance(self.data, np.ndarray) or self.data.ndim < 2:
             return self
         count = self.data.shape[1]
         if count <= take:
             return self
-        return replace(self, data=self.data[:, :: -(-count // take)])
+        return replace(self, data=self.data[:, np.linspace(0, count - 1, take).astype(np.intp)])
 
     def newest(self, limit_bytes: int) -> LiveFrame:
         """The newest ticks whose values fit into `limit_bytes`, one tick at least."""
@@ -81,6 +81,10 @@ class LiveFrame:
             return self
         keep = max(1, limit_bytes * n // self.nbytes)
         return self._select(np.arange(n - keep, n))
+
+    def numbered(self, seq: int) -> LiveFrame:
+        """The same frame with another number."""
+        return replace(self, seq=seq)
 
     def followed_by(self, later: LiveFrame) -> LiveFrame:
         """This frame with a later one of the same port appended; the later one alone if the shapes differ."""

@@ -11,8 +11,9 @@ from weakref import WeakKeyDictionary
 
 from apps.live import valkey
 from apps.live.demand import DemandWriter
-from apps.live.feed import Archive, RunFeed
+from apps.live.feed import RunFeed
 from apps.live.reader import StreamReader
+from apps.live.selectors import RunArchive
 from apps.live.viewer import Viewer
 
 logger = logging.getLogger(__name__)
@@ -32,7 +33,7 @@ class Hub:
         self._demand: DemandWriter | None = None
 
     @asynccontextmanager
-    async def watched(self, run: str, viewer: Viewer, archive: Callable[[], Archive]) -> AsyncIterator[RunFeed]:
+    async def watched(self, run: str, viewer: Viewer, archive: Callable[[], RunArchive]) -> AsyncIterator[RunFeed]:
         """The run's feed, with the viewer attached: what is committed after entering reaches the viewer."""
         async with self._opening:
             feed = self._feeds.get(run)
@@ -48,7 +49,7 @@ class Hub:
                 if not feed.viewers and self._feeds.get(run) is feed:
                     await self._closed(run, feed)
 
-    async def _opened(self, run: str, archive: Archive) -> RunFeed:
+    async def _opened(self, run: str, archive: RunArchive) -> RunFeed:
         if self._reader is None or self._demand is None:
             self._reader = StreamReader(valkey.blocking_client(), valkey.async_client(), self._process)
             self._demand = DemandWriter(valkey.async_client(), self._process)

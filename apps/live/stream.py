@@ -6,13 +6,9 @@ reads it there. An entry has one field, `m`, with a message as `apps.live.codec`
 
 from __future__ import annotations
 
-from typing import Any
 from uuid import UUID
 
 import redis
-
-from apps.live import codec
-from apps.live.frame import LiveFrame
 
 BYTES = 32 * 1024 * 1024
 """Bytes a stream keeps, about: with large frames fewer entries are kept than its length allows."""
@@ -30,12 +26,6 @@ def demand_key(run: UUID | str) -> str:
     return f"run:{run}:demand"
 
 
-def progress_message(payload: dict[str, Any], last_event: int | None) -> dict[str, Any]:
-    """The transient status of a run. `last_event` is the number of the last event the writer has committed, by
-    which a reader sees that it missed one."""
-    return {"kind": "status", "seq": None, "payload": payload, "last_event": last_event}
-
-
 class StreamWriter:
     """Appends one run's messages to its stream, in batches of one round trip. `length`: entries kept, about."""
 
@@ -45,14 +35,14 @@ class StreamWriter:
         self._length = length
         self._mean_bytes = 0.0
 
-    def write(self, messages: list[dict[str, Any]], frames: list[LiveFrame]) -> None:
-        """Append messages, then frames.
+    def write(self, payloads: list[bytes]) -> None:
+        """Append packed messages.
 
         Raises:
             redis.RedisError: the server is away; what was given is lost and need not be given again.
         """
         pipeline = self._client.pipeline(transaction=False)
-        for payload in (*map(codec.pack, messages), *map(codec.encode, frames)):
+        for payload in payloads:
             pipeline.xadd(self._key, {MESSAGE: payload}, maxlen=self._entries(len(payload)), approximate=True)
         pipeline.expire(self._key, KEEP_SECONDS)
         pipeline.execute()

@@ -25,8 +25,8 @@ class Subscription:
     Attributes:
         node, port: which port.
         rate: frames a second, in (0, 60].
-        decimation: every n-th tick, counted from tick 0.
-        take: at most so many elements along the first axis, evenly strided; None for all.
+        decimation: one value in each n ticks, the first of each window counted from tick 0.
+        take: at most so many elements along the first axis, evenly spread; None for all.
     """
 
     node: str
@@ -66,7 +66,7 @@ def port_of(message: dict[str, Any]) -> tuple[str, str]:
 
 def union(wanted: Iterable[Subscription]) -> dict[tuple[str, str], Subscription]:
     """For each port the least that serves every viewer: the highest rate, the greatest common divisor of the
-    decimations (so that each viewer's ticks are among those published), the largest take."""
+    decimations (so that each viewer's windows are made of whole published ones), the largest take."""
     served: dict[tuple[str, str], Subscription] = {}
     for one in wanted:
         other = served.get(one.key)

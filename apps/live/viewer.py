@@ -12,6 +12,7 @@ from apps.live.subscription import Subscription
 
 EVENTS_HELD = 500
 """Numbered messages held for a slow client. Past it they are forgotten here and read again from PostgreSQL."""
+ANSWERS_HELD = 100
 MAX_SUBSCRIPTIONS = 64
 
 
@@ -20,6 +21,8 @@ class _Port:
         self.wanted = wanted
         self.waiting = Coalescer()
         self.due = 0.0
+        self.window = -1
+        """Number of the last decimation window that a value was taken from."""
 
 
 class Viewer:
@@ -34,6 +37,8 @@ class Viewer:
         """Number of the last event handed to the client."""
         self.behind = True
         self.wake = asyncio.Event()
+        self.answers_sent = asyncio.Event()
+        self.answers_sent.set()
         self._events: deque[dict[str, Any]] = deque()
         self._ports: dict[tuple[str, str], _Port] = {}
         self._status: dict[str, Any] | None = None
@@ -42,6 +47,11 @@ class Viewer:
     @property
     def wanted(self) -> list[Subscription]:
         return [port.wanted for port in self._ports.values()]
+
+    @property
+    def has_messages(self) -> bool:
+        """Whether `next_messages` would give any."""
+        return bool(self._replies or self._status is not None or (self._events and not self.behind))
 
     def subscribe(self, wanted: Subscription) -> bool:
         """Want a port, or want it differently; False when there are too many already."""
@@ -55,8 +65,10 @@ class Viewer:
         return self._ports.pop(key, None) is not None
 
     def reply(self, message: dict[str, Any]) -> None:
-        """Answer the client. One answer a message read, so their number is bounded by the client's own sending."""
+        """Answer the client. `answers_sent` is cleared while many wait; read nothing more from the client then."""
         self._replies.append(message)
+        if len(self._replies) >= ANSWERS_HELD:
+            self.answers_sent.clear()
         self.wake.set()
 
     def offer_event(self, message: dict[str, Any]) -> None:
@@ -78,8 +90,9 @@ class Viewer:
         port = self._ports.get(frame.key)
         if port is None:
             return
-        wanted = frame.decimated(port.wanted.decimation)
+        wanted = frame.decimated(port.wanted.decimation, port.window)
         if wanted is not None:
+            port.window = frame.tick // port.wanted.decimation
             port.waiting.add(wanted.taken(port.wanted.take))
             self.wake.set()
 
@@ -90,6 +103,7 @@ class Viewer:
         """
         messages = list(self._replies)
         self._replies.clear()
+        self.answers_sent.set()
         while self._events and not self.behind:
             event = self._events[0]
             if event["seq"] > self.sent + 1:
@@ -112,14 +126,14 @@ class Viewer:
             self.behind = False
 
     def next_frame(self, now: float) -> LiveFrame | None:
-        """A frame whose time has come at its subscriber's rate, or None."""
-        for port in self._ports.values():
-            if port.waiting and port.due <= now:
-                # Counted from the time it was due, so that the rate holds on average; a late sender skips, it does
-                # not catch up with a burst.
-                port.due = max(port.due + 1.0 / port.wanted.rate, now)
-                return port.waiting.take()
-        return None
+        """A frame whose time has come at its subscriber's rate, the most overdue first; or None."""
+        port = min((port for port in self._ports.values() if port.waiting), key=lambda port: port.due, default=None)
+        if port is None or port.due > now:
+            return None
+        # Counted from the time it was due, so that the rate holds on average; a late sender skips, it does not catch
+        # up with a burst.
+        port.due = max(port.due + 1.0 / port.wanted.rate, now)
+        return port.waiting.take()
 
     def next_due(self) -> float | None:
         """When the next waiting frame may go, on the clock given to `next_frame`; None when none waits."""

@@ -41,7 +41,7 @@ def add_member(actor: "User", workspace: Workspace, user: "User", role: Role) ->
     return membership
 
 
-def audit(actor: "User | None", action: str, target: models.Model, **data: Any) -> AuditEvent:
+def audit(actor: "User | None", action: str, target: models.Model, /, **data: Any) -> AuditEvent:
     """Note one write in the workspace in force. `actor` None is the system itself; `data` must be JSON."""
     return AuditEvent.objects.create(
         workspace_id=current_workspace_id(),

@@ -2,7 +2,7 @@
 
 Celery thread                         child process
 supervisor  -- pipe: run, stop -->    child -> execution -> attractor.Session
-            <-- ready, beat, done --     ledger     (PostgreSQL: events, progress, commands)
+            <-- started, beat, done --     ledger     (PostgreSQL: events, progress, commands)
                                          lease      (PostgreSQL: heartbeat)
                                          publisher  (Valkey: frames, events; may be away)
 """

@@ -7,34 +7,38 @@ import threading
 import time
 from collections.abc import Callable
 
-from django.db import Error as DatabaseError
-from django.db import connection
+from django.db import InterfaceError, OperationalError, connection
 
+from apps.runs import services
 from apps.runs.execution.pipe import Pipe
+from apps.runs.execution.thread import RunThread
+from apps.runs.models import RunAttempt
+from apps.runs.refusals import Fenced
 
 logger = logging.getLogger(__name__)
 
 BEAT_SECONDS = 1.0
 
 
-class Lease(threading.Thread):
+class Lease(RunThread):
     """Renews every `every` seconds on its own connection, for as long as the process computes or waits.
 
-    `renew` returns whether this attempt still holds the run. Once it does not, or once no renewal has succeeded for
-    `length` seconds (then somebody else may hold it), `on_lost` is called and the thread ends.
+    When the attempt does not hold the run any more, or when no renewal has succeeded for `length` seconds (then
+    somebody else may hold it), `on_lost` is called and the thread ends.
     """
 
     def __init__(
         self,
-        renew: Callable[[], bool],
+        attempt: RunAttempt,
         every: float,
         length: float,
         pipe: Pipe,
         tick: Callable[[], int],
-        on_lost: Callable[[], None],
+        on_lost: Callable[[str], None],
+        on_broken: Callable[[BaseException], None],
     ) -> None:
-        super().__init__(name="run-lease", daemon=True)
-        self._renew = renew
+        super().__init__("run-lease", on_broken)
+        self._attempt = attempt
         self._every = every
         self._length = length
         self._pipe = pipe
@@ -46,31 +50,23 @@ class Lease(threading.Thread):
         self._closing.set()
         self.join()
 
-    def run(self) -> None:
-        try:
-            if not self._keep():
-                self._on_lost()
-        finally:
-            connection.close()
-
-    def _keep(self) -> bool:
-        """Hold the lease until closed (True) or lost (False)."""
+    def work(self) -> None:
         renewed = time.monotonic()
         due = renewed + self._every
-        while not self._closing.wait(BEAT_SECONDS):
+        while not self._closing.wait(min(BEAT_SECONDS, self._every)):
             self._pipe.send({"op": "beat", "tick": self._tick()})
             now = time.monotonic()
             if now < due:
                 continue
             try:
-                if not self._renew():
-                    logger.warning("the lease of this run was lost to the sweeper or another worker")
-                    return False
+                services.renew(self._attempt)
                 renewed, due = now, now + self._every
-            except DatabaseError as error:
+            except Fenced:
+                self._on_lost("another worker or the sweeper has the run")
+                return
+            except (OperationalError, InterfaceError) as error:
                 connection.close()
                 logger.warning("the lease could not be renewed: %s", error)
-                if time.monotonic() - renewed > self._length:
-                    logger.error("the lease of this run has run out; the run is stopped")  # noqa: TRY400
-                    return False
-        return True
+                if now - renewed > self._length:
+                    self._on_lost("the database could not be reached until the lease ran out")
+                    return

@@ -12,11 +12,13 @@ from typing import Any, Protocol
 
 import redis
 
+from apps.live import codec
 from apps.live.coalescer import Coalescer
 from apps.live.demand import DemandReader
 from apps.live.frame import LiveFrame
 from apps.live.stream import StreamWriter
 from apps.live.subscription import Subscription
+from apps.runs.execution.thread import RunThread
 
 logger = logging.getLogger(__name__)
 
@@ -44,6 +46,8 @@ class Watchable(Protocol):
 
 @dataclass(slots=True)
 class _Port:
+    """A port that somebody wants; `refused` when it cannot be watched, until nobody wants it any more."""
+
     wanted: Subscription
     refused: bool = False
     waiting: Coalescer = field(default_factory=Coalescer)
@@ -51,7 +55,7 @@ class _Port:
     seq: int = 0
 
 
-class Publisher(threading.Thread):
+class Publisher(RunThread):
     """Publishes one run. Nothing it does can hold up or fail the run; what cannot be sent is dropped.
 
     `rate` bounds the frames a second of any port, whatever is asked.
@@ -61,16 +65,16 @@ class Publisher(threading.Thread):
         self,
         run: str,
         watchable: Watchable,
-        connect: Callable[[], redis.Redis],
+        client: redis.Redis,
         rate: float,
         length: int,
+        on_broken: Callable[[BaseException], None],
     ) -> None:
-        super().__init__(name="run-publisher", daemon=True)
-        self._run = run
+        super().__init__("run-publisher", on_broken)
         self._watchable = watchable
-        self._client = connect()
-        self._demand = DemandReader(self._client, run)
-        self._stream = StreamWriter(self._client, run, length)
+        self._client = client
+        self._demand = DemandReader(client, run)
+        self._stream = StreamWriter(client, run, length)
         self._rate = rate
         self._changed = threading.Condition()
         self._ports: dict[tuple[str, str], _Port] = {}
@@ -108,7 +112,7 @@ class Publisher(threading.Thread):
             self._changed.notify()
         self.join(patience)
 
-    def run(self) -> None:
+    def work(self) -> None:
         while True:
             with self._changed:
                 closing = self._closing
@@ -152,8 +156,19 @@ class Publisher(threading.Thread):
                 messages.append(self._status)
                 self._status = None
             frames = self._due_frames(now, closing)
-        if messages or frames:
-            self._stream.write(messages, frames)
+        payloads = [codec.pack(message) for message in messages]
+        payloads += [payload for frame in frames if (payload := self._encoded(frame)) is not None]
+        if payloads:
+            self._stream.write(payloads)
+
+    def _encoded(self, frame: LiveFrame) -> bytes | None:
+        try:
+            return codec.encode(frame)
+        except codec.UnknownForm as error:
+            port = self._ports[frame.key]
+            self._watchable.unsubscribe(*frame.key)
+            self._refuse(port, {"message": str(error), "mend": "Watch another port."})
+            return None
 
     def _due_frames(self, now: float, closing: bool) -> list[LiveFrame]:
         frames = []
@@ -182,8 +197,11 @@ class Publisher(threading.Thread):
             try:
                 self._watchable.subscribe(one)
             except PortRefused as refused:
-                port.refused = True
-                self.tell([refusal_message(one, refused.problem)])
+                self._refuse(port, refused.problem)
+
+    def _refuse(self, port: _Port, problem: dict[str, str]) -> None:
+        port.refused = True
+        self.tell([refusal_message(port.wanted, problem)])
 
 
 def refusal_message(wanted: Subscription, problem: dict[str, str]) -> dict[str, Any]:

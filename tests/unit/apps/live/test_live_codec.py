@@ -5,10 +5,11 @@ import struct
 import msgpack
 import numpy as np
 import pytest
-from apps.live import codec
-from apps.live.frame import LiveFrame
 from hypothesis import given
 from hypothesis import strategies as st
+
+from apps.live import codec
+from apps.live.frame import LiveFrame
 
 
 def a_frame(data, ticks=None, kind="vector", seq=1):

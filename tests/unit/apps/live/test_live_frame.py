@@ -1,11 +1,14 @@
 """Decimation, striding and joining of frames, against plain numpy indexing."""
 
+import itertools
+
 import numpy as np
 import pytest
-from apps.live.coalescer import OBJECT_FRAMES, Coalescer
-from apps.live.frame import LiveFrame
 from hypothesis import given
 from hypothesis import strategies as st
+
+from apps.live.coalescer import OBJECT_FRAMES, Coalescer
+from apps.live.frame import LiveFrame
 
 
 def a_frame(first, data, kind="vector", seq=1):
@@ -14,22 +17,45 @@ def a_frame(first, data, kind="vector", seq=1):
 
 
 @given(first=st.integers(0, 1000), n=st.integers(1, 50), every=st.integers(1, 60))
-def test_decimation_keeps_exactly_the_multiples(first, n, every):
+def test_a_port_that_speaks_at_every_tick_gives_the_multiples(first, n, every):
     frame = a_frame(first, np.arange(first, first + n, dtype=np.float32))
     expected = [tick for tick in range(first, first + n) if tick % every == 0]
-    kept = frame.decimated(every)
+    # The window in which the frame begins has been seen unless it begins exactly there.
+    kept = frame.decimated(every, done=(first - 1) // every)
     assert (kept.ticks.tolist() if kept else []) == expected
     if kept:
         assert kept.data.tolist() == expected
 
 
+@given(st.sets(st.integers(0, 400), min_size=1), st.integers(1, 60), st.integers(1, 8))
+def test_decimation_gives_one_value_a_window_however_the_ticks_are_cut_into_frames(spoken, every, parts):
+    ticks = np.array(sorted(spoken), dtype=np.int64)
+    done, got = -1, []
+    for chunk in np.array_split(ticks, parts):
+        if chunk.size:
+            frame = LiveFrame("r", "n", "p", "vector", "n.p", chunk, 0.0, chunk.astype(np.float32), 1)
+            kept = frame.decimated(every, done)
+            got += kept.ticks.tolist() if kept else []
+            done = frame.tick // every
+    assert got == [min(group) for _, group in itertools.groupby(ticks.tolist(), lambda tick: tick // every)]
+
+
+def test_a_port_that_speaks_seldom_loses_nothing():
+    ticks = np.arange(19, 400, 20)  # never a multiple of 8
+    frame = LiveFrame("r", "n", "p", "vector", "n.p", ticks, 0.0, ticks.astype(np.float32), 1)
+    assert frame.decimated(8, -1).ticks.tolist() == ticks.tolist()
+
+
 @given(count=st.integers(1, 300), take=st.integers(1, 300))
-def test_take_is_evenly_strided_and_never_more(count, take):
+def test_take_spreads_evenly_over_the_whole_axis(count, take):
     data = np.arange(2 * count * 3, dtype=np.float32).reshape(2, count, 3)
     taken = a_frame(0, data).taken(take).data
-    assert 1 <= taken.shape[1] <= take or taken.shape[1] == count <= take
-    stride = -(-count // take)
-    np.testing.assert_array_equal(taken, data[:, ::stride])
+    assert taken.shape == (2, min(count, take), 3)
+    elements = taken[0, :, 0] / 3
+    if take > 1:
+        assert (elements[0], elements[-1]) == (0, count - 1)
+        gaps = np.diff(elements)
+        assert gaps.size == 0 or (gaps.min() >= 1 and gaps.max() - gaps.min() <= 1)
 
 
 def test_no_take_takes_everything_and_scalars_have_no_axis_to_take_from():

@@ -4,9 +4,10 @@ import itertools
 import math
 
 import pytest
-from apps.live.subscription import Subscription, SubscriptionRefused, union
 from hypothesis import given
 from hypothesis import strategies as st
+
+from apps.live.subscription import Subscription, SubscriptionRefused, union
 
 asked = st.builds(
     Subscription,

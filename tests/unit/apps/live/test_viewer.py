@@ -1,11 +1,12 @@
 """The outgoing side of a socket: order, holes, bounds and rates."""
 
 import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
+
 from apps.live.frame import LiveFrame
 from apps.live.subscription import Subscription
 from apps.live.viewer import EVENTS_HELD, MAX_SUBSCRIPTIONS, Viewer
-from hypothesis import given
-from hypothesis import strategies as st
 
 
 def an_event(seq):

@@ -1,0 +1,210 @@
+"""The socket of a run."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import time
+from typing import Any
+from urllib.parse import parse_qs
+
+from channels.db import database_sync_to_async
+from channels.exceptions import StopConsumer
+from channels.generic.websocket import AsyncWebsocketConsumer
+from django.conf import settings
+from django.db import DatabaseError
+
+from apps.live import codec
+from apps.live.feed import RunFeed
+from apps.live.hub import hub
+from apps.live.refusal import NOT_FOUND, refuse
+from apps.live.selectors import PAGE, RunArchive, Watched, hello, watched_run
+from apps.live.subscription import Subscription, SubscriptionRefused, port_of
+from apps.live.viewer import MAX_SUBSCRIPTIONS, Viewer
+from apps.workspaces.missing import NotFound
+
+logger = logging.getLogger(__name__)
+
+SILENT = 4408
+"""Close code for a client that has said nothing for `live.silence` seconds."""
+TRY_AGAIN = 1013
+BROKEN = 1011
+HEARTBEAT_SECONDS = 2.0
+"""A message at least this often, so that a client can tell a quiet run from a dead connection (stale after 3 s)."""
+MEMBERSHIP_SECONDS = 30.0
+MAX_EVENT_NUMBER = 2**63 - 1
+
+
+class RunConsumer(AsyncWebsocketConsumer):
+    """Streams one run to one client: `hello`, every event after `?after=N`, then live; frames as subscribed.
+
+    Every message is one binary msgpack map (`apps.live.codec`). A client asks with `{op: subscribe | unsubscribe |
+    heartbeat}`; whatever else it sends is answered with `ack`, `ok: false` and a reason.
+    """
+
+    # Notices over the channel layer are not used here; without a layer the socket outlives a lost Valkey.
+    channel_layer_alias = "unused"
+
+    async def connect(self) -> None:
+        """Accept, unless there is nothing for this user to watch here."""
+        try:
+            address = self.scope["url_route"]["kwargs"]
+            self._slug, self._run_id = address["slug"], address["run_id"]
+            after = _event_number(self.scope["query_string"])
+            watched = await self._authorised()
+        except NotFound:
+            await refuse(self.scope, self.base_send)
+            raise StopConsumer from None
+        await self.accept()
+        self._viewer = Viewer(after)
+        self._nodes = watched.nodes
+        self._feed: RunFeed | None = None
+        self._heard = self._told = time.monotonic()
+        self._serving = asyncio.create_task(self._serve(watched), name=f"run-{self._run_id}-socket")
+        self._supervising = asyncio.create_task(self._supervise(), name=f"run-{self._run_id}-silence")
+
+    async def disconnect(self, code: int) -> None:
+        for task in (self._serving, self._supervising):
+            task.cancel()
+        await asyncio.gather(self._serving, self._supervising, return_exceptions=True)
+
+    # What the client says.
+
+    async def receive(self, text_data: str | None = None, bytes_data: bytes | None = None) -> None:
+        self._heard = time.monotonic()
+        # A client that asks and never reads is read no further until its answers are gone.
+        await self._viewer.answers_sent.wait()
+        identity: str | int | None = None
+        try:
+            message = codec.unpack(bytes_data or b"", limit=codec.MAX_CLIENT_MESSAGE)
+            identity = _identity(message)
+            self._do(message)
+        except (codec.UnknownForm, SubscriptionRefused) as refused:
+            self._viewer.reply({"kind": "ack", "id": identity, "ok": False, "error": str(refused)})
+
+    def _do(self, message: dict[str, Any]) -> None:
+        match message.get("op"):
+            case "subscribe":
+                wanted = Subscription.of(message)
+                if wanted.node not in self._nodes:
+                    raise SubscriptionRefused(f"node: the graph of this run has no node {wanted.node!r}")
+                if not self._viewer.subscribe(wanted):
+                    raise SubscriptionRefused(f"{MAX_SUBSCRIPTIONS} ports are watched already; unsubscribe one")
+                self._demand_changed()
+            case "unsubscribe":
+                if not self._viewer.unsubscribe(port_of(message)):
+                    raise SubscriptionRefused("this port is not subscribed")
+                self._demand_changed()
+            case "heartbeat":
+                self._viewer.reply({"kind": "heartbeat", "id": message.get("id")})
+                return
+            case op:
+                raise SubscriptionRefused(f"op: {op!r:.60} is unknown; use subscribe, unsubscribe or heartbeat")
+        self._viewer.reply({"kind": "ack", "id": message.get("id"), "ok": True})
+
+    def _demand_changed(self) -> None:
+        if self._feed is not None:
+            self._feed.demand_changed()
+
+    # What the client is told.
+
+    async def _serve(self, watched: Watched) -> None:
+        try:
+            async with hub().watched(str(watched.run.pk), self._viewer, lambda: RunArchive(watched)) as feed:
+                self._feed = feed
+                greeting = await database_sync_to_async(hello)(watched)
+                live = {"live": feed.away is None} | ({"reason": feed.away} if feed.away is not None else {})
+                await self._say({"kind": "hello", **greeting, **live})
+                feed.demand_changed()
+                while True:
+                    await self._say_what_waits(feed)
+                    await self._wait()
+        except OSError as gone:
+            logger.debug("the client is gone: %s", gone)
+        except DatabaseError as error:
+            logger.warning("a run socket is closed because its rows cannot be read: %s", error)
+            await self.close(TRY_AGAIN)
+
+    async def _say_what_waits(self, feed: RunFeed) -> None:
+        while self._viewer.behind:
+            page = await feed.archive.events_after(self._viewer.sent)
+            for message in page:
+                await self._say(message)
+            self._viewer.caught_up(page, complete=len(page) < PAGE)
+        self._viewer.wake.clear()
+        for message in self._viewer.next_messages():
+            await self._say(message)
+        # One frame at a time, each taken when the connection has room: meanwhile those behind it are joined.
+        while frame := self._viewer.next_frame(time.monotonic()):
+            await self._send(codec.encode(frame))
+            if self._viewer.has_messages:
+                break
+        if time.monotonic() - self._told >= HEARTBEAT_SECONDS:
+            await self._say({"kind": "heartbeat"})
+
+    async def _wait(self) -> None:
+        """Until something new has come, a waiting frame is due, or a heartbeat is."""
+        if self._viewer.behind or self._viewer.has_messages:
+            return
+        due = self._viewer.next_due()
+        beat = self._told + HEARTBEAT_SECONDS
+        patience = max(0.0, (beat if due is None else min(due, beat)) - time.monotonic())
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(patience):
+                await self._viewer.wake.wait()
+
+    async def _say(self, message: dict[str, Any]) -> None:
+        await self._send(codec.pack(message))
+
+    async def _send(self, payload: bytes) -> None:
+        self._told = time.monotonic()
+        await self.send(bytes_data=payload)
+
+    async def _supervise(self) -> None:
+        """Close on a silent client, and on one who may not watch any more."""
+        checked = time.monotonic()
+        silence: float = settings.ATTRACTOR.live.silence
+        while True:
+            await asyncio.sleep(min(1.0, silence / 4))
+            if self._serving.done() and (error := self._serving.exception()) is not None:
+                logger.error("a run socket broke", exc_info=error, extra={"run_id": str(self._run_id)})
+                await self.close(BROKEN)
+                return
+            now = time.monotonic()
+            if now - self._heard > silence:
+                await self.close(SILENT, "nothing was heard for too long")
+                return
+            if now - checked > MEMBERSHIP_SECONDS:
+                checked = now
+                try:
+                    await self._authorised()
+                except NotFound:
+                    await self.close(NOT_FOUND)
+                    return
+                except DatabaseError as error:
+                    logger.warning("a membership could not be checked just now: %s", error)
+
+    async def _authorised(self) -> Watched:
+        watched: Watched = await database_sync_to_async(watched_run)(self.scope["user"], self._slug, self._run_id)
+        return watched
+
+
+def _identity(message: dict[str, Any]) -> str | int | None:
+    """What the client calls its message, to be repeated in the answer. Raises SubscriptionRefused."""
+    identity = message.get("id")
+    if not isinstance(identity, str | int | None):
+        raise SubscriptionRefused("id: give text or a whole number, or leave it out")
+    return identity
+
+
+def _event_number(query: bytes) -> int:
+    """The number after which events are wanted; 0 without one. Raises NotFound for anything else."""
+    try:
+        text = parse_qs(query.decode("ascii")).get("after", ["0"])[-1]
+        number = int(text) if len(text) < 20 else -1
+    except ValueError:
+        number = -1
+    if not 0 <= number <= MAX_EVENT_NUMBER:
+        raise NotFound("event with this number")
+    return number

@@ -1,0 +1,170 @@
+"""What the worker does while a child runs a run: claim, hand over, watch, and say what the child cannot say itself."""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import socket
+import time
+from uuid import UUID
+
+from django.conf import settings
+from django.db import InterfaceError, OperationalError, connection
+
+from apps.runs import selectors, services
+from apps.runs.execution.nursery import Child, Nursery
+from apps.runs.failure import Failure
+from apps.runs.models import RunAttempt, RunCommand
+from apps.runs.refusals import Fenced, NotClaimable
+from apps.runs.states import RunState
+from apps.workspaces.missing import NotFound
+from apps.workspaces.scope import scope
+
+logger = logging.getLogger(__name__)
+
+GOODBYE_SECONDS = 5.0
+"""Time a child has to end after it has said that it is done."""
+STALLED_LEASES = 2.0
+"""A child that has not beaten for this many leases is killed: nothing inside it runs any more."""
+
+
+def worker_name() -> str:
+    """How this process is named in attempts."""
+    return f"{socket.gethostname()}:{os.getpid()}"
+
+
+def supervise(workspace_id: UUID | str, run_id: UUID | str, nursery: Nursery) -> None:
+    """Execute one queued run in a child of the nursery; returns when the run is over.
+
+    A message may come twice or late, so a run that is not queued any more is left alone. So is every run once the
+    worker is shutting down: its row stays queued and the sweeper sends its message again.
+    """
+    if nursery.stopping:
+        logger.info("a run is left in the queue because the worker shuts down")
+        return
+    try:
+        with scope(workspace_id):
+            attempt = services.claim(run_id, worker_name())
+    except (NotClaimable, NotFound) as reason:
+        logger.info("nothing to do: %s", reason)
+        return
+    finally:
+        # The child works with connections of its own; none is held here for as long as the run takes.
+        connection.close()
+    try:
+        child = nursery.take()
+    except OSError as error:
+        _fail(attempt, Failure("child_not_started", f"No process could be started for the run: {error}", _AGAIN))
+        return
+    child.pipe.send({"op": "run", "workspace_id": str(workspace_id), "run_id": str(run_id), "attempt": attempt.number})
+    watched = _Watched(attempt, child)
+    outcome = watched.follow()
+    status = nursery.bury(child, 0.0 if watched.stalled else GOODBYE_SECONDS)
+    if outcome is None:
+        _fail(attempt, watched.cause_of_death(status))
+    else:
+        logger.info("the run is over: %s", outcome)
+
+
+_AGAIN = "Submit the run again. If it happens again, look for the last lines of the run in the worker's log."
+
+
+class _Watched:
+    """A child while it runs one attempt."""
+
+    def __init__(self, attempt: RunAttempt, child: Child) -> None:
+        self._attempt = attempt
+        self._child = child
+        self._started = False
+        self.stalled = False
+        self._tick: int | None = None
+
+    def follow(self) -> str | None:
+        """Wait until the child is done (how the run ended) or dead (None).
+
+        Until the child has begun it has no threads that keep the lease and read commands, so that is done here.
+        """
+        runs = settings.ATTRACTOR.runs
+        beaten = renewed = time.monotonic()
+        while True:
+            try:
+                message = self._child.pipe.receive(runs.renew if self._started else runs.command_poll)
+            except TimeoutError:
+                now = time.monotonic()
+                if self._started:
+                    if now - beaten > STALLED_LEASES * runs.lease:
+                        self.stalled = True
+                        return None
+                    continue
+                if now - renewed > runs.renew:
+                    self._renew()
+                    renewed = now
+                if self._cancelled():
+                    return str(RunState.CANCELLED)
+                continue
+            if message is None:
+                return None
+            beaten = time.monotonic()
+            match message["op"]:
+                case "started":
+                    self._started = True
+                case "beat":
+                    self._tick = message["tick"]
+                case "done":
+                    return str(message["state"])
+
+    def cause_of_death(self, status: int) -> Failure:
+        if self.stalled:
+            return Failure(
+                "child_stalled", "The run's process stopped answering and was killed.", _AGAIN, None, self._tick
+            )
+        if not self._started and status >= 0:
+            return Failure(
+                "child_not_started", f"The run's process ended with status {status} before it began.", _AGAIN
+            )
+        if status < 0:
+            how = f"was killed by {signal.Signals(-status).name}"
+            mend = f"{_AGAIN} SIGKILL often means that the machine ran out of memory."
+        else:
+            how, mend = f"ended with status {status}", _AGAIN
+        return Failure("child_killed", f"The run's process {how} before the run was over.", mend, None, self._tick)
+
+    def _renew(self) -> None:
+        try:
+            services.renew(self._attempt)
+        except (Fenced, OperationalError, InterfaceError) as error:
+            # The child finds out by itself: it can write nothing without the fence.
+            logger.warning("the lease could not be renewed while the child starts: %s", error)
+        finally:
+            connection.close()
+
+    def _cancelled(self) -> bool:
+        """Whether the run was cancelled before its child could begin; ends it if so."""
+        try:
+            with scope(self._attempt.workspace_id):
+                commands = selectors.pending_commands(self._attempt.run, 0)
+                cancel = next((one for one in commands if one.kind == RunCommand.Kind.CANCEL), None)
+                if cancel is None:
+                    return False
+                services.apply_command(self._attempt, cancel.seq, 0)
+                services.finish(self._attempt, RunState.CANCELLED, tick=0)
+        except (Fenced, OperationalError, InterfaceError) as error:
+            logger.warning("commands could not be read while the child starts: %s", error)
+            return False
+        finally:
+            connection.close()
+        self._child.process.kill()
+        return True
+
+
+def _fail(attempt: RunAttempt, failure: Failure) -> None:
+    try:
+        services.finish(attempt, RunState.FAILED, tick=failure.tick, error=failure)
+        logger.error("the run failed: %s", failure.message)
+    except Fenced as fenced:
+        logger.warning("the run's end was written by somebody else: %s", fenced)
+    except (OperationalError, InterfaceError):
+        logger.exception("the failure of the run could not be written; its lease will run out")
+    finally:
+        connection.close()
