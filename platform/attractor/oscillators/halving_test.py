@@ -36,9 +36,7 @@ def halving_error(cell: str, params: tuple[tuple[str, float], ...], method: str,
     return float(torch.nan_to_num(difference, nan=float("inf")))
 
 
-def _orbit_end(
-    name: str, params: tuple[tuple[str, float], ...], method: str, dt: float, steps: int
-) -> torch.Tensor:
+def _orbit_end(name: str, params: tuple[tuple[str, float], ...], method: str, dt: float, steps: int) -> torch.Tensor:
     cell, step = CELLS[name], METHODS[method]
     s = torch.tensor(cell.start, dtype=torch.float64).unsqueeze(-1)
     field = VectorField(cell, dict(params), s)
