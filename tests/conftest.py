@@ -120,6 +120,7 @@ def started_stack(data_dir: Path, patience: float = 240.0) -> Iterator[RunningSt
         "ATTRACTOR__WEB__PORT": str(free_port()),
     }
     data_dir.mkdir(parents=True, exist_ok=True)
+    (data_dir / RUNNING).unlink(missing_ok=True)  # of a launcher that was killed
     output = data_dir / "launch.log"
     with output.open("wb") as log:
         launch = subprocess.Popen(

@@ -63,6 +63,7 @@ class Stack:
             if configured is None
         ]
         self.services.hold()
+        (self.data_dir / RUNNING).unlink(missing_ok=True)  # of a launcher that was killed
         if embedded:
             with step(f"Starting {' and '.join(embedded)} ({self.data_dir})"):
                 self.services.start()
@@ -74,10 +75,17 @@ class Stack:
                 "ATTRACTOR_DATABASE_URL is set, but not the URL of the role that owns the database",
                 "set ATTRACTOR_DATABASE_OWNER_URL too: migrations run as the owner",
             )
-        code = [path for folder in ("apps", "presets") for path in (ROOT / folder).rglob("*")]
         inputs = content_hash(
-            (path for path in code if path.suffix in {".py", ".json"}),
-            (ROOT / "requirements" / "lock.txt").read_text(encoding="utf-8"),
+            path
+            for pattern in (
+                "apps/*/migrations/*.py",
+                "apps/accounts/**/*.py",
+                "apps/presets/**/*.py",
+                "apps/workspaces/*.py",
+                "presets/*.json",
+                "requirements/lock.txt",  # Django and allauth bring migrations of their own
+            )
+            for path in ROOT.glob(pattern)
         )
         done = Stamp(self.data_dir / "stamps" / "database")
         # The stamp speaks of the embedded database only; another server may have been emptied meanwhile.

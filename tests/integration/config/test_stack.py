@@ -1,0 +1,235 @@
+"""`make run` for real: it starts, starts again, refuses a twin, heals, and leaves no process behind."""
+
+import http.cookiejar
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import urllib.parse
+import urllib.request
+from collections.abc import Callable
+from pathlib import Path
+
+import psutil
+import pytest
+from conftest import RunningStack, free_port, started_stack
+
+from config.launch import stack as stack_module
+from config.launch.stack import RUNNING, Stack
+from config.launch.step import StepFailed
+from config.layers import ROOT, load
+
+pytestmark = pytest.mark.slow
+
+
+def get(url: str) -> tuple[int, str]:
+    with urllib.request.urlopen(url, timeout=30) as answer:  # noqa: S310 our own server
+        return answer.status, answer.read().decode()
+
+
+def descendants(pid: int) -> list[psutil.Process]:
+    return psutil.Process(pid).children(recursive=True)
+
+
+def command_line(process: psutil.Process) -> str:
+    """Its command line, empty for one that has ended."""
+    try:
+        return " ".join(process.cmdline())
+    except (psutil.NoSuchProcess, psutil.ZombieProcess):
+        return ""
+
+
+def alive(processes: list[psutil.Process]) -> list[str]:
+    """Command lines of those that still run."""
+    return [line for line in map(command_line, processes) if line]
+
+
+def launch(data_dir: Path, *arguments: str, port: int | None = None) -> subprocess.CompletedProcess[str]:
+    env = {k: v for k, v in os.environ.items() if not k.startswith("ATTRACTOR_DATABASE")}
+    env |= {"ATTRACTOR_ENV": "test", "ATTRACTOR_DATA_DIR": str(data_dir)}
+    env |= {"ATTRACTOR__WEB__PORT": str(port or free_port())}
+    command = [sys.executable, "-m", "config.launch", *arguments]
+    return subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, timeout=240, check=False)
+
+
+def test_the_stack_is_healthy_and_its_demo_login_works(stack: RunningStack) -> None:
+    status, body = get(f"{stack.url}health/ready")
+    assert status == 200, body
+
+    browser = urllib.request.build_opener(urllib.request.HTTPCookieProcessor(http.cookiejar.CookieJar()))
+    login = f"{stack.url}accounts/login/"
+    page = browser.open(login, timeout=30).read().decode()
+    token = re.search(r'name="csrfmiddlewaretoken" value="([^"]+)"', page)
+    assert token is not None
+    form = {"csrfmiddlewaretoken": token.group(1), "login": stack.email, "password": stack.password}
+    data = urllib.parse.urlencode(form).encode()
+    answer = browser.open(urllib.request.Request(login, data, {"Referer": login}), timeout=30)  # noqa: S310 our own
+    assert "/accounts/login" not in answer.url
+    workspaces = json.load(browser.open(f"{stack.url}api/v1/workspaces/", timeout=30))
+    assert workspaces
+
+
+def test_everything_runs_below_the_launcher(stack: RunningStack) -> None:
+    lines = " ".join(map(command_line, descendants(stack.pid)))
+    for program in ("postgres", "valkey-server", "celery", "sweep", "uvicorn"):
+        assert program in lines
+
+
+def test_a_second_start_on_the_same_data_is_refused_with_the_address(stack: RunningStack) -> None:
+    second = launch(stack.data_dir, "up")
+    assert second.returncode == 1
+    assert stack.url in second.stderr
+    assert get(f"{stack.url}health/live")[0] == 200
+    assert (stack.data_dir / RUNNING).exists()
+
+
+def test_a_command_runs_beside_the_servers_of_the_running_stack(stack: RunningStack) -> None:
+    answer = launch(stack.data_dir, "exec", "--", sys.executable, "manage.py", "migrate", "--check")
+    assert answer.returncode == 0, answer.stderr
+    assert "using them" in answer.stdout
+    assert launch(stack.data_dir, "exec", "--", "sh", "-c", "exit 7").returncode == 7
+    assert "was not found" in launch(stack.data_dir, "exec", "--", "no-such-program").stderr
+
+
+@pytest.mark.parametrize("program", ["celery", "uvicorn", "valkey-server"])
+def test_what_dies_is_started_again(stack: RunningStack, program: str, eventually: Callable[..., None]) -> None:
+    def running() -> list[psutil.Process]:
+        lines = {process: command_line(process) for process in descendants(stack.pid)}
+        return [process for process, line in lines.items() if program in line and "keeper.py" not in line]
+
+    def healthy() -> bool:
+        try:
+            return get(f"{stack.url}health/ready")[0] == 200
+        except OSError:
+            return False
+
+    killed = running()
+    assert killed
+    killed[0].kill()
+    eventually(lambda: not command_line(killed[0]), f"{program} to die")
+    eventually(running, f"{program} to come back")
+    eventually(healthy, "the stack to be healthy again", patience=60)
+
+
+def test_the_second_start_skips_what_is_up_to_date_and_ctrl_c_stops_everything(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> None:
+    data_dir = tmp_path_factory.mktemp("twice")
+    with started_stack(data_dir) as first:
+        below = descendants(first.pid)
+        password = first.password
+    assert alive(below) == []
+    said = (data_dir / "launch.log").read_text()
+    assert "Migrating" in said
+    assert f"demo login:  {first.email}  {password}" in said
+    assert "Everything is stopped" in said
+    assert not (data_dir / RUNNING).exists()
+
+    with started_stack(data_dir) as second:
+        below = descendants(second.pid)
+        assert second.password == password
+    assert alive(below) == []
+    said = (data_dir / "launch.log").read_text()
+    assert "Migrating" not in said
+    assert "Building" not in said
+
+
+def test_killing_the_launcher_leaves_no_process(
+    tmp_path_factory: pytest.TempPathFactory, eventually: Callable[..., None]
+) -> None:
+    data_dir = tmp_path_factory.mktemp("killed")
+    with started_stack(data_dir) as running:
+        below = descendants(running.pid)
+        assert len(below) > 10  # five keepers, their programs and what these have started
+        os.kill(running.pid, signal.SIGKILL)
+        eventually(lambda: not alive(below), "every process to end", patience=60)
+    # Nothing holds the folder, and what was left behind does no harm.
+    with started_stack(data_dir) as again:
+        assert get(f"{again.url}health/ready")[0] == 200
+
+
+def test_killing_make_leaves_no_process(
+    tmp_path_factory: pytest.TempPathFactory, eventually: Callable[..., None]
+) -> None:
+    data_dir = tmp_path_factory.mktemp("make")
+    env = {k: v for k, v in os.environ.items() if not k.startswith("ATTRACTOR_DATABASE")}
+    env |= {"ATTRACTOR_ENV": "test", "ATTRACTOR_DATA_DIR": str(data_dir), "ATTRACTOR__WEB__PORT": str(free_port())}
+    with (data_dir / "launch.log").open("wb") as log:
+        make = subprocess.Popen(["make", "run"], cwd=ROOT, env=env, stdout=log, stderr=log)
+        try:
+            eventually((data_dir / RUNNING).exists, "the stack to be ready", patience=240)
+            below = descendants(make.pid)
+        finally:
+            make.kill()
+            make.wait()
+    eventually(lambda: not alive(below), "every process to end", patience=60)
+
+
+# --- single steps -----------------------------------------------------------------------------------------
+
+
+def a_stack(monkeypatch: pytest.MonkeyPatch, **environ: str) -> Stack:
+    for name, value in environ.items():
+        monkeypatch.setenv(name, value)
+    return Stack(load().configuration)
+
+
+def test_a_taken_port_is_passed_by_and_said(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with socket.socket() as stranger:
+        stranger.bind(("127.0.0.1", 0))
+        stranger.listen()
+        taken = stranger.getsockname()[1]
+        with a_stack(monkeypatch, ATTRACTOR__WEB__PORT=str(taken))._listen() as listener:
+            assert listener.getsockname()[1] > taken
+    assert f"port {taken} is taken" in capsys.readouterr().out
+
+
+def test_an_address_that_is_not_ours_is_refused_with_the_mend(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(StepFailed, match=r"cannot listen on 192\.0\.2\.1") as refused:
+        a_stack(monkeypatch, ATTRACTOR__WEB__HOST="192.0.2.1")._listen()
+    assert "ATTRACTOR__WEB__HOST" in refused.value.mend
+
+
+def test_external_servers_need_the_owners_url_too(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    stack = a_stack(
+        monkeypatch,
+        ATTRACTOR_DATA_DIR=str(tmp_path),
+        ATTRACTOR_DATABASE_URL="postgresql://app:x@127.0.0.1:9/x",
+        ATTRACTOR_VALKEY_URL="redis://127.0.0.1:9",
+    )
+    with pytest.raises(StepFailed, match="role that owns the database"):
+        stack.prepare()
+    stack.stop()
+
+
+def test_a_program_that_keeps_dying_is_given_up(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    stack = a_stack(monkeypatch, ATTRACTOR_DATA_DIR=str(tmp_path))
+    doomed = stack_module.Process("doomed", ["sh", "-c", "echo why; exit 4"], tmp_path)
+    doomed.start()
+    stack.programs.append(doomed)
+    with pytest.raises(StepFailed, match="doomed ended 6 times") as given_up:
+        stack.watch()
+    assert "why" in given_up.value.report()
+
+
+def test_configured_servers_are_used_instead_of_embedded_ones(stack: RunningStack, tmp_path: Path) -> None:
+    theirs = json.loads((stack.data_dir / "services.json").read_text())
+    server = f"127.0.0.1:{theirs['postgres_port']}/attractor"
+    env = {
+        **os.environ,
+        "ATTRACTOR_ENV": "test",
+        "ATTRACTOR_DATA_DIR": str(tmp_path),
+        "ATTRACTOR_DATABASE_URL": f"postgresql://attractor_app:{theirs['app_password']}@{server}",
+        "ATTRACTOR_DATABASE_OWNER_URL": f"postgresql://attractor_owner:{theirs['owner_password']}@{server}",
+        "ATTRACTOR_VALKEY_URL": f"redis://:{theirs['valkey_password']}@127.0.0.1:{theirs['valkey_port']}/0",
+    }
+    command = [sys.executable, "-m", "config.launch", "exec", "--", sys.executable, "manage.py", "migrate", "--check"]
+    answer = subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, timeout=240, check=False)
+    assert answer.returncode == 0, answer.stdout + answer.stderr
+    assert not (tmp_path / "postgres").exists()
+    assert not (tmp_path / "valkey").exists()
