@@ -171,7 +171,7 @@ class GateSearch(HostNode):
         trial_ticks, lag = self.settings["trial"], self.settings["lag"]
         within = age % trial_ticks
         if within == 0:
-            self._trial_response = torch.empty(trial_ticks // lag, x.shape[-1], dtype=x.dtype, device=x.device)
+            self._trial_response = torch.zeros(trial_ticks // lag, x.shape[-1], dtype=x.dtype, device=x.device)
         assert self._trial_response is not None
         if (within + 1) % lag == 0:
             self._trial_response[(within + 1) // lag - 1] = x
