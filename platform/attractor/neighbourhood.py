@@ -47,7 +47,8 @@ class Neighbourhood:
     def gather(self, x: torch.Tensor, out: torch.Tensor | None = None) -> torch.Tensor:
         """The varying part of the diffusive coupling of c components, (..., c, N) -> (..., c·rows, N).
 
-        Σ_j A_ij (x_j − x_i) follows with `gain` and `loss`: sums and constant factors fold into a matrix product that is made anyway.
+        Σ_j A_ij (x_j − x_i) follows with `gain` and `loss`. Split like this, sums and constant factors fold into a
+        matrix product that is made anyway.
 
         Args:
             out: (c·rows, N), to be written into (x without batch dimensions).
