@@ -46,6 +46,12 @@ class LossTolerantCache(RedisCache):
     def has_key(self, key: str, version: int | None = None) -> bool:
         return bool(self._or(False, super().has_key, key, version))
 
+    def incr(self, key: str, delta: int = 1, version: int | None = None) -> int:
+        value = self._or(None, super().incr, key, delta, version)
+        if value is None:
+            raise ValueError(f"Key {key!r} not found")  # what Django's caches say of a key that is not there
+        return int(value)
+
     def _or(self, miss: Any, operation: Any, *args: Any, **options: Any) -> Any:
         try:
             return operation(*args, **options)
