@@ -6,7 +6,8 @@ from typing import Any
 COLUMN = 290.0
 ROW = 160.0
 
-Positions = dict[str, tuple[float, float]]
+Place = tuple[float, float]
+Positions = dict[str, Place]
 
 
 def positions(spec: Mapping[str, Any]) -> Positions:

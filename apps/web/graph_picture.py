@@ -4,9 +4,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from apps.web.graph_layout import positions
+from apps.web.graph_layout import Place, Positions, positions
 
-WIDTH, HEIGHT, MARGIN = 190.0, 64.0, 14.0
+WIDTH, HEIGHT, MARGIN = 216.0, 74.0, 10.0
+# How far a curve that runs against the direction of reading swings out, sideways and below.
+SWING, DIP = 40.0, 34.0
 CATEGORY_CLASSES = 5
 
 
@@ -52,21 +54,17 @@ def draw(spec: Mapping[str, Any]) -> Picture:
     )
     edges = [(edge, "delayed" if edge.get("delay") else "") for edge in spec.get("edges", ())]
     routes = [(route, "route") for route in spec.get("routes", ())]
-    curves = tuple(
-        Curve(_curve(places[link["src"].split(".")[0]], places[link["dst"].split(".")[0]]), style, _label(link, style))
-        for link, style in [*edges, *routes]
-    )
+    curves = tuple(Curve(_curve(*_ends(link, places)), style, _label(link, style)) for link, style in [*edges, *routes])
     xs = [x for x, _ in places.values()] or [0.0]
     ys = [y for _, y in places.values()] or [0.0]
-    lowest = max(ys) + HEIGHT
-    # A curve that runs back passes below the boxes.
-    if any(places[link["src"].split(".")[0]][0] >= places[link["dst"].split(".")[0]][0] for link, _ in edges + routes):
-        lowest += 46
+    links = [link for link, _ in edges + routes]
+    swing = SWING if any(_runs_back(*_ends(link, places)) for link in links) else 0.0
+    dip = DIP if swing else 0.0
     box = (
-        min(xs) - MARGIN,
+        min(xs) - MARGIN - swing,
         min(ys) - MARGIN,
-        max(xs) - min(xs) + WIDTH + 2 * MARGIN,
-        lowest - min(ys) + 2 * MARGIN,
+        max(xs) - min(xs) + WIDTH + 2 * (MARGIN + swing),
+        max(ys) - min(ys) + HEIGHT + dip + 2 * MARGIN,
     )
     return Picture(
         boxes,
@@ -86,15 +84,25 @@ def _label(link: Mapping[str, Any], style: str) -> str:
     return f"{link['src']} to {link['dst']}{suffix}"
 
 
-def _curve(source: tuple[float, float], target: tuple[float, float]) -> str:
+def _ends(link: Mapping[str, Any], places: Positions) -> tuple[Place, Place]:
+    return places[link["src"].split(".")[0]], places[link["dst"].split(".")[0]]
+
+
+def _runs_back(source: Place, target: Place) -> bool:
+    return target[0] <= source[0] + WIDTH
+
+
+def _curve(source: Place, target: Place) -> str:
     """A cubic from the right side of one box to the left side of another; a way back dips below both."""
     x0, y0 = source[0] + WIDTH, source[1] + HEIGHT / 2
     x1, y1 = target[0], target[1] + HEIGHT / 2
-    if x1 > x0:
+    if not _runs_back(source, target):
         bend = max(28.0, (x1 - x0) / 2)
         return f"M{x0:g} {y0:g}C{x0 + bend:g} {y0:g} {x1 - bend:g} {y1:g} {x1:g} {y1:g}"
-    low = max(source[1], target[1]) + HEIGHT + 40
+    low = max(source[1], target[1]) + HEIGHT + DIP
+    # The tip of a cubic reaches three quarters of the way to its control points.
+    out = SWING / 0.75
     return (
-        f"M{x0:g} {y0:g}C{x0 + 46:g} {y0:g} {x0 + 46:g} {low:g} {x0 - 20:g} {low:g}"
-        f"L{x1 + 20:g} {low:g}C{x1 - 46:g} {low:g} {x1 - 46:g} {y1:g} {x1:g} {y1:g}"
+        f"M{x0:g} {y0:g}C{x0 + out:g} {y0:g} {x0 + out:g} {low:g} {x0 - 20:g} {low:g}"
+        f"L{x1 + 20:g} {low:g}C{x1 - out:g} {low:g} {x1 - out:g} {y1:g} {x1:g} {y1:g}"
     )

@@ -35,6 +35,9 @@ interface NodeData extends Record<string, unknown> {
 
 type GraphNode = Node<NodeData, "graph">;
 
+const NODE_WIDTH = 198;
+const NODE_HEIGHT = 100;
+
 const ACTIVITY_WORDS: Record<NodeActivity, string> = {
   idle: "not running",
   running: "running",
@@ -135,6 +138,9 @@ export function GraphCanvas({ spec, declarations, positions, activity, extra, la
           activity: activity(node.id),
           extra: extra?.(node.id) ?? null,
         },
+        // The size until it is measured; the small map uses it.
+        initialWidth: NODE_WIDTH,
+        initialHeight: NODE_HEIGHT,
         draggable: false,
         connectable: false,
         deletable: false,
@@ -199,7 +205,7 @@ export function GraphCanvas({ spec, declarations, positions, activity, extra, la
     >
       <Background variant={BackgroundVariant.Dots} gap={22} size={1.2} color="var(--line)" />
       <Controls showInteractive={false} />
-      {wide && <MiniMap pannable zoomable nodeBorderRadius={6} ariaLabel="Map of the graph" />}
+      {wide && <MiniMap pannable zoomable style={{ width: 150, height: 90 }} nodeBorderRadius={6} ariaLabel="Map of the graph" />}
     </ReactFlow>
   );
 }

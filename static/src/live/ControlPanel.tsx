@@ -119,7 +119,7 @@ function Slider({ control, disabled }: { control: Control; disabled: boolean }) 
           className="link-button"
           disabled={disabled || value === base}
           onClick={() => send(base)}
-          aria-label={`Set ${control.label} back to ${base.toFixed(digits)}`}
+          aria-label={`Revert ${control.label} to ${base.toFixed(digits)}`}
         >
           Revert
         </button>

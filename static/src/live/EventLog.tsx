@@ -9,7 +9,7 @@ const SHOWN = 200;
 export function EventLog() {
   const { events, earlier } = useSnapshot();
   const [kind, setKind] = useState("");
-  const list = useRef<HTMLOListElement>(null);
+  const list = useRef<HTMLDivElement>(null);
   const follows = useRef(true);
   const kinds = useMemo(() => [...new Set(events.map((event) => event.kind))].sort(), [events]);
   const matching = kind ? events.filter((event) => event.kind === kind) : events;
@@ -40,7 +40,7 @@ export function EventLog() {
       {events.length === 0 ? (
         <p className="panel-body panel-note">No events yet.</p>
       ) : (
-        <ol
+        <div
           className="events"
           ref={list}
           role="log"
@@ -52,11 +52,13 @@ export function EventLog() {
             follows.current = box.scrollHeight - box.scrollTop - box.clientHeight < 24;
           }}
         >
-          {hidden > 0 && <li className="panel-note">{whole(hidden)} earlier events are not shown</li>}
-          {shown.map((event) => (
-            <EventLine key={event.seq} event={event} />
-          ))}
-        </ol>
+          {hidden > 0 && <p className="panel-note">{whole(hidden)} earlier events are not shown</p>}
+          <ol className="event-list">
+            {shown.map((event) => (
+              <EventLine key={event.seq} event={event} />
+            ))}
+          </ol>
+        </div>
       )}
     </section>
   );

@@ -1,7 +1,7 @@
 import { useMemo, useState } from "react";
 import { type ResultTable } from "../api/run";
 import { measured, percent, whole } from "../shared/format";
-import { type RowRate, type SortKey, gateRows, sorted, worst } from "./gateTable";
+import { type GateRow, type GateTotal, type RowRate, type SortKey, gateRows, sorted, worst } from "./gateTable";
 
 const FIRST = 25;
 
@@ -13,17 +13,28 @@ const COLUMNS: [SortKey, string][] = [
   ["worst", "Lowest rate"],
 ];
 
+interface GateTableProps {
+  table: ResultTable;
+  name: string;
+  totals: GateTotal[] | null;
+}
+
 /** Gates that held on fresh trials, with the rate of each truth-table row and its 95 % interval. */
-export function GateTable({ table, name }: { table: ResultTable; name: string }) {
+export function GateTable({ table, name, totals }: GateTableProps) {
   const rows = useMemo(() => gateRows(table), [table]);
-  const [key, setKey] = useState<SortKey>("worst");
-  const [descending, setDescending] = useState(true);
+  const [key, setKey] = useState<SortKey>("gate");
+  const [descending, setDescending] = useState(false);
   const [gate, setGate] = useState("");
   const [all, setAll] = useState(false);
+  const [failedToo, setFailedToo] = useState(false);
   const gates = [...new Set(rows.map((row) => row.gate))].sort();
   const verified = rows.filter((row) => row.verified);
-  const distinct = [...new Set(verified.map((row) => row.gate))].sort();
-  const chosen = sorted(gate ? rows.filter((row) => row.gate === gate) : rows, key, descending);
+  const held = totals
+    ? totals.filter((one) => one.verified > 0)
+    : gates.map((one) => ({ gate: one, verified: verified.filter((row) => row.gate === one).length }));
+  const sites = held.reduce((sum, one) => sum + one.verified, 0);
+  const pool = failedToo ? rows : verified;
+  const chosen = sorted(gate ? pool.filter((row) => row.gate === gate) : pool, key, descending);
   const shown = all ? chosen : chosen.slice(0, FIRST);
 
   const sortBy = (next: SortKey) => {
@@ -34,7 +45,7 @@ export function GateTable({ table, name }: { table: ResultTable; name: string })
     }
   };
 
-  if (rows.length === 0) {
+  if (verified.length === 0 && !failedToo) {
     return (
       <div className="empty">
         <h3>No gate held</h3>
@@ -42,6 +53,11 @@ export function GateTable({ table, name }: { table: ResultTable; name: string })
           Every candidate that the training trials suggested failed on fresh ones, or none was suggested. Try another
           seed, a weaker coupling, or more ticks.
         </p>
+        {rows.length > 0 && (
+          <button type="button" className="button small" onClick={() => setFailedToo(true)}>
+            Show the {whole(rows.length)} best that failed
+          </button>
+        )}
       </div>
     );
   }
@@ -49,9 +65,14 @@ export function GateTable({ table, name }: { table: ResultTable; name: string })
     <>
       <div className="row result-head">
         <p data-testid="gate-summary">
-          <strong>{whole(verified.length)}</strong> verified sites of <strong>{distinct.length}</strong> kinds:{" "}
-          {distinct.join(", ")}.
+          <strong>{held.length}</strong> gates verified at <strong>{whole(sites)}</strong> sites:{" "}
+          {held.map((one) => `${one.gate} ${whole(one.verified)}`).join(", ")}.
+          {sites > rows.length && " The table lists the best of each."}
         </p>
+        <label className="row inline-check">
+          <input type="checkbox" checked={failedToo} onChange={(e) => setFailedToo(e.target.checked)} />
+          also sites that failed
+        </label>
         <label className="visually-hidden" htmlFor="gate-filter">
           Kind of gate
         </label>
@@ -77,6 +98,7 @@ export function GateTable({ table, name }: { table: ResultTable; name: string })
               {COLUMNS.slice(3).map(([column, label]) => (
                 <SortHead key={column} {...{ column, label, current: key, descending, sortBy }} />
               ))}
+              <th scope="col">Threshold</th>
               <th scope="col" className="end">
                 Trials
               </th>
@@ -85,7 +107,7 @@ export function GateTable({ table, name }: { table: ResultTable; name: string })
           </thead>
           <tbody>
             {shown.map((row) => (
-              <tr key={`${row.gate}-${row.node}-${row.lag}-${row.polarity}`} data-gate={row.gate}>
+              <tr key={`${row.gate}-${row.node}-${row.lag}`} data-gate={row.gate}>
                 <th scope="row">
                   <i className="swatch" data-gate={row.gate} aria-hidden="true" /> {row.gate}
                 </th>
@@ -97,9 +119,10 @@ export function GateTable({ table, name }: { table: ResultTable; name: string })
                   </td>
                 ))}
                 <td>{measured(row.margin)}</td>
-                <td>{percent(worst(row))}</td>
+                <td>{rateText(worst(row))}</td>
+                <td>{measured(row.threshold)}</td>
                 <td className="end">{row.trials}</td>
-                <td>{row.verified ? "verified" : "failed"}</td>
+                <td>{verdict(row)}</td>
               </tr>
             ))}
           </tbody>
@@ -134,10 +157,21 @@ function SortHead({ column, label, current, descending, sortBy }: SortHeadProps)
   );
 }
 
+function rateText(rate: number | null): string {
+  return rate === null ? "no data" : percent(rate);
+}
+
+function verdict(row: GateRow): string {
+  if (!row.verified) return "failed";
+  if (row.retained === null) return "verified";
+  return row.retained ? "verified, held again" : "verified, failed later";
+}
+
 const LEFT = 0.8;
 
 /** A rate as a point and its interval as a bar on the scale from 80 to 100 %, and both as numbers. */
 function Interval({ rate }: { rate: RowRate }) {
+  if (rate.rate === null) return <span className="panel-note">no data</span>;
   const x = (value: number) => 2 + (Math.max(value, LEFT) - LEFT) * (76 / (1 - LEFT));
   return (
     <div className="interval">
@@ -147,11 +181,9 @@ function Interval({ rate }: { rate: RowRate }) {
         <line className="range" x1={x(rate.low)} x2={x(rate.high)} y1="5" y2="5" />
         <circle cx={x(rate.rate)} cy="5" r="2.6" />
       </svg>
-      <span>
-        {percent(rate.rate)}{" "}
-        <span className="panel-note">
-          {(rate.low * 100).toFixed(1)}–{(rate.high * 100).toFixed(1)}
-        </span>
+      <span>{percent(rate.rate)}</span>
+      <span className="panel-note">
+        {(rate.low * 100).toFixed(1)}–{(rate.high * 100).toFixed(1)}
       </span>
     </div>
   );

@@ -1,15 +1,16 @@
-import { useMemo } from "react";
+import { useMemo, useState } from "react";
 import type { Run, RunResult } from "../api/run";
 import { whole } from "../shared/format";
 import { toast } from "../site/toasts";
-import { useSnapshot } from "./context";
+import { useFrames, useLive, useSnapshot, useVisible } from "./context";
 import { GateTable } from "./GateTable";
-import { findGateTable } from "./gateTable";
+import { findGateTable, gateTotals } from "./gateTable";
 
 /** What came out: the verified gates, or why there is nothing to show. */
 export function ResultPanel() {
   const { run, result, resultProblem } = useSnapshot();
   const found = useMemo(() => (result ? findGateTable(result.tables) : null), [result]);
+  const totals = useMemo(() => (result ? gateTotals(result.tables) : null), [result]);
   return (
     <section className="panel" id="result" tabIndex={-1} aria-labelledby="result-title" data-testid="result">
       <div className="panel-head">
@@ -21,7 +22,7 @@ export function ResultPanel() {
         )}
       </div>
       <div className="panel-body">
-        {result && found && <GateTable table={found.table} name={found.name} />}
+        {result && found && <GateTable table={found.table} name={found.name} totals={totals} />}
         {result && !found && (
           <p className="panel-note">This graph has no table of gates. The download holds every output.</p>
         )}
@@ -47,7 +48,28 @@ function ResultAbsent({ run, problem }: { run: Run; problem: string | null }) {
     <div className="empty">
       <h3>{title}</h3>
       <p>{text}</p>
+      {run.state === "running" && <SearchStage />}
     </div>
+  );
+}
+
+/** What the gate search is doing at this moment, in its own words. */
+function SearchStage() {
+  const { spec } = useLive();
+  const [box, visible] = useVisible<HTMLParagraphElement>();
+  const [stage, setStage] = useState<string | null>(null);
+  const search = spec.nodes.find((node) => node.kind === "an.gates");
+  useFrames(
+    search ? { node: search.id, port: "phase", rate: 4, decimation: 1, take: null } : null,
+    visible,
+    (frame) => {
+      if (frame.kind === "frame" && frame.codec === "json") setStage(String(frame.data.at(-1)));
+    },
+  );
+  return (
+    <p className="chip running" ref={box}>
+      {stage ?? "waiting for the search"}
+    </p>
   );
 }
 

@@ -1,4 +1,4 @@
-import { useCallback, useMemo, useRef } from "react";
+import { useCallback, useMemo, useRef, useState } from "react";
 import { isFinal } from "../api/run";
 import { GraphCanvas, type NodeActivity, type Positions } from "../graph/GraphCanvas";
 import { whole } from "../shared/format";
@@ -28,9 +28,11 @@ export function RunPage({ positions }: { positions: Positions }) {
   const phases = useMemo(() => views(spec, "viz.phase3d"), [spec]);
   const grids = useMemo(() => views(spec, "viz.grid"), [spec]);
   const series = useMemo(() => views(spec, "viz.timeseries"), [spec]);
+  // Whoever comes after the end finds the result first; whoever watched keeps the pictures where they were.
+  const [past] = useState(() => isFinal(run.state));
 
   return (
-    <div className="run-page" data-run={run.id} data-run-state={run.state}>
+    <div className={past ? "run-page past" : "run-page"} data-run={run.id} data-run-state={run.state}>
       <div className="page-head run-head">
         <div>
           <h1>{run.graph.name}</h1>
@@ -48,15 +50,11 @@ export function RunPage({ positions }: { positions: Positions }) {
       <div className="run-grid">
         <div className="run-main">
           <div className="views" id="views" tabIndex={-1}>
-            {phases.map((view) => (
-              <PhaseView key={view.node.id} view={view} />
-            ))}
+            {!past && phases.map((view) => <PhaseView key={view.node.id} view={view} />)}
             {grids.map((view) => (
               <GateMapView key={view.node.id} view={view} />
             ))}
-            {series.map((view) => (
-              <SeriesView key={view.node.id} view={view} />
-            ))}
+            {!past && series.map((view) => <SeriesView key={view.node.id} view={view} />)}
           </div>
           <ResultPanel />
           <GraphPanel positions={positions} />

@@ -46,7 +46,7 @@ export function Sparkline({ source }: { source: Source }) {
   }, []);
 
   useFrames(
-    { ...source, rate: RATE, decimation: isScalar ? 1 : 2, take: isScalar ? null : 1 },
+    { node: source.node, port: source.port, rate: RATE, decimation: isScalar ? 1 : 2, take: isScalar ? null : 1 },
     visible,
     (frame) => {
       if (frame.kind === "scalar") {

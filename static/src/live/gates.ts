@@ -20,3 +20,14 @@ export const MAP_CLASSES: readonly GateClass[] = [
 export const DETECTOR_CLASSES: readonly GateClass[] = ["AND", "OR", "XOR", "NAND", "NOR", "XNOR", "none"].map(
   (name) => MAP_CLASSES.find((one) => one.name === name) ?? { name, token: "--gate-none" },
 );
+
+const SPARE = ["--gate-and", "--gate-or", "--gate-xor", "--gate-nand", "--gate-nor", "--gate-xnor"];
+
+/** The classes that a view's legend names, separated by commas; `usual` when it names none. */
+export function legendClasses(legend: unknown, usual: readonly GateClass[]): readonly GateClass[] {
+  if (typeof legend !== "string" || legend.trim() === "") return usual;
+  return legend.split(",").map((part, index) => {
+    const name = part.trim();
+    return MAP_CLASSES.find((one) => one.name === name) ?? { name, token: SPARE[index % SPARE.length] ?? "--gate-none" };
+  });
+}

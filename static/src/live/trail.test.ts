@@ -44,7 +44,16 @@ describe("TrailRing", () => {
     ring.push(3, [0, 3, -10], 0);
     expect(ring.speeds[1]).toBe(5);
     expect(ring.speeds[2]).toBe(3);
-    expect(ring.extent).toEqual([0, 3, 10]);
+    expect(ring.extent[1]).toBe(3);
+    expect(ring.extent[2]).toBe(10);
+  });
+
+  it("lets an early excursion fade out of the extent", () => {
+    const ring = new TrailRing(1, 8);
+    ring.push(0, [100, 0, 0], 0);
+    for (let tick = 1; tick < 3000; tick += 1) ring.push(tick, [Math.sin(tick), 0, 0], 0);
+    expect(ring.extent[0]).toBeGreaterThan(0.9);
+    expect(ring.extent[0]).toBeLessThan(1.01);
   });
 
   it("takes no tick twice", () => {

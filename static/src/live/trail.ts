@@ -1,5 +1,7 @@
 // The recent states of some oscillators, ready to be drawn as fading lines, in memory of a fixed size.
 
+const FORGET = 0.998;
+
 /** Slots of one moment each; slot s holds the three coordinates of every cell, one after another. */
 export class TrailRing {
   readonly slots: number;
@@ -7,7 +9,7 @@ export class TrailRing {
   readonly positions: Float32Array;
   /** Speed of each cell at each slot, in state units per tick. */
   readonly speeds: Float32Array;
-  /** Largest coordinate met on each axis, without sign. */
+  /** Largest coordinate on each axis, without sign; what is long past fades out of it. */
   readonly extent: [number, number, number] = [0, 0, 0];
   #head = -1;
   #length = 0;
@@ -44,6 +46,7 @@ export class TrailRing {
     const previous = this.#head;
     const gap = tick - this.#lastTick;
     const slot = (this.#head + 1) % this.slots;
+    for (const axis of [0, 1, 2] as const) this.extent[axis] *= FORGET;
     let travelled = 0;
     let fastest = 0;
     for (let cell = 0; cell < this.cells; cell += 1) {

@@ -6,11 +6,16 @@ export interface Source {
   port: string;
 }
 
+/** An output port that is wired to a view, and the view's input that it enters. */
+export interface WiredSource extends Source {
+  input: string;
+}
+
 export interface View {
   node: NodeSpec;
   title: string;
-  /** Output ports wired to it, in the order of the edges. */
-  sources: Source[];
+  /** In the order of the edges. */
+  sources: WiredSource[];
 }
 
 export type Declarations = Readonly<Record<string, NodeDeclaration>>;
@@ -27,7 +32,9 @@ export function views(spec: GraphSpec, kind: string): View[] {
     .map((node) => ({
       node,
       title: node.title || node.id,
-      sources: (spec.edges ?? []).filter((edge) => split(edge.dst).node === node.id).map((edge) => split(edge.src)),
+      sources: (spec.edges ?? [])
+        .filter((edge) => split(edge.dst).node === node.id)
+        .map((edge) => ({ ...split(edge.src), input: split(edge.dst).port })),
     }));
 }
 
@@ -60,4 +67,16 @@ export function baseValues(
     if (typeof value === "number") found[target] = value;
   }
   return found;
+}
+
+/** The names of a port's entries, as the legend of a grid view that shows the same port gives them; null when none does. */
+export function entryNames(spec: GraphSpec, declarations: Declarations, source: Source): string[] | null {
+  for (const view of views(spec, "viz.grid")) {
+    const wired = view.sources.some(
+      (one) => one.input === "probs" && one.node === source.node && one.port === source.port,
+    );
+    const legend = parameter(view.node, declarations, "probs_legend");
+    if (wired && typeof legend === "string" && legend) return legend.split(",").map((name) => name.trim());
+  }
+  return null;
 }

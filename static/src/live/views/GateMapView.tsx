@@ -1,11 +1,12 @@
-import { useCallback, useEffect, useRef, useState } from "react";
+import { useCallback, useEffect, useMemo, useRef, useState } from "react";
+import { isFinal } from "../../api/run";
 import { token } from "../../shared/colour";
 import { percent } from "../../shared/format";
 import { onThemeChange } from "../../site/theme";
-import { useFrames, useLive, useVisible } from "../context";
-import { DETECTOR_CLASSES, MAP_CLASSES } from "../gates";
+import { useFrames, useLive, useSnapshot, useVisible } from "../context";
+import { DETECTOR_CLASSES, type GateClass, MAP_CLASSES, legendClasses } from "../gates";
 import { numbers } from "../protocol";
-import { type View, outputPort, parameter } from "../wiring";
+import { type View, parameter } from "../wiring";
 import { NoData } from "./NoData";
 
 const MAP_RATE = 10;
@@ -14,7 +15,7 @@ const CELL = 12;
 
 /** Which cell carries which gate, on the array's own grid, and what the detector thinks of the recording. */
 export function GateMapView({ view }: { view: View }) {
-  const { clock, spec, declarations } = useLive();
+  const { clock, declarations } = useLive();
   const [box, visible] = useVisible<HTMLDivElement>();
   const canvas = useRef<HTMLCanvasElement>(null);
   const cells = useRef<Int8Array | null>(null);
@@ -24,14 +25,35 @@ export function GateMapView({ view }: { view: View }) {
   const [pointed, setPointed] = useState<string | null>(null);
   const rows = Number(parameter(view.node, declarations, "rows"));
   const cols = Number(parameter(view.node, declarations, "cols"));
-  const mapSource = view.sources.find((source) => outputPort(spec, declarations, source)?.kind === "vector");
-  const probsSource = view.sources.find((source) => outputPort(spec, declarations, source)?.kind === "prob");
+  const legend = parameter(view.node, declarations, "legend");
+  const classes = useMemo(() => legendClasses(legend, MAP_CLASSES), [legend]);
+  const probsClasses = legendClasses(parameter(view.node, declarations, "probs_legend"), DETECTOR_CLASSES);
+  const mapSource = view.sources.find((source) => source.input === "cells");
+  const probsSource = view.sources.find((source) => source.input === "probs");
+
+  const { result, run } = useSnapshot();
+  const over = isFinal(run.state);
+
+  const show = useCallback(
+    (values: ArrayLike<number | bigint>, offset: number) => {
+      const next = new Int8Array(rows * cols);
+      const count = new Array<number>(classes.length).fill(0);
+      for (let i = 0; i < next.length; i += 1) {
+        const cell = Math.round(Number(values[offset + i]));
+        next[i] = cell;
+        if (count[cell] !== undefined) count[cell] += 1;
+      }
+      cells.current = next;
+      setCounts((before) => (before && before.every((one, i) => one === count[i]) ? before : count));
+    },
+    [rows, cols, classes],
+  );
 
   const draw = useCallback(() => {
     const context = canvas.current?.getContext("2d");
     const values = cells.current;
     if (!context || !values) return;
-    const colours = MAP_CLASSES.map((one) => token(one.token));
+    const colours = classes.map((one) => token(one.token));
     context.clearRect(0, 0, cols * CELL, rows * CELL);
     for (let i = 0; i < rows * cols; i += 1) {
       context.fillStyle = colours[values[i] ?? 0] ?? colours[0] ?? "";
@@ -39,31 +61,22 @@ export function GateMapView({ view }: { view: View }) {
     }
     drawn.current += 1;
     if (box.current) box.current.dataset.framesDrawn = String(drawn.current);
-  }, [box, rows, cols]);
+  }, [box, rows, cols, classes]);
 
   useFrames(
-    mapSource ? { ...mapSource, rate: MAP_RATE, decimation: 1, take: null } : null,
+    mapSource ? { node: mapSource.node, port: mapSource.port, rate: MAP_RATE, decimation: 1, take: null } : null,
     visible,
     (frame) => {
       if (frame.kind !== "frame" || frame.codec !== "raw") return;
       const [n = 0, size = 0] = frame.shape;
       if (n === 0 || size !== rows * cols) return;
-      const all = numbers(frame);
-      const next = new Int8Array(size);
-      const count = new Array<number>(MAP_CLASSES.length).fill(0);
-      for (let i = 0; i < size; i += 1) {
-        const cell = Math.round(Number(all[(n - 1) * size + i]));
-        next[i] = cell;
-        if (count[cell] !== undefined) count[cell] += 1;
-      }
-      cells.current = next;
-      setCounts((before) => (before && before.every((one, i) => one === count[i]) ? before : count));
+      show(numbers(frame), (n - 1) * size);
       clock.mark(draw);
     },
   );
 
   useFrames(
-    probsSource ? { ...probsSource, rate: PROBS_RATE, decimation: 1, take: null } : null,
+    probsSource ? { node: probsSource.node, port: probsSource.port, rate: PROBS_RATE, decimation: 1, take: null } : null,
     visible,
     (frame) => {
       if (frame.kind !== "frame" || frame.codec !== "raw") return;
@@ -72,6 +85,15 @@ export function GateMapView({ view }: { view: View }) {
       setProbs(Array.from(all.subarray(all.length - size), Number));
     },
   );
+
+  // A finished run keeps its last map.
+  const mapName = mapSource && `${mapSource.node}.${mapSource.port}`;
+  useEffect(() => {
+    const last = mapName && result?.outputs[mapName];
+    if (!Array.isArray(last) || last.length !== rows * cols) return;
+    show(last as number[], 0);
+    clock.mark(draw);
+  }, [result, mapName, rows, cols, show, clock, draw]);
 
   useEffect(() => onThemeChange(() => clock.mark(draw)), [clock, draw]);
   // The canvas stands in the page only from the first frame on.
@@ -86,7 +108,7 @@ export function GateMapView({ view }: { view: View }) {
     const cell = row * cols + col;
     const kind = cells.current?.[cell];
     if (kind === undefined || col < 0 || col >= cols) return;
-    setPointed(`Cell ${cell} (row ${row}, column ${col}): ${MAP_CLASSES[kind]?.name ?? "none"}`);
+    setPointed(`Cell ${cell} (row ${row}, column ${col}): ${classes[kind]?.name ?? "of no class"}`);
   };
 
   return (
@@ -98,14 +120,14 @@ export function GateMapView({ view }: { view: View }) {
       <div className="panel-body gate-map" ref={box} data-view="gate-map" data-frames-drawn="0">
         <div className="gate-grid">
           {counts === null ? (
-            <NoData />
+            <NoData hint="The map fills once the training trials are in." />
           ) : (
             <canvas
               ref={canvas}
               width={cols * CELL}
               height={rows * CELL}
               role="img"
-              aria-label={`Gate of each of ${rows} by ${cols} cells: ${summary(counts)}`}
+              aria-label={`Gate of each of ${rows} by ${cols} cells: ${summary(classes, counts)}`}
               onPointerMove={point}
               onPointerLeave={() => setPointed(null)}
             />
@@ -114,7 +136,7 @@ export function GateMapView({ view }: { view: View }) {
         <div className="gate-side">
           <h3>Cells by gate</h3>
           <ul className="gate-legend num">
-            {MAP_CLASSES.map((one, i) => (
+            {classes.map((one, i) => (
               <li key={one.name}>
                 <i className="swatch" data-gate={one.name} aria-hidden="true" />
                 <span>{one.name}</span>
@@ -130,7 +152,7 @@ export function GateMapView({ view }: { view: View }) {
               </h3>
               {probs ? (
                 <ul className="probs num">
-                  {DETECTOR_CLASSES.map((one, i) => (
+                  {probsClasses.map((one, i) => (
                     <li key={one.name}>
                       <span>{one.name}</span>
                       <meter min={0} max={1} value={probs[i] ?? 0} aria-label={`${one.name} probability`}>
@@ -141,7 +163,7 @@ export function GateMapView({ view }: { view: View }) {
                   ))}
                 </ul>
               ) : (
-                <p className="panel-note">No data. The detector speaks once its window is full.</p>
+                <p className="panel-note">{over ? "No data: the run is over." : "No data. It speaks once its window is full."}</p>
               )}
             </>
           )}
@@ -151,6 +173,6 @@ export function GateMapView({ view }: { view: View }) {
   );
 }
 
-function summary(counts: readonly number[]): string {
-  return MAP_CLASSES.map((one, i) => `${counts[i] ?? 0} ${one.name}`).join(", ");
+function summary(classes: readonly GateClass[], counts: readonly number[]): string {
+  return classes.map((one, i) => `${counts[i] ?? 0} ${one.name}`).join(", ");
 }

@@ -1,7 +1,7 @@
 import { useSnapshot } from "../context";
 
-/** What stands where nothing has arrived yet, and why. */
-export function NoData() {
+/** What stands where nothing has arrived yet, and why; `hint` says what a running graph is waiting for. */
+export function NoData({ hint = "The first frame is on its way." }: { hint?: string }) {
   const { run, live, link } = useSnapshot();
   let why: string;
   if (run.state === "queued") why = "The run waits for a worker.";
@@ -9,7 +9,7 @@ export function NoData() {
   else if (!live) why = "Live frames cannot come just now.";
   else if (link !== "linked") why = "The page is not linked to the run.";
   else if (run.paused) why = "The run is paused.";
-  else why = "The first frame is on its way.";
+  else why = hint;
   return (
     <div className="no-data">
       <strong>No data</strong>

@@ -83,7 +83,7 @@ export class PhaseScene {
     this.#render = moved;
     this.#renderer = new WebGLRenderer({ canvas, antialias: true, alpha: true, powerPreference: "low-power" });
     this.#renderer.setPixelRatio(Math.min(devicePixelRatio, 2));
-    this.#camera.position.set(1.9, 1.25, 2.5);
+    this.#camera.position.set(2.8, 1.7, 3.7);
     this.#controls = new OrbitControls(this.#camera, canvas);
     this.#controls.enablePan = false;
     this.#controls.minDistance = 1.6;
@@ -114,7 +114,7 @@ export class PhaseScene {
     this.#renderer.setSize(width, height, false);
     this.#camera.aspect = width / height;
     // A narrow window must still hold the whole box.
-    this.#camera.fov = width < height ? 46 : 38;
+    this.#camera.fov = width < height ? 48 : 38;
     this.#camera.updateProjectionMatrix();
   }
 

@@ -70,8 +70,9 @@ export function PhaseView({ view }: { view: View }) {
     import("./PhaseScene")
       .then((module) => {
         if (gone) return;
+        // Turning the view draws again, but that is no new frame.
+        const redraw = () => scene.current?.draw();
         const made = new module.PhaseScene(target, ring, () => clock.mark(redraw));
-        const redraw = () => made.draw();
         scene.current = made;
         const fit = new ResizeObserver(([entry]) => {
           if (!entry) return;

@@ -8,7 +8,7 @@ import { useFrames, useLive, useVisible } from "../context";
 import { DETECTOR_CLASSES } from "../gates";
 import { type Frame, numbers } from "../protocol";
 import { SeriesRing } from "../series";
-import { type Source, type View, outputPort } from "../wiring";
+import { type Source, type View, entryNames } from "../wiring";
 import { NoData } from "./NoData";
 
 const RATE = 15;
@@ -48,8 +48,10 @@ function Plot({ source, visible, group }: PlotProps) {
   const drawn = useRef(0);
   const [width, setWidth] = useState<number | null>(null);
   const [latest, setLatest] = useState<number[] | null>(null);
-  const isProbability = outputPort(spec, declarations, source)?.kind === "prob";
-  const names = seriesNames(source, width, isProbability);
+  const entries = entryNames(spec, declarations, source);
+  const names = seriesNames(source, width, entries);
+  // Only classes have entries with names, and what they carry are probabilities.
+  const isProbability = entries !== null;
 
   const draw = useRef(() => {
     if (!ring.current || !plot.current) return;
@@ -59,7 +61,7 @@ function Plot({ source, visible, group }: PlotProps) {
     if (holder) holder.dataset.framesDrawn = String(drawn.current);
   });
 
-  useFrames({ ...source, rate: RATE, decimation: 1, take: null }, visible, (frame) => {
+  useFrames({ node: source.node, port: source.port, rate: RATE, decimation: 1, take: null }, visible, (frame) => {
     const rows = rowsOf(frame);
     if (!rows) return;
     if (ring.current === null || ring.current.width !== rows.width) {
@@ -117,7 +119,7 @@ function Plot({ source, visible, group }: PlotProps) {
         aria-label={`${source.node}.${source.port} over time`}
         data-frames-drawn="0"
       >
-        {width === null && <NoData />}
+        {width === null && <NoData hint="This port has said nothing yet." />}
       </div>
     </div>
   );
@@ -131,8 +133,8 @@ function rowsOf(frame: Frame): { values: ArrayLike<number>; width: number } | nu
   return { values, width: frame.shape.slice(1).reduce((product, n) => product * n, 1) };
 }
 
-function seriesNames(source: Source, width: number | null, isProbability: boolean): string[] {
-  if (isProbability && width === DETECTOR_CLASSES.length) return DETECTOR_CLASSES.map((one) => one.name);
+function seriesNames(source: Source, width: number | null, entries: string[] | null): string[] {
+  if (entries !== null && entries.length === width) return entries;
   if (width === 1 || width === null) return [source.port];
   return Array.from({ length: width }, (_, i) => String(i));
 }
