@@ -2,10 +2,13 @@
 
 from typing import Any
 
+from allauth.account import app_settings
 from allauth.account import forms as account
 from django import forms
+from django.contrib import messages
 from django.db import IntegrityError, transaction
 from django.http import HttpRequest
+from django.shortcuts import redirect
 
 from apps.accounts.models import User
 from apps.accounts.services import settle
@@ -30,9 +33,12 @@ class SignupForm(account.SignupForm):  # type: ignore[misc]
         except IntegrityError:
             if not User.objects.filter(email=self.cleaned_data["email"]).exists():
                 raise
-        # The same address signed up while this request was checked: answer as for any address that exists.
-        self.account_already_exists = True
-        return super().try_save(request)
+        # The same address signed up while this request was checked: answer as for any address that is known.
+        if app_settings.EMAIL_VERIFICATION == app_settings.EmailVerificationMethod.MANDATORY:
+            self.account_already_exists = True
+            return super().try_save(request)
+        messages.error(request, "This e-mail address has an account already. Log in with its password.")
+        return None, redirect("account_login")
 
     def save(self, request: HttpRequest) -> User:
         with transaction.atomic():

@@ -104,7 +104,7 @@ def _of_api(error: exceptions.APIException) -> Response:
     code = codes if isinstance(codes, str) else "error"
     headers = {}
     if (wait := getattr(error, "wait", None)) is not None:
-        headers["Retry-After"] = str(int(wait) + 1)
+        headers["Retry-After"] = str(int(wait))
     if challenge := getattr(error, "auth_header", None):
         headers["WWW-Authenticate"] = challenge
     title = str(error.default_detail)

@@ -31,7 +31,7 @@ def seed_presets(folder: Path | None = None) -> SeedReport:
     """
     from apps.presets import shelf
 
-    files = shelf.take_all(folder or shelf.FOLDER)
+    files = shelf.take_all(folder)
     known = {row.pk: row for row in Preset.objects.select_for_update()}
     report = SeedReport(without_file=sorted(known.keys() - {file.preset.id for file in files}))
     for file in files:

@@ -29,12 +29,12 @@ class PresetsRefused(Exception):
         super().__init__("\n".join(f"{name}: {problem}" for name, found in problems.items() for problem in found))
 
 
-def names(folder: Path = FOLDER) -> list[str]:
-    """The ids of the presets there are."""
-    return sorted(path.stem for path in folder.glob("*.json"))
+def names(folder: Path | None = None) -> list[str]:
+    """The ids of the presets in the folder; without one in the folder that comes with the code."""
+    return sorted(path.stem for path in (folder or FOLDER).glob("*.json"))
 
 
-def take(name: str, folder: Path = FOLDER) -> ShelfFile:
+def take(name: str, folder: Path | None = None) -> ShelfFile:
     """One preset, checked.
 
     Raises:
@@ -43,7 +43,7 @@ def take(name: str, folder: Path = FOLDER) -> ShelfFile:
     """
     if name not in names(folder):
         raise LookupError(f"There is no preset {name!r}. There are: {', '.join(names(folder)) or 'none'}.")
-    path = folder / f"{name}.json"
+    path = (folder or FOLDER) / f"{name}.json"
     try:
         preset = Preset.load(path)
     except GraphRejected as rejected:
@@ -54,7 +54,7 @@ def take(name: str, folder: Path = FOLDER) -> ShelfFile:
     return ShelfFile(preset, json.loads(path.read_text("utf-8")))
 
 
-def take_all(folder: Path = FOLDER) -> list[ShelfFile]:
+def take_all(folder: Path | None = None) -> list[ShelfFile]:
     """Every preset. Raises `PresetsRefused` with the problems of all broken files."""
     found, problems = [], {}
     for name in names(folder):

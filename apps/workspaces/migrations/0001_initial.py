@@ -8,8 +8,10 @@ from apps.workspaces.operations import USER_SETTING, AddReadPolicy, EnableRowLev
 
 REFUSE_UPDATE = """
 CREATE FUNCTION refuse_update() RETURNS trigger LANGUAGE plpgsql SET search_path = pg_catalog, public AS $$
+DECLARE
+    exempt text[] := coalesce(TG_ARGV, '{}');  -- null when the trigger has no arguments
 BEGIN
-    IF to_jsonb(NEW) - TG_ARGV::text[] IS DISTINCT FROM to_jsonb(OLD) - TG_ARGV::text[] THEN
+    IF to_jsonb(NEW) - exempt IS DISTINCT FROM to_jsonb(OLD) - exempt THEN
         RAISE EXCEPTION 'A row of % is written once and never changed.', TG_TABLE_NAME
             USING ERRCODE = 'check_violation', TABLE = TG_TABLE_NAME, CONSTRAINT = 'refuse_update';
     END IF;

@@ -1,0 +1,116 @@
+"""Two people with a workspace each, and graphs small enough to be checked in a millisecond."""
+
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+from django.db import connection
+from django.test import Client
+
+from apps.accounts.models import User
+from apps.accounts.services import register
+from apps.projects.models import Graph, Project
+from apps.projects.services import create_graph
+from apps.runs import services
+from apps.runs.models import Run
+from apps.workspaces.models import Role, Workspace
+from apps.workspaces.scope import scope
+from apps.workspaces.selectors import workspaces_of
+from apps.workspaces.services import add_member
+
+PASSWORD = "correct horse battery staple"
+
+
+def array_spec(**params: Any) -> dict[str, Any]:
+    """One oscillator array."""
+    return {"nodes": [{"id": "osc", "kind": "osc.array", "params": {"N": 16, **params}}], "edges": []}
+
+
+@dataclass
+class Tenant:
+    """A person with a workspace, a project and a graph."""
+
+    user: User
+    workspace: Workspace
+    project: Project
+    graph: Graph
+    client: Client
+
+    @property
+    def root(self) -> str:
+        """Where the workspace's part of the API begins."""
+        return f"/api/v1/workspaces/{self.workspace.slug}"
+
+    def submit(self, ticks: int = 1000, seed: int = 7, graph: Graph | None = None) -> Run:
+        return services.submit(self.user, self.workspace, graph or self.graph, seed=seed, ticks=ticks)
+
+    def look(self, run: Run) -> Run:
+        """The run's row now."""
+        with scope(self.workspace.id):
+            return Run.objects.get(pk=run.pk)
+
+    def post(self, path: str, body: Any) -> Any:
+        return self.client.post(f"{self.root}{path}", body, content_type="application/json")
+
+    def get(self, path: str) -> Any:
+        return self.client.get(f"{self.root}{path}")
+
+
+def logged_in(user: User) -> Client:
+    client = Client()
+    client.force_login(user)
+    return client
+
+
+def make_tenant(name: str) -> Tenant:
+    user = register(f"{name}@example.org", PASSWORD, name.title())
+    (workspace,) = workspaces_of(user)
+    with scope(workspace.id):
+        project = Project.objects.get()
+    graph = create_graph(user, workspace, project, "array", array_spec())
+    return Tenant(user, workspace, project, graph, logged_in(user))
+
+
+@pytest.fixture
+def ann(db: None) -> Tenant:
+    return make_tenant("ann")
+
+
+@pytest.fixture
+def bob(db: None) -> Tenant:
+    return make_tenant("bob")
+
+
+@pytest.fixture
+def at_once() -> Callable[..., list[Any]]:
+    """Call a function in several threads that begin together; gives what each returned, or raises what one raised."""
+
+    def race(function: Callable[[int], Any], threads: int) -> list[Any]:
+        ready = threading.Barrier(threads)
+
+        def one(number: int) -> Any:
+            ready.wait()
+            try:
+                return function(number)
+            finally:
+                connection.close()
+
+        with ThreadPoolExecutor(threads) as pool:
+            return list(pool.map(one, range(threads)))
+
+    return race
+
+
+@pytest.fixture
+def member_of(db: None) -> Callable[[Tenant, Role], User]:
+    """Somebody with a role in the tenant's workspace."""
+
+    def join(tenant: Tenant, role: Role) -> User:
+        user = register(f"{role.value}@{tenant.workspace.slug}.example.org", PASSWORD)
+        add_member(tenant.user, tenant.workspace, user, role)
+        return user
+
+    return join

@@ -1,0 +1,237 @@
+"""Workers' writes: leases, fences, numbered events, one end."""
+
+import uuid
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.db.models.functions import Now
+
+from apps.runs import selectors, services
+from apps.runs.failure import Failure
+from apps.runs.models import Run, RunAttempt, RunEvent
+from apps.runs.refusals import Fenced, NotClaimable
+from apps.runs.services import Happening
+from apps.workspaces.missing import NotFound
+from apps.workspaces.scope import Unscoped, scope
+
+pytestmark = pytest.mark.django_db
+
+
+def claim(tenant: Any, run: Run, worker: str = "worker 1") -> RunAttempt:
+    with scope(tenant.workspace.id):
+        return services.claim(run.pk, worker)
+
+
+def expire(tenant: Any, attempt: RunAttempt) -> None:
+    """Let the lease have run out a second ago."""
+    with scope(tenant.workspace.id):
+        RunAttempt.objects.filter(pk=attempt.pk).update(lease_expires_at=Now() - timedelta(seconds=1))
+
+
+def events(tenant: Any, run: Run) -> list[RunEvent]:
+    with scope(tenant.workspace.id):
+        return selectors.events_after(run, 0)
+
+
+WRITES = {
+    "renew": services.renew,
+    "progress": lambda attempt: services.record_progress(attempt, 5, 0.1),
+    "events": lambda attempt: services.record_events(attempt, [Happening("log", {"m": 1}, 5)]),
+    "command": lambda attempt: services.apply_command(attempt, 1, 5),
+    "succeed": lambda attempt: services.finish(attempt, "succeeded", result={"late": True}, result_hash="late"),
+    "fail": lambda attempt: services.finish(attempt, "failed", error=Failure("late", "late", "late")),
+}
+
+
+def test_a_claimed_run_runs_under_a_lease(ann: Any, settings: Any) -> None:
+    run = ann.submit()
+    attempt = claim(ann, run)
+    now = ann.look(run)
+    assert (now.state, now.fence, attempt.number, attempt.worker) == ("running", 1, 1, "worker 1")
+    assert now.started_at is not None
+    lease = (attempt.lease_expires_at - attempt.heartbeat_at).total_seconds()
+    assert lease == pytest.approx(settings.ATTRACTOR.runs.lease)
+
+
+def test_a_lease_is_renewed_on_the_databases_clock(ann: Any) -> None:
+    attempt = claim(ann, ann.submit())
+    expire(ann, attempt)
+    assert len(selectors.expired_leases()) == 1
+    services.renew(attempt)
+    assert selectors.expired_leases() == []
+
+
+@pytest.mark.parametrize("state", ["running", "succeeded", "failed", "cancelled"])
+def test_only_a_queued_run_is_claimed(ann: Any, state: str) -> None:
+    run = ann.submit()
+    attempt = claim(ann, run)
+    if state != "running":
+        services.finish(attempt, state, error=Failure("x", "x", "x") if state == "failed" else None)
+    with pytest.raises(NotClaimable, match=state):
+        claim(ann, run, "worker 2")
+    assert ann.look(run).fence == 1
+
+
+def test_claiming_needs_the_runs_own_scope(ann: Any, bob: Any) -> None:
+    run = ann.submit()
+    with pytest.raises(Unscoped):
+        services.claim(run.pk, "worker")
+    with pytest.raises(NotFound), scope(bob.workspace.id):
+        services.claim(run.pk, "worker")
+    with pytest.raises(NotFound), scope(ann.workspace.id):
+        services.claim(uuid.uuid4(), "worker")
+
+
+@pytest.mark.parametrize("write", WRITES.values(), ids=WRITES)
+def test_a_worker_back_from_the_dead_writes_nothing(ann: Any, write: Any) -> None:
+    run = ann.submit()
+    services.command(ann.user, run, "pause")
+    attempt = claim(ann, run)
+    expire(ann, attempt)
+    with scope(ann.workspace.id):
+        assert services.fail_lost(run.pk)
+        before = (Run.objects.values().get(), list(RunEvent.objects.values()))
+    with pytest.raises(Fenced):
+        write(attempt)
+    with scope(ann.workspace.id):
+        assert (Run.objects.values().get(), list(RunEvent.objects.values())) == before
+
+
+@pytest.mark.parametrize("write", WRITES.values(), ids=WRITES)
+def test_an_attempt_with_an_older_number_writes_nothing(ann: Any, write: Any) -> None:
+    run = ann.submit()
+    services.command(ann.user, run, "pause")
+    attempt = claim(ann, run)
+    with scope(ann.workspace.id):
+        Run.objects.filter(pk=run.pk).update(fence=2)
+    with pytest.raises(Fenced):
+        write(attempt)
+
+
+def test_a_lost_worker_fails_the_run_and_says_so(ann: Any) -> None:
+    run = ann.submit()
+    attempt = claim(ann, run)
+    services.record_progress(attempt, 320, 0.32, 8.5, 80.0)
+    with scope(ann.workspace.id):
+        assert not services.fail_lost(run.pk), "the lease is not over yet"
+    expire(ann, attempt)
+    assert selectors.expired_leases() == [(ann.workspace.id, run.pk)]
+    with scope(ann.workspace.id):
+        assert services.fail_lost(run.pk)
+        assert not services.fail_lost(run.pk)
+        assert RunAttempt.objects.get().state == "lost"
+    now = ann.look(run)
+    assert (now.state, now.error["code"], now.error["tick"]) == ("failed", "worker_lost", 320)
+    assert now.error["mend"]
+    assert [(event.kind, event.tick) for event in events(ann, run)[-2:]] == [("error", 320), ("status", 320)]
+    assert selectors.expired_leases() == []
+
+
+def test_the_sweepers_functions_see_every_workspace_and_give_ids_only(ann: Any, bob: Any) -> None:
+    first, second = ann.submit(), bob.submit()
+    assert sorted(selectors.queued_for(0)) == sorted([(ann.workspace.id, first.pk), (bob.workspace.id, second.pk)])
+    assert selectors.queued_for(60) == []
+    assert len(selectors.queued_for(0, at_most=1)) == 1
+    with scope(ann.workspace.id):
+        assert len(selectors.queued_for(0)) == 2
+        assert Run.objects.count() == 1
+    claim(ann, first)
+    assert selectors.queued_for(0) == [(bob.workspace.id, second.pk)]
+
+
+def test_progress_is_noted_and_must_lie_within_the_run(ann: Any) -> None:
+    from django.db import IntegrityError, transaction
+
+    run = ann.submit(ticks=1000)
+    attempt = claim(ann, run)
+    services.record_progress(attempt, 500, 0.5, eta_s=6.25, ticks_per_s=80.0)
+    now = ann.look(run)
+    assert (now.tick, now.progress, now.eta_s, now.ticks_per_s) == (500, 0.5, 6.25, 80.0)
+    with pytest.raises(IntegrityError), transaction.atomic():
+        services.record_progress(attempt, 1001, 1.0)
+
+
+def test_a_success_ends_with_its_result_and_manifest(ann: Any) -> None:
+    run = ann.submit(ticks=1000)
+    attempt = claim(ann, run)
+    services.record_progress(attempt, 900, 0.9, eta_s=1.0)
+    services.finish(
+        attempt, "succeeded", tick=1000, result={"gates": 3}, result_hash="sha256:r", manifest={"tier": "eager"},
+        events=[Happening("result", {"gates": 3}, 1000)],
+    )  # fmt: skip
+    now = ann.look(run)
+    assert (now.state, now.tick, now.progress, now.eta_s, now.result, now.result_hash, now.manifest) == (
+        "succeeded", 1000, 1.0, None, {"gates": 3}, "sha256:r", {"tier": "eager"},
+    )  # fmt: skip
+    assert now.finished_at is not None
+    assert [event.kind for event in events(ann, run)] == ["status", "status", "result", "status"]
+    assert events(ann, run)[-1].payload == {"state": "succeeded", "result_hash": "sha256:r"}
+
+
+def test_a_failure_needs_an_error_and_only_a_failure_has_one(ann: Any) -> None:
+    run = ann.submit()
+    attempt = claim(ann, run)
+    for state, error in (("failed", None), ("succeeded", Failure("x", "x", "x"))):
+        with pytest.raises(ValueError, match="error"):
+            services.finish(attempt, state, error=error)
+    services.finish(attempt, "failed", error=Failure("diverged", "x went to 1e4.", "Lower dt.", "array", 12))
+    assert ann.look(run).error == {
+        "code": "diverged", "node": "array", "tick": 12, "message": "x went to 1e4.", "mend": "Lower dt.",
+    }  # fmt: skip
+
+
+@pytest.mark.django_db(transaction=True)
+def test_events_of_many_writers_are_numbered_without_gaps_or_repetitions(ann: Any, at_once: Any) -> None:
+    """A worker's threads and people's commands write at once."""
+    run = ann.submit()
+    attempt = claim(ann, run)
+    writers, rounds, batch = 4, 10, 3
+
+    def write(writer: int) -> list[list[int]]:
+        numbers = []
+        for i in range(rounds):
+            told = [Happening("log", {"writer": writer, "i": i, "j": j}, i) for j in range(batch)]
+            numbers.append([row.seq for row in services.record_events(attempt, told)])
+            services.record_progress(attempt, i, i / 100)
+            services.command(ann.user, run, "pause")
+        return numbers
+
+    returned = [numbers for written in at_once(write, writers) for numbers in written]
+    rows = events(ann, run)
+    assert [row.seq for row in rows] == list(range(1, 3 + writers * rounds * batch))
+    assert all(numbers == list(range(numbers[0], numbers[0] + batch)) for numbers in returned), "a batch was torn"
+    # Each writer's own events are in the order in which it wrote them.
+    for writer in range(writers):
+        own = [(row.payload["i"], row.payload["j"]) for row in rows if row.payload.get("writer") == writer]
+        assert own == sorted(own)
+    with scope(ann.workspace.id):
+        commands = selectors.pending_commands(run, 0)
+    assert [command.seq for command in commands] == list(range(1, 1 + writers * rounds))
+
+
+@pytest.mark.django_db(transaction=True)
+def test_of_many_workers_one_gets_the_run(ann: Any, at_once: Any) -> None:
+    run = ann.submit()
+
+    def race(number: int) -> str:
+        try:
+            claim(ann, run, f"worker {number}")
+        except NotClaimable:
+            return "too late"
+        return "claimed"
+
+    outcomes = at_once(race, 6)
+    assert sorted(outcomes) == ["claimed"] + ["too late"] * 5
+    with scope(ann.workspace.id):
+        assert RunAttempt.objects.count() == 1
+
+
+def test_an_event_after_the_last_is_read_in_order(ann: Any) -> None:
+    run = ann.submit()
+    attempt = claim(ann, run)
+    services.record_events(attempt, [Happening("log", {"n": n}, n) for n in range(5)])
+    with scope(ann.workspace.id):
+        assert [event.seq for event in selectors.events_after(run, 4)] == [5, 6, 7]
+        assert [event.seq for event in selectors.events_after(run, 0, limit=2)] == [1, 2]
+        assert selectors.events_after(run, 7) == []

@@ -1,0 +1,23 @@
+"""What roles may do, written out by hand."""
+
+import pytest
+
+from apps.workspaces.models import Role
+from apps.workspaces.permissions import Verb, may
+
+MAY_WRITE = {"owner", "admin", "editor", "api"}
+MAY_MANAGE = {"owner", "admin"}
+
+
+@pytest.mark.parametrize("role", Role.values)
+def test_roles(role: str) -> None:
+    assert may(role, Verb.READ)
+    for verb in (Verb.WRITE_PROJECT, Verb.WRITE_GRAPH, Verb.SUBMIT_RUN, Verb.CONTROL_RUN):
+        assert may(role, verb) == (role in MAY_WRITE), verb
+    assert may(role, Verb.MANAGE_WORKSPACE) == (role in MAY_MANAGE)
+
+
+def test_every_verb_is_covered_above() -> None:
+    assert {verb.value for verb in Verb} == {
+        "workspace.read", "project.write", "graph.write", "run.submit", "run.control", "workspace.manage",
+    }  # fmt: skip
