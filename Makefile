@@ -24,11 +24,11 @@ $(STAMP): requirements/torch.txt requirements/lock.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; v = sys.version_info; sys.exit(None if v >= (3, 11) else f"$(PYTHON) is Python {v[0]}.{v[1]}; Attractor needs 3.11 or newer. Name one: make install PYTHON=python3.12")'
 	@test -x $(BIN)/python || { echo "→ Creating the environment $(VENV) …"; $(PYTHON) -m venv $(VENV) || { echo "FAILED. On Debian and Ubuntu the package python3-venv is needed." >&2; exit 1; }; }
 	@echo "→ Installing torch (a plain index entry would bring CUDA, so it comes first and alone) …"
-	@$(PIP) install --quiet -r requirements/torch.txt
+	@$(PIP) install -qq -r requirements/torch.txt
 	@echo "→ Installing the locked requirements …"
-	@$(PIP) install --quiet -r requirements/lock.txt
+	@$(PIP) install -qq -r requirements/lock.txt
 	@echo "→ Installing the engine from this checkout …"
-	@$(PIP) install --quiet --no-deps --no-build-isolation -e .
+	@$(PIP) install -qq --no-deps --no-build-isolation -e .
 	@touch $@
 
 run: install ## Start everything: servers, worker, sweeper, site; Ctrl-C stops it
