@@ -16,6 +16,7 @@ from django.conf import settings
 from django.db import DatabaseError
 
 from apps.live import codec
+from apps.live.ending import end
 from apps.live.feed import RunFeed
 from apps.live.hub import hub
 from apps.live.refusal import NOT_FOUND, refuse
@@ -65,9 +66,7 @@ class RunConsumer(AsyncWebsocketConsumer):
         self._supervising = asyncio.create_task(self._supervise(), name=f"run-{self._run_id}-silence")
 
     async def disconnect(self, code: int) -> None:
-        for task in (self._serving, self._supervising):
-            task.cancel()
-        await asyncio.gather(self._serving, self._supervising, return_exceptions=True)
+        await end([self._serving, self._supervising])
 
     # What the client says.
 
@@ -127,6 +126,8 @@ class RunConsumer(AsyncWebsocketConsumer):
             await self.close(TRY_AGAIN)
 
     async def _say_what_waits(self, feed: RunFeed) -> None:
+        if self._viewer.failure is not None:
+            raise self._viewer.failure
         while self._viewer.behind:
             page = await feed.archive.events_after(self._viewer.sent)
             for message in page:
@@ -167,9 +168,10 @@ class RunConsumer(AsyncWebsocketConsumer):
         silence: float = settings.ATTRACTOR.live.silence
         while True:
             await asyncio.sleep(min(1.0, silence / 4))
-            if self._serving.done() and (error := self._serving.exception()) is not None:
-                logger.error("a run socket broke", exc_info=error, extra={"run_id": str(self._run_id)})
-                await self.close(BROKEN)
+            if self._serving.done():
+                if not self._serving.cancelled() and (error := self._serving.exception()) is not None:
+                    logger.error("a run socket broke", exc_info=error, extra={"run_id": str(self._run_id)})
+                    await self.close(BROKEN)
                 return
             now = time.monotonic()
             if now - self._heard > silence:

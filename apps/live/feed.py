@@ -13,6 +13,7 @@ from django.db import DatabaseError
 
 from apps.live import codec
 from apps.live.demand import REFRESH_SECONDS
+from apps.live.ending import end
 from apps.live.frame import LiveFrame
 from apps.live.reader import StreamReader
 from apps.live.selectors import PAGE, RunArchive, Snapshot
@@ -64,12 +65,12 @@ class RunFeed:
             asyncio.create_task(self._poll(), name=f"run-{self.run}-poll"),
             asyncio.create_task(self._demand(), name=f"run-{self.run}-demand"),
         ]
+        for task in self._tasks:
+            task.add_done_callback(self._on_end)
 
     async def close(self) -> None:
         self._reader.unwatch(self.run)
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await end(self._tasks)
         try:
             await self._write_demand(self.run, [])
         except (redis.RedisError, OSError) as error:
@@ -77,6 +78,12 @@ class RunFeed:
 
     def demand_changed(self) -> None:
         self._demand_changed.set()
+
+    def _on_end(self, task: asyncio.Task[None]) -> None:
+        if not task.cancelled() and (error := task.exception()) is not None:
+            logger.error("the feed of a run broke", exc_info=error, extra={"run_id": self.run})
+            for viewer in self.viewers:
+                viewer.fail(error)
 
     # What the reader calls.
 

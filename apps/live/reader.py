@@ -11,6 +11,7 @@ import redis
 import redis.asyncio
 
 from apps.live import codec
+from apps.live.ending import end
 from apps.live.stream import MESSAGE, stream_key
 
 logger = logging.getLogger(__name__)
@@ -60,8 +61,7 @@ class StreamReader:
 
     async def stop(self) -> None:
         if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
+            await end([self._task])
             self._task = None
         await self._blocking.aclose()
         await self._client.aclose()

@@ -83,6 +83,13 @@ def union(wanted: Iterable[Subscription]) -> dict[tuple[str, str], Subscription]
     return served
 
 
+def next_due(due: float, now: float, rate: float) -> float:
+    """When the next frame may go, after one that was due at `due` went at `now`: the rate holds on average, and
+    after a pause or a slow sending there is no burst to catch up."""
+    interval = 1.0 / rate
+    return (due if now - due < interval else now) + interval
+
+
 def _name(message: dict[str, Any], field: str) -> str:
     value = message.get(field)
     if not isinstance(value, str) or not 0 < len(value) <= MAX_NAME:

@@ -8,7 +8,7 @@ from typing import Any
 
 from apps.live.coalescer import Coalescer
 from apps.live.frame import LiveFrame
-from apps.live.subscription import Subscription
+from apps.live.subscription import Subscription, next_due
 
 EVENTS_HELD = 500
 """Numbered messages held for a slow client. Past it they are forgotten here and read again from PostgreSQL."""
@@ -42,6 +42,8 @@ class Viewer:
         self._events: deque[dict[str, Any]] = deque()
         self._ports: dict[tuple[str, str], _Port] = {}
         self._status: dict[str, Any] | None = None
+        self.failure: BaseException | None = None
+        """What broke behind the socket, if anything did; whoever serves the socket raises it."""
         self._replies: deque[dict[str, Any]] = deque()
 
     @property
@@ -69,6 +71,11 @@ class Viewer:
         self._replies.append(message)
         if len(self._replies) >= ANSWERS_HELD:
             self.answers_sent.clear()
+        self.wake.set()
+
+    def fail(self, error: BaseException) -> None:
+        """Have the socket end: nothing more will come."""
+        self.failure = error
         self.wake.set()
 
     def offer_event(self, message: dict[str, Any]) -> None:
@@ -130,9 +137,7 @@ class Viewer:
         port = min((port for port in self._ports.values() if port.waiting), key=lambda port: port.due, default=None)
         if port is None or port.due > now:
             return None
-        # Counted from the time it was due, so that the rate holds on average; a late sender skips, it does not catch
-        # up with a burst.
-        port.due = max(port.due + 1.0 / port.wanted.rate, now)
+        port.due = next_due(port.due, now, port.wanted.rate)
         return port.waiting.take()
 
     def next_due(self) -> float | None:

@@ -12,6 +12,4 @@ def next_block(ticks: int, seconds: float) -> int:
 
     Block length changes speed and reaction time only, never a result.
     """
-    if seconds <= 0.0:
-        return min(2 * ticks, LONGEST_BLOCK)
-    return max(1, min(int(ticks * TARGET_SECONDS / seconds), 2 * ticks, LONGEST_BLOCK))
+    return max(1, min(int(ticks * TARGET_SECONDS / max(seconds, 1e-9)), 2 * ticks, LONGEST_BLOCK))

@@ -17,7 +17,7 @@ from apps.live.coalescer import Coalescer
 from apps.live.demand import DemandReader
 from apps.live.frame import LiveFrame
 from apps.live.stream import StreamWriter
-from apps.live.subscription import Subscription
+from apps.live.subscription import Subscription, next_due
 from apps.runs.execution.thread import RunThread
 
 logger = logging.getLogger(__name__)
@@ -174,7 +174,7 @@ class Publisher(RunThread):
         frames = []
         for port in self._ports.values():
             if port.waiting and (closing or port.due <= now) and (joined := port.waiting.take()):
-                port.due = max(port.due + 1.0 / min(port.wanted.rate, self._rate), now)
+                port.due = next_due(port.due, now, min(port.wanted.rate, self._rate))
                 port.seq += 1
                 frames.append(joined.numbered(port.seq))
         return frames

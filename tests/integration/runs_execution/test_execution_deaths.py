@@ -1,0 +1,184 @@
+"""What is killed, and what must survive it."""
+
+import signal
+import time
+
+import psutil
+import pytest
+from run_processes import kill, started_worker
+
+from apps.runs import selectors, services
+from apps.runs.models import RunAttempt
+from apps.runs.refusals import Fenced
+from apps.runs.sweeping import RESEND_AFTER_SECONDS, sweep
+from apps.workspaces.scope import scope
+from attractor import GraphSpec, Plan, Session
+
+
+def running_child(worker):
+    """The child that computes: the spare ones only wait."""
+    return max(worker.children, key=lambda child: sum(child.cpu_times()[:2]))
+
+
+def begun(tenant, run):
+    return lambda: tenant.look(run).tick > 0
+
+
+def test_a_killed_child_fails_its_run_at_once_and_the_worker_serves_on(tenant, worker, eventually):
+    run = tenant.submit()
+    eventually(begun(tenant, run), "the run to progress")
+    child = running_child(worker)
+    kill(child.pid)
+    eventually(lambda: tenant.look(run).is_final, "the run to fail", 1.9)  # sooner than any lease of 2 s runs out
+    row = tenant.look(run)
+    assert row.state == "failed"
+    assert row.error["code"] == "child_killed"
+    assert "SIGKILL" in row.error["message"]
+    assert row.error["mend"]
+    assert row.tick > 0
+    with scope(tenant.workspace.id):
+        (attempt,) = RunAttempt.objects.filter(run_id=run.pk)
+    assert attempt.state == "failed"
+
+    other = tenant.submit(ticks=200)
+    eventually(lambda: tenant.look(other).is_final, "another run to end")
+    assert tenant.look(other).state == "succeeded"
+
+
+def test_a_killed_worker_takes_its_children_along_and_the_sweeper_fails_the_run(tenant, worker, sweeper, eventually):
+    run = tenant.submit()
+    eventually(begun(tenant, run), "the run to progress")
+    children = worker.children
+    assert children
+    kill(worker.process.pid)
+    worker.process.wait()
+    eventually(lambda: not any(child.is_running() for child in children), "the children to die", 5.0)
+    eventually(lambda: tenant.look(run).is_final, "the sweeper to fail the run", 60.0)
+    row = tenant.look(run)
+    assert row.state == "failed"
+    assert row.error["code"] == "worker_lost"
+    assert row.error["tick"] == row.tick > 0
+    with scope(tenant.workspace.id):
+        (attempt,) = RunAttempt.objects.filter(run_id=run.pk)
+    assert attempt.state == "lost"
+
+
+def test_a_worker_that_comes_back_from_the_dead_writes_nothing(tenant, worker, sweeper, eventually):
+    run = tenant.submit()
+    eventually(begun(tenant, run), "the run to progress")
+    frozen = [psutil.Process(worker.process.pid), *worker.children]
+    for process in frozen:
+        process.suspend()
+    eventually(lambda: tenant.look(run).is_final, "the sweeper to fail the run", 60.0)
+    dead = tenant.look(run), [event.seq for event in tenant.events(run)]
+    for process in frozen:
+        process.resume()
+    child = next(process for process in frozen[1:] if process.pid == frozen[1].pid)
+    eventually(lambda: "lost its run" in worker.log.read_text(), "the child to notice")
+    time.sleep(1.0)
+    assert tenant.look(run).error == dead[0].error
+    assert [event.seq for event in tenant.events(run)] == dead[1]
+    assert child.pid  # the worker itself goes on:
+    other = tenant.submit(ticks=100)
+    eventually(lambda: tenant.look(other).is_final, "another run to end")
+    assert tenant.look(other).state == "succeeded"
+
+
+def test_a_child_whose_lease_was_taken_stops(tenant, worker, eventually):
+    run = tenant.submit()
+    eventually(begun(tenant, run), "the run to progress")
+    computing = running_child(worker)
+    with scope(tenant.workspace.id):
+        attempt = RunAttempt.objects.get(run_id=run.pk)
+        RunAttempt.objects.filter(pk=attempt.pk).update(state="lost")
+        with pytest.raises(Fenced):
+            services.renew(attempt)
+    eventually(lambda: not computing.is_running(), "the child to end", 15.0)
+    assert tenant.look(run).result is None
+
+
+def test_a_stopped_worker_ends_its_runs_and_itself_within_seconds(tenant, worker, eventually):
+    run = tenant.submit()
+    eventually(begun(tenant, run), "the run to progress")
+    children = worker.children
+    worker.process.send_signal(signal.SIGTERM)
+    worker.process.wait(10)
+    row = tenant.look(run)
+    assert row.state == "failed"
+    assert row.error["code"] == "worker_stopped"
+    assert not any(child.is_running() for child in children)
+
+
+def test_a_run_over_its_memory_fails_by_name_and_its_neighbours_live(tenant, tmp_path, testbed, eventually):
+    """A complete graph of 4096 cells needs 64 MiB for one matrix alone."""
+    with started_worker(tmp_path / "small", ATTRACTOR__WORKER__MEMORY=str(2**26)) as worker:
+        run = tenant.submit(ticks=100, graph=tenant.graph_of(N=4096, topology="small_world", degree=64))
+        eventually(lambda: tenant.look(run).is_final, "the run to end")
+        row = tenant.look(run)
+        assert row.state == "failed"
+        assert row.error["code"] == "out_of_memory", row.error
+        small = tenant.submit(ticks=100)
+        eventually(lambda: tenant.look(small).is_final, "a small run to end")
+        assert tenant.look(small).state == "succeeded", tenant.look(small).error
+        assert worker.process.poll() is None
+
+
+def test_a_message_that_was_lost_is_sent_again(tenant, worker, valkey_server, eventually):
+    valkey_server.process.stop()
+    run = tenant.submit(ticks=100)
+    assert run.warnings
+    assert tenant.look(run).state == "queued"
+    valkey_server.start()
+    eventually(valkey_server.answers, "Valkey to be back")
+    assert sweep().resent == 0  # not yet: the message may still be on its way
+    eventually(lambda: sweep().resent == 1, "the sweeper to send the message again", RESEND_AFTER_SECONDS + 20)
+    eventually(lambda: tenant.look(run).is_final, "the run to end")
+    assert tenant.look(run).state == "succeeded"
+
+
+def test_a_run_outlives_valkey_with_the_same_result_and_all_its_events(tenant, worker, valkey_server, eventually):
+    run = tenant.submit(ticks=12_000, seed=5)
+    eventually(begun(tenant, run), "the run to progress")
+    valkey_server.process.stop()
+    stopped_at = tenant.look(run).tick
+    tenant.command(run, "control", target="osc.coupling", value=0.4)
+    eventually(lambda: [e for e in tenant.events(run) if e.kind == "control"], "the control, without Valkey")
+    assert tenant.look(run).state == "running"
+    eventually(lambda: tenant.look(run).is_final, "the run to end")
+    row = tenant.look(run)
+    assert row.state == "succeeded", row.error
+    assert stopped_at < row.tick == 12_000
+    (change,) = row.manifest["control_log"]
+    session = Session(Plan.of(GraphSpec.parse(run.graph_version.spec)), seed=5, ticks=12_000, block=1)
+    for report in session:
+        if report.tick == change["tick"]:
+            session.set_control(change["target"], change["value"])
+    assert row.result_hash == session.result().result_hash
+    events = tenant.events(run)
+    assert [event.seq for event in events] == list(range(1, row.last_event + 1))
+    assert [e.kind for e in events] == ["status", "status", "control", "status"]
+
+    valkey_server.start()
+    eventually(valkey_server.answers, "Valkey to be back")
+    other = tenant.submit(ticks=100)
+    eventually(lambda: tenant.look(other).is_final, "the worker to serve on after Valkey is back")
+    assert tenant.look(other).state == "succeeded"
+
+
+def test_cancel_while_the_child_still_imports(tenant, tmp_path, testbed, eventually):
+    """Without a spare the child takes seconds to begin; the worker itself hears the cancel."""
+    with started_worker(tmp_path / "cold", spares=0):
+        run = tenant.submit()
+        eventually(lambda: tenant.look(run).state == "running", "the run to be claimed")
+        begun_at = time.monotonic()
+        tenant.command(run, "cancel")
+        eventually(lambda: tenant.look(run).is_final, "the run to end")
+        assert time.monotonic() - begun_at < 2.0
+        assert tenant.look(run).state == "cancelled"
+
+
+def test_the_sweeper_leaves_healthy_runs_alone(tenant, worker, sweeper, eventually):
+    run = tenant.submit(ticks=8000)
+    eventually(lambda: tenant.look(run).is_final, "the run to end")
+    assert tenant.look(run).state == "succeeded"
+    assert selectors.expired_leases() == []
