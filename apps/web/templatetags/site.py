@@ -67,8 +67,11 @@ def nav_link(context: template.Context, name: str, label: str, *args: str) -> Sa
 
 @register.simple_tag
 def verdict_chip(verdicts: Iterable[AcceptanceVerdict]) -> SafeString:
-    """The acceptance badge: failed if any tier failed, passed if some passed, else not yet verified."""
-    found = list(verdicts)
+    """The acceptance badge: failed if any tier failed, passed if some passed, else not yet verified.
+
+    Only verdicts on the graph that the preset has now count.
+    """
+    found = [verdict for verdict in verdicts if verdict.applies]
     failed = [verdict.tier for verdict in found if not verdict.passed]
     if failed:
         return format_html('<span class="chip failed">Acceptance failed: {}</span>', ", ".join(failed))

@@ -42,6 +42,7 @@ def run(request: WorkspaceRequest, slug: str, run_id: UUID) -> HttpResponse:
         "run": found,
         "run_data": {
             "run": {**document, "graph": {**document["graph"], "spec": spec}},
+            "seed": str(found.seed),  # up to 2^63, which a JavaScript number does not hold
             "declarations": declarations(spec),
             "positions": positions(spec),
         },

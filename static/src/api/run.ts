@@ -1,6 +1,11 @@
-// The documents of the API that the pages read. `npm run check` holds them to the OpenAPI schema (see api/conformance.ts).
+// The documents of the API. What the OpenAPI schema describes is taken from it (`npm run types`); graphs, controls, results
+// and declarations are documents of their own, which the schema calls objects, and are described here.
+import type { components } from "./schema";
 
-export type RunState = "queued" | "running" | "succeeded" | "failed" | "cancelled";
+type Schemas = components["schemas"];
+
+export type RunState = Schemas["StateEnum"];
+export type RunError = Schemas["RunError"];
 
 export interface NodeSpec {
   id: string;
@@ -49,14 +54,6 @@ export interface Action {
   help?: string;
 }
 
-export interface RunError {
-  code: string;
-  node: string | null;
-  tick: number | null;
-  message: string;
-  mend: string;
-}
-
 export interface ControlChange {
   tick: number;
   target: string;
@@ -83,34 +80,15 @@ export interface RunResult {
   tables: Record<string, ResultTable>;
 }
 
-export interface Run {
-  id: string;
-  state: RunState;
-  paused: boolean;
-  seed: number;
-  ticks: number;
-  tick: number;
-  progress: number;
-  eta_s: number | null;
-  ticks_per_s: number | null;
-  error: RunError | null;
-  result_hash: string;
-  graph: { id: string; name: string; version: number; content_hash: string; spec: GraphSpec };
-  preset: { id: string; title: string; controls: Control[]; actions: Action[] } | null;
-  created_at: string;
-  started_at: string | null;
-  finished_at: string | null;
-  urls: {
-    events: string;
-    result: string;
-    cancel: string;
-    pause: string;
-    resume: string;
-    controls: string;
-    triggers: string;
-    socket: string;
-  };
-}
+export type Run = Omit<Schemas["Run"], "graph" | "preset" | "result"> & {
+  graph: Omit<Schemas["RunGraphWithSpec"], "spec"> & { spec: GraphSpec };
+  preset: (Omit<Schemas["RunPresetWithControls"], "controls" | "actions"> & { controls: Control[]; actions: Action[] }) | null;
+};
+
+/** What a run's news may change. */
+export type RunNews = {
+  -readonly [Key in "state" | "tick" | "progress" | "eta_s" | "ticks_per_s" | "paused" | "error"]?: Run[Key];
+};
 
 export interface PortDeclaration {
   name: string;

@@ -75,6 +75,7 @@ function SearchStage() {
 
 /** Everything needed to compute the run again. */
 export function ManifestPanel() {
+  const { seed } = useLive();
   const { run, result } = useSnapshot();
   return (
     <section className="panel" aria-labelledby="manifest-title">
@@ -84,7 +85,7 @@ export function ManifestPanel() {
       <div className="panel-body">
         <dl className="facts tight manifest">
           <Copied label="Run" value={run.id} />
-          <Copied label="Seed" value={String(run.seed)} />
+          <Copied label="Seed" value={seed} />
           <dt>Ticks</dt>
           <dd className="num">{whole(run.ticks)}</dd>
           <Copied label="Graph hash" value={run.graph.content_hash} />

@@ -17,7 +17,7 @@ import { type Source, views } from "./wiring";
 
 /** A run, live: graph, views, controls, events, result. */
 export function RunPage({ positions }: { positions: Positions }) {
-  const { spec } = useLive();
+  const { spec, seed } = useLive();
   const { run } = useSnapshot();
   const transport = useTransport();
   const shortcuts = useRef<HTMLDialogElement>(null);
@@ -37,7 +37,7 @@ export function RunPage({ positions }: { positions: Positions }) {
         <div>
           <h1>{run.graph.name}</h1>
           <p className="panel-note num">
-            seed {run.seed} · {whole(run.ticks)} ticks · graph version {run.graph.version}
+            seed {seed} · {whole(run.ticks)} ticks · graph version {run.graph.version}
           </p>
         </div>
         <div className="row">

@@ -10,6 +10,8 @@ export interface LiveContextValue {
   clock: DrawClock;
   spec: GraphSpec;
   declarations: Declarations;
+  /** As text: seeds go up to 2^63, which a JavaScript number does not hold. */
+  seed: string;
 }
 
 export const LiveContext = createContext<LiveContextValue | null>(null);

@@ -11,6 +11,7 @@ import { type Declarations, baseValues } from "./wiring";
 
 interface RunPageData {
   run: Run;
+  seed: string;
   declarations: Declarations;
   positions: Positions;
 }
@@ -36,7 +37,7 @@ if (root) {
   const clock = new DrawClock();
   mount(
     root,
-    <LiveContext value={{ store, clock, spec, declarations: data.declarations }}>
+    <LiveContext value={{ store, clock, spec, declarations: data.declarations, seed: data.seed }}>
       <RunPage positions={data.positions} />
     </LiveContext>,
   );

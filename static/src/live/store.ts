@@ -1,7 +1,7 @@
 // Everything the run page knows, in one place that React reads as immutable snapshots.
 import type { ApiClient } from "../api/client";
 import { ApiProblem } from "../api/problem";
-import { type Run, type RunResult, isFinal } from "../api/run";
+import { type Run, type RunNews, type RunResult, isFinal } from "../api/run";
 import { RunLink, type LinkState, type SocketClass } from "./link";
 import { type EventMessage, type Frame, type Hello, type StatusPayload, type Subscription, portKey } from "./protocol";
 
@@ -198,20 +198,21 @@ export class RunStore {
     this.#merge(payload);
   }
 
-  #merge(news: Partial<Pick<Run, "state" | "tick" | "progress" | "eta_s" | "ticks_per_s" | "paused" | "error">> & object): void {
-    const run = { ...this.#snapshot.run };
-    const before = run.state;
+  #merge(news: RunNews): void {
+    const before = this.#snapshot.run.state;
     if (isFinal(before) && news.state !== undefined && news.state !== before) return;
+    const { state, tick, progress, eta_s, ticks_per_s, paused, error } = news;
     // Stored and transient messages travel apart; one that is late must not turn the clock back.
-    if (news.tick !== undefined && news.tick >= run.tick) {
-      run.tick = news.tick;
-      if (news.progress !== undefined) run.progress = news.progress;
-    }
-    if (news.state !== undefined) run.state = news.state;
-    if (news.eta_s !== undefined) run.eta_s = news.eta_s;
-    if (news.ticks_per_s !== undefined) run.ticks_per_s = news.ticks_per_s;
-    if (news.paused !== undefined) run.paused = news.paused;
-    if (news.error !== undefined) run.error = news.error;
+    const onward = tick !== undefined && tick >= this.#snapshot.run.tick;
+    const run: Run = {
+      ...this.#snapshot.run,
+      ...(onward && { tick, ...(progress !== undefined && { progress }) }),
+      ...(state !== undefined && { state }),
+      ...(eta_s !== undefined && { eta_s }),
+      ...(ticks_per_s !== undefined && { ticks_per_s }),
+      ...(paused !== undefined && { paused }),
+      ...(error !== undefined && { error }),
+    };
     this.#change({ run });
     this.#expect();
     if (!isFinal(before) && isFinal(run.state)) {

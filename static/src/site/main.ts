@@ -1,6 +1,7 @@
 // What document pages gain from JavaScript; each of them works without it.
 import "../styles/index.css";
 import { bindFilterForms } from "./filters";
+import { bindOpeners } from "./details";
 import { bindMenus } from "./menus";
 import { bindThemeSwitch } from "./theme";
 import { adoptToasts } from "./toasts";
@@ -8,4 +9,5 @@ import { adoptToasts } from "./toasts";
 bindThemeSwitch();
 bindMenus();
 bindFilterForms();
+bindOpeners();
 adoptToasts();
