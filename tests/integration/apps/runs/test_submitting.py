@@ -27,7 +27,7 @@ pytestmark = pytest.mark.django_db
 def sent(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, list[str]]]:
     """What was sent to the broker, which is not asked."""
     messages: list[tuple[str, list[str]]] = []
-    monkeypatch.setattr(current_app, "send_task", lambda name, args: messages.append((name, args)))
+    monkeypatch.setattr(current_app, "send_task", lambda name, args, **_: messages.append((name, args)))
     return messages
 
 
@@ -164,18 +164,20 @@ def test_a_broker_that_is_away_delays_a_run_and_loses_nothing(
     ann: Any, monkeypatch: pytest.MonkeyPatch, settings: Any
 ) -> None:
     """A real connection to a port where nobody listens."""
-    away = current_app.connection_for_write("redis://127.0.0.1:9/0", transport_options={"socket_connect_timeout": 1})
-    real_send = current_app.send_task
-    monkeypatch.setattr(current_app, "send_task", lambda name, args: real_send(name, args, connection=away))
+    connect = current_app.connection_for_write
+    monkeypatch.setattr(
+        current_app, "connection_for_write", lambda **options: connect("redis://127.0.0.1:9/0", **options)
+    )
     run = ann.submit()
     assert run.warnings == [queue.BROKER_AWAY]
     assert ann.look(run).state == "queued"
     from apps.runs import selectors
 
     assert selectors.queued_for(0) == [(ann.workspace.id, run.pk)]
+    monkeypatch.undo()
     # The sweeper sends it as soon as the broker is back.
     messages: list[Any] = []
-    monkeypatch.setattr(current_app, "send_task", lambda name, args: messages.append(args))
+    monkeypatch.setattr(current_app, "send_task", lambda name, args, **_: messages.append(args))
     with scope(ann.workspace.id):
         assert services.resend(run.pk)
     assert messages == [[str(ann.workspace.id), str(run.pk)]]
