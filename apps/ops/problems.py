@@ -76,7 +76,8 @@ def problem(
 def exception_handler(error: Exception, context: dict[str, Any]) -> Response | None:
     """DRF's hook. None for an error that nobody foresaw: Django reports it and answers 500."""
     # Not at the top: addresses are read by every management command, and the engine brings torch.
-    from attractor.errors import ControlRejected, GraphRejected
+    from attractor import GraphRejected
+    from attractor.errors import ControlRejected
 
     match error:
         case Refusal():

@@ -76,6 +76,6 @@ class NodeKinds(APIView):
 
     @extend_schema(operation_id="nodes_list", responses={200: NodeKindsSerializer, 401: PROBLEM})
     def get(self, request: Request) -> Response:
-        from attractor.registry import Registry  # brings torch, which not every process with addresses needs
+        from attractor import Registry  # brings torch, which not every process with addresses needs
 
         return Response({"results": [cls.declaration() for cls in Registry.default().kinds().values()]})

@@ -4,9 +4,7 @@ from typing import Any
 
 from django.conf import settings
 
-from attractor.errors import GraphRejected, Problem
-from attractor.graph import GraphSpec
-from attractor.plan import Plan
+from attractor import GraphRejected, GraphSpec, Plan, Problem
 
 
 def checked(document: Any) -> tuple[GraphSpec, Plan]:

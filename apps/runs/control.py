@@ -2,10 +2,9 @@
 
 from typing import Any
 
-from attractor.errors import ControlRejected, Problem
-from attractor.graph import GraphSpec
+from attractor import GraphSpec, Problem, Registry
+from attractor.errors import ControlRejected
 from attractor.parameter import ParameterRefused
-from attractor.registry import Registry
 
 
 def check_control(spec: dict[str, Any], target: str, value: Any) -> Any:

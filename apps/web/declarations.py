@@ -6,7 +6,9 @@ from typing import Any
 
 def declarations(spec: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
     """The declarations of the kinds that a graph's JSON uses, by kind. A kind that is not installed is left out."""
-    from attractor.registry import Registry  # brings torch, which not every page needs
+    # The package first and not one of its modules: another thread may be importing it at this moment, and Python
+    # breaks such a crossing by handing out half a module. It brings torch, which not every page needs.
+    from attractor import Registry
 
     kinds = Registry.default().kinds()
     used = {node["kind"] for node in spec["nodes"]}

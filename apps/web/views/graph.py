@@ -52,7 +52,7 @@ def graph(request: WorkspaceRequest, slug: str, graph_id: UUID) -> HttpResponse:
 @require_POST
 def submit_run(request: WorkspaceRequest, slug: str, graph_id: UUID) -> HttpResponse:
     """Queues a run and shows it; what is refused comes back with every reason."""
-    from attractor.errors import GraphRejected  # brings torch
+    from attractor import GraphRejected  # brings torch; see apps.web.declarations
 
     form = RunForm(request.POST.get("seed", ""), request.POST.get("ticks", ""))
     seed, ticks = form.number("seed"), form.number("ticks")
