@@ -9,7 +9,7 @@ from django.http import HttpRequest
 from apps.accounts.models import UserManager
 
 
-class AccountAdapter(DefaultAccountAdapter):
+class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]  # allauth is not typed
     """Whether people may sign up by themselves, and one spelling of every address."""
 
     def is_open_for_signup(self, request: HttpRequest) -> bool:

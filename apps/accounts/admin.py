@@ -8,7 +8,7 @@ from apps.accounts.models import User
 
 
 @admin.register(User)
-class UserAdmin(DjangoUserAdmin):
+class UserAdmin(DjangoUserAdmin):  # type: ignore[type-arg]  # Django's own cannot be subscripted
     """People. An account is deactivated here, not deleted: rows of workspaces refer to it."""
 
     ordering = ("email",)

@@ -12,7 +12,7 @@ class SessionLogin(SessionAuthentication):
         return 'Session realm="attractor"'
 
 
-class SessionLoginScheme(SessionScheme):
+class SessionLoginScheme(SessionScheme):  # type: ignore[no-untyped-call]
     """What the schema says about `SessionLogin`; registered by being defined."""
 
     target_class = "apps.accounts.authentication.SessionLogin"

@@ -6,7 +6,7 @@ from django.http import HttpRequest
 from apps.presets.models import AcceptanceVerdict, Preset
 
 
-class _ReadOnly(admin.ModelAdmin):
+class _ReadOnly(admin.ModelAdmin):  # type: ignore[type-arg]  # Django's own cannot be subscripted
     """Rows that commands write: to be looked at."""
 
     def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:

@@ -31,7 +31,8 @@ class ScopedQuery(Query):
         self, using: str | None = None, connection: BaseDatabaseWrapper | None = None, elide_empty: bool = True
     ) -> SQLCompiler:
         self.check_scope()
-        return super().get_compiler(using, connection, elide_empty)
+        compiler: SQLCompiler = super().get_compiler(using, connection, elide_empty)
+        return compiler
 
     def chain(self, klass: type[Query] | None = None) -> Query:
         if klass is not None:  # turned into an UPDATE or DELETE, which leaves this class behind
