@@ -12,15 +12,16 @@ import urllib.parse
 import urllib.request
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
-from conftest import RunningStack, free_port, started_stack
 
 from config.launch import stack as stack_module
 from config.launch.stack import RUNNING, Stack
 from config.launch.step import StepFailed
 from config.layers import ROOT, load
+from tests.running_stack import RunningStack, free_port, started_stack
 
 pytestmark = pytest.mark.slow
 
@@ -28,6 +29,47 @@ pytestmark = pytest.mark.slow
 def get(url: str) -> tuple[int, str]:
     with urllib.request.urlopen(url, timeout=30) as answer:  # noqa: S310 our own server
         return answer.status, answer.read().decode()
+
+
+class Person:
+    """Somebody at a browser, logged in with the demo account."""
+
+    def __init__(self, stack: RunningStack) -> None:
+        self.cookies = http.cookiejar.CookieJar()
+        self.browser = urllib.request.build_opener(urllib.request.HTTPCookieProcessor(self.cookies))
+        self.site = stack.url
+        login = f"{stack.url}accounts/login/"
+        token = re.search(r'name="csrfmiddlewaretoken" value="([^"]+)"', self._send(login, None, {}))
+        assert token is not None
+        form = {"csrfmiddlewaretoken": token.group(1), "login": stack.email, "password": stack.password}
+        self._send(login, urllib.parse.urlencode(form).encode(), {"Referer": login})
+
+    def _send(self, url: str, data: bytes | None, headers: dict[str, str]) -> str:
+        request = urllib.request.Request(url, data, headers)  # noqa: S310 our own server
+        with self.browser.open(request, timeout=30) as answer:
+            body: bytes = answer.read()
+        return body.decode()
+
+    def api(self, path: str, **fields: str) -> Any:
+        """GET, or POST of fields, below /api/v1/."""
+        token = next(cookie.value for cookie in self.cookies if cookie.name == "csrftoken")
+        headers = {"X-CSRFToken": token or "", "Content-Type": "application/json", "Referer": self.site}
+        data = json.dumps(fields).encode() if fields else None
+        return json.loads(self._send(f"{self.site}api/v1/{path}", data, headers))
+
+    def workspace(self) -> str:
+        found = self.api("workspaces/")
+        rows = found["results"] if isinstance(found, dict) else found
+        return f"workspaces/{rows[0]['slug']}/"
+
+    def start_run(self) -> str:
+        """Start a run of the built-in preset; returns its path below /api/v1/."""
+        workspace = self.workspace()
+        found = self.api(f"{workspace}projects/")
+        project = (found["results"] if isinstance(found, dict) else found)[0]["id"]
+        graph = self.api(f"{workspace}graphs/", project=project, preset="emergent_logic")
+        run = self.api(f"{workspace}runs/", graph=graph["id"])
+        return f"{workspace}runs/{run['id']}/"
 
 
 def descendants(pid: int) -> list[psutil.Process]:
@@ -59,17 +101,7 @@ def test_the_stack_is_healthy_and_its_demo_login_works(stack: RunningStack) -> N
     status, body = get(f"{stack.url}health/ready")
     assert status == 200, body
 
-    browser = urllib.request.build_opener(urllib.request.HTTPCookieProcessor(http.cookiejar.CookieJar()))
-    login = f"{stack.url}accounts/login/"
-    page = browser.open(login, timeout=30).read().decode()
-    token = re.search(r'name="csrfmiddlewaretoken" value="([^"]+)"', page)
-    assert token is not None
-    form = {"csrfmiddlewaretoken": token.group(1), "login": stack.email, "password": stack.password}
-    data = urllib.parse.urlencode(form).encode()
-    answer = browser.open(urllib.request.Request(login, data, {"Referer": login}), timeout=30)  # noqa: S310 our own
-    assert "/accounts/login" not in answer.url
-    workspaces = json.load(browser.open(f"{stack.url}api/v1/workspaces/", timeout=30))
-    assert workspaces
+    assert Person(stack).workspace()
 
 
 def test_everything_runs_below_the_launcher(stack: RunningStack) -> None:
@@ -114,53 +146,57 @@ def test_what_dies_is_started_again(stack: RunningStack, program: str, eventuall
     eventually(healthy, "the stack to be healthy again", patience=60)
 
 
-def test_the_second_start_skips_what_is_up_to_date_and_ctrl_c_stops_everything(
-    tmp_path_factory: pytest.TempPathFactory,
-) -> None:
-    data_dir = tmp_path_factory.mktemp("twice")
+@pytest.fixture(scope="module")
+def seeded(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A data folder on which the stack was started once and stopped by Ctrl-C, with nothing left behind."""
+    data_dir = tmp_path_factory.mktemp("seeded")
     with started_stack(data_dir) as first:
         below = descendants(first.pid)
-        password = first.password
+        login = f"demo login:  {first.email}  {first.password}"
     assert alive(below) == []
     said = (data_dir / "launch.log").read_text()
     assert "Migrating" in said
-    assert f"demo login:  {first.email}  {password}" in said
+    assert login in said
     assert "Everything is stopped" in said
     assert not (data_dir / RUNNING).exists()
+    return data_dir
 
-    with started_stack(data_dir) as second:
+
+def test_the_second_start_skips_what_is_up_to_date_and_keeps_the_login(seeded: Path) -> None:
+    password = (seeded / "demo_password").read_text()
+    with started_stack(seeded) as second:
         below = descendants(second.pid)
         assert second.password == password
     assert alive(below) == []
-    said = (data_dir / "launch.log").read_text()
+    said = (seeded / "launch.log").read_text()
     assert "Migrating" not in said
     assert "Building" not in said
 
 
-def test_killing_the_launcher_leaves_no_process(
-    tmp_path_factory: pytest.TempPathFactory, eventually: Callable[..., None]
-) -> None:
-    data_dir = tmp_path_factory.mktemp("killed")
-    with started_stack(data_dir) as running:
+def test_killing_the_launcher_leaves_no_process(seeded: Path, eventually: Callable[..., None]) -> None:
+    with started_stack(seeded) as running:
+        person = Person(running)
+        run = person.start_run()
+        eventually(lambda: person.api(run)["state"] == "running", "the run to begin", patience=60)
         below = descendants(running.pid)
-        assert len(below) > 10  # five keepers, their programs and what these have started
+        assert len(below) > 10  # keepers, their programs and what these have started, the run's process too
         os.kill(running.pid, signal.SIGKILL)
         eventually(lambda: not alive(below), "every process to end", patience=60)
     # Nothing holds the folder, and what was left behind does no harm.
-    with started_stack(data_dir) as again:
-        assert get(f"{again.url}health/ready")[0] == 200
+    with started_stack(seeded) as again:
+        person = Person(again)
+        eventually(lambda: person.api(run)["state"] == "failed", "the sweeper to end the run", patience=90)
+        assert person.api(run)["error"]["code"] == "worker_lost"
 
 
-def test_killing_make_leaves_no_process(
-    tmp_path_factory: pytest.TempPathFactory, eventually: Callable[..., None]
-) -> None:
-    data_dir = tmp_path_factory.mktemp("make")
+def test_killing_make_leaves_no_process(seeded: Path, eventually: Callable[..., None]) -> None:
     env = {k: v for k, v in os.environ.items() if not k.startswith("ATTRACTOR_DATABASE")}
-    env |= {"ATTRACTOR_ENV": "test", "ATTRACTOR_DATA_DIR": str(data_dir), "ATTRACTOR__WEB__PORT": str(free_port())}
-    with (data_dir / "launch.log").open("wb") as log:
+    env |= {"ATTRACTOR_ENV": "test", "ATTRACTOR_DATA_DIR": str(seeded), "ATTRACTOR__WEB__PORT": str(free_port())}
+    (seeded / RUNNING).unlink(missing_ok=True)
+    with (seeded / "launch.log").open("wb") as log:
         make = subprocess.Popen(["make", "run"], cwd=ROOT, env=env, stdout=log, stderr=log)
         try:
-            eventually((data_dir / RUNNING).exists, "the stack to be ready", patience=240)
+            eventually((seeded / RUNNING).exists, "the stack to be ready", patience=240)
             below = descendants(make.pid)
         finally:
             make.kill()
