@@ -119,6 +119,8 @@ class RunConsumer(AsyncWebsocketConsumer):
                 while True:
                     await self._say_what_waits(feed)
                     await self._wait()
+        except NotFound:
+            await self.close(NOT_FOUND)
         except OSError as gone:
             logger.debug("the client is gone: %s", gone)
         except DatabaseError as error:

@@ -19,6 +19,7 @@ from apps.live.reader import StreamReader
 from apps.live.selectors import PAGE, RunArchive, Snapshot
 from apps.live.subscription import union
 from apps.live.viewer import Viewer
+from apps.workspaces.missing import NotFound
 
 logger = logging.getLogger(__name__)
 
@@ -81,7 +82,8 @@ class RunFeed:
 
     def _on_end(self, task: asyncio.Task[None]) -> None:
         if not task.cancelled() and (error := task.exception()) is not None:
-            logger.error("the feed of a run broke", exc_info=error, extra={"run_id": self.run})
+            if not isinstance(error, NotFound):
+                logger.error("the feed of a run broke", exc_info=error, extra={"run_id": self.run})
             for viewer in self.viewers:
                 viewer.fail(error)
 

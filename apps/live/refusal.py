@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any
 
 NOT_FOUND = 4404
 """Close code where the server cannot answer a handshake with an HTTP status."""
+
+CLOSING_SECONDS = 0.02
 
 _BODY = b"There is nothing to watch here."
 _HEADERS = [(b"content-type", b"text/plain; charset=utf-8"), (b"content-length", str(len(_BODY)).encode())]
@@ -17,6 +20,8 @@ async def refuse(scope: dict[str, Any], send: Callable[[dict[str, Any]], Awaitab
     if "websocket.http.response" in scope.get("extensions", {}):
         await send({"type": "websocket.http.response.start", "status": 404, "headers": _HEADERS})
         await send({"type": "websocket.http.response.body", "body": _BODY})
+        # uvicorn reports an application that returns before the connection is closed as one that gave no answer.
+        await asyncio.sleep(CLOSING_SECONDS)
     else:
         await send({"type": "websocket.close", "code": NOT_FOUND})
 

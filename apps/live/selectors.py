@@ -60,7 +60,7 @@ def hello(watched: Watched) -> dict[str, Any]:
 
 
 class RunArchive:
-    """The rows of one run, for code that runs on an event loop."""
+    """The rows of one run, for code that runs on an event loop. Everything raises NotFound once the run is deleted."""
 
     def __init__(self, watched: Watched) -> None:
         self._workspace_id = watched.workspace_id
@@ -95,7 +95,10 @@ class RunArchive:
     async def _scoped(self, read: Callable[[], T]) -> T:
         def inside() -> T:
             with scope(self._workspace_id):
-                return read()
+                try:
+                    return read()
+                except Run.DoesNotExist:
+                    raise NotFound(f"run {self._run.pk}") from None
 
         result: T = await database_sync_to_async(inside)()
         return result

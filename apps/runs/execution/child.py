@@ -19,11 +19,15 @@ from apps.runs.execution.pipe import Pipe
 
 logger = logging.getLogger("apps.runs.execution.child")
 
+STACK_BYTES = 2 * 2**20
+
 
 def main(parent: int, read_fd: int, write_fd: int) -> None:
     mortality.die_with(parent)
     # Ctrl-C reaches the whole terminal group; the parent decides what it means for runs.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # A thread's stack counts as the run's memory in full, and the system's usual 8 MiB each would be most of it.
+    threading.stack_size(STACK_BYTES)
     pipe = Pipe(read_fd, write_fd)
     begun = time.monotonic()
     memory = _warm_up()

@@ -5,7 +5,8 @@ from __future__ import annotations
 from apps.runs.failure import Failure
 from attractor.errors import AttractorError, GraphRejected, NodeFailed
 
-_TORCH_OUT_OF_MEMORY = ("can't allocate memory", "not enough memory", "out of memory")
+_OUT_OF_MEMORY = ("can't allocate memory", "not enough memory", "out of memory", "can't start new thread")
+"""How torch and Python say it in a RuntimeError."""
 
 
 def diagnose(error: BaseException, tick: int) -> Failure:
@@ -39,7 +40,7 @@ def _is_out_of_memory(error: BaseException | None) -> bool:
     while error is not None:
         if isinstance(error, MemoryError):
             return True
-        if isinstance(error, RuntimeError) and any(text in str(error) for text in _TORCH_OUT_OF_MEMORY):
+        if isinstance(error, RuntimeError) and any(text in str(error) for text in _OUT_OF_MEMORY):
             return True
         error = error.__cause__ or error.__context__
     return False

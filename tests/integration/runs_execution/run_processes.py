@@ -44,11 +44,12 @@ class Tenant:
 
     def graph_of(self, **params: Any) -> Graph:
         """A graph of one oscillator array with these parameters."""
-        spec = {
-            "nodes": [{"id": "osc", "kind": "osc.array", "params": {"cell": "lorenz", "N": 16, **params}}],
-            "edges": [],
-        }
-        return create_graph(self.user, self.workspace, self.project, "array", spec)
+        return self.graph_of_node("osc.array", **{"cell": "lorenz", "N": 16, **params})
+
+    def graph_of_node(self, kind: str, **params: Any) -> Graph:
+        """A graph of one node, `osc`."""
+        spec = {"nodes": [{"id": "osc", "kind": kind, "params": params}], "edges": []}
+        return create_graph(self.user, self.workspace, self.project, kind, spec)
 
     def submit(self, ticks: int = LONG, seed: int = 7, graph: Graph | None = None) -> Run:
         return services.submit(self.user, self.workspace, graph or self.graph, seed=seed, ticks=ticks)
@@ -152,7 +153,7 @@ class Server:
         url = f"ws://127.0.0.1:{self.port}/ws/v1/workspaces/{path}"
         headers = {"Cookie": cookie}
         connection = self.sockets.enter_context(
-            connect(url, additional_headers=headers, origin=here, max_size=2**24, open_timeout=60)
+            connect(url, additional_headers=headers, origin=here, max_size=2**24, open_timeout=60, ping_interval=None)
         )
         return Socket(connection)
 

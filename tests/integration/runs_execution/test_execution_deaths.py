@@ -110,9 +110,9 @@ def test_a_stopped_worker_ends_its_runs_and_itself_within_seconds(tenant, worker
 
 
 def test_a_run_over_its_memory_fails_by_name_and_its_neighbours_live(tenant, tmp_path, testbed, eventually):
-    """A complete graph of 4096 cells needs 64 MiB for one matrix alone."""
     with started_worker(tmp_path / "small", ATTRACTOR__WORKER__MEMORY=str(2**26)) as worker:
-        run = tenant.submit(ticks=100, graph=tenant.graph_of(N=4096, topology="small_world", degree=64))
+        # One factor of the 2048 x 2048 precision matrix is 32 MiB, and computing it takes several of them.
+        run = tenant.submit(ticks=100, graph=tenant.graph_of_node("ebm.gaussian", N=2048, method="exact"))
         eventually(lambda: tenant.look(run).is_final, "the run to end")
         row = tenant.look(run)
         assert row.state == "failed"
