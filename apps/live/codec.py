@@ -17,7 +17,12 @@ from apps.live.frame import SCALAR, LiveFrame
 MAX_CLIENT_MESSAGE = 4096
 """Longest message in bytes a client may send; the largest legal one is far below."""
 
-_WIRE = {"f4": np.dtype("<f4"), "i1": np.dtype("i1"), "i8": np.dtype("<i8"), "u1": np.dtype("u1")}
+_WIRE: dict[str, np.dtype[Any]] = {
+    "f4": np.dtype("<f4"),
+    "i1": np.dtype("i1"),
+    "i8": np.dtype("<i8"),
+    "u1": np.dtype("u1"),
+}
 _WIRE_OF_KIND = {"f": "f4", "b": "u1"}
 
 
@@ -118,9 +123,10 @@ def _array(message: dict[str, Any]) -> NDArray[Any]:
     if dtype is None:
         raise UnknownForm(f"unknown dtype {message['dtype']!r}")
     try:
-        return np.frombuffer(message["data"], dtype=dtype).reshape(message["shape"])
+        array: NDArray[Any] = np.frombuffer(message["data"], dtype=dtype).reshape(message["shape"])
     except ValueError as error:
         raise UnknownForm(f"{len(message['data'])} bytes do not fill {message['shape']}: {error}") from error
+    return array
 
 
 def _wire_form(data: NDArray[Any]) -> tuple[str, NDArray[Any]]:

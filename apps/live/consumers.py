@@ -37,7 +37,7 @@ MEMBERSHIP_SECONDS = 30.0
 MAX_EVENT_NUMBER = 2**63 - 1
 
 
-class RunConsumer(AsyncWebsocketConsumer):
+class RunConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
     """Streams one run to one client: `hello`, every event after `?after=N`, then live; frames as subscribed.
 
     Every message is one binary msgpack map (`apps.live.codec`). A client asks with `{op: subscribe | unsubscribe |

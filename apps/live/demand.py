@@ -60,7 +60,7 @@ class DemandReader:
     def read(self) -> dict[tuple[str, str], Subscription]:
         """What is wanted now, by (node, port). Raises redis.RedisError."""
         now = self._clock()
-        fields = self._client.hgetall(self._key)
+        fields: dict[bytes, bytes] = self._client.hgetall(self._key)  # type: ignore[assignment]
         seen: dict[bytes, tuple[bytes, float]] = {}
         wanted: list[Subscription] = []
         for process, value in fields.items():

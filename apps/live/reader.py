@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Iterable
 from typing import Any, Protocol
 
 import redis
@@ -13,6 +12,9 @@ import redis.asyncio
 from apps.live import codec
 from apps.live.ending import end
 from apps.live.stream import MESSAGE, stream_key
+
+Entries = list[tuple[bytes, dict[bytes, bytes]]]
+"""Position and fields of each entry, as the client library gives them for protocol 2."""
 
 logger = logging.getLogger(__name__)
 
@@ -119,7 +121,7 @@ class StreamReader:
     async def _adopt(self) -> None:
         """Fix the position of runs that are watched but not yet read: only this task ever moves a position."""
         for run in [run for run in self._listeners if run not in self._positions]:
-            newest = await self._client.xrevrange(stream_key(run), count=1)
+            newest: Entries = await self._client.xrevrange(stream_key(run), count=1)  # type: ignore[assignment]
             self._positions[run] = newest[0][0] if newest else b"0-0"
             self._tell_live(run)
 
@@ -141,7 +143,7 @@ class StreamReader:
         runs = {stream_key(run).encode(): run for run in self._positions if run in self._listeners}
         streams: dict[Any, Any] = {key: self._positions[run] for key, run in runs.items()}
         streams[self._wake] = self._wake_position
-        reply = await self._blocking.xread(streams, count=ENTRIES_A_READ, block=BLOCK_MS)
+        reply: Any = await self._blocking.xread(streams, count=ENTRIES_A_READ, block=BLOCK_MS)
         for key, entries in reply or ():
             run = runs.get(key)
             if run is None:
@@ -149,7 +151,7 @@ class StreamReader:
             else:
                 self._hand_out(run, entries)
 
-    def _hand_out(self, run: str, entries: Iterable[tuple[bytes, dict[bytes, bytes]]]) -> None:
+    def _hand_out(self, run: str, entries: Entries) -> None:
         listener = self._listeners.get(run)
         for position, fields in entries:
             if run in self._positions:

@@ -7,5 +7,5 @@ from apps.live.refusal import nothing_here
 
 websocket_urlpatterns = [
     path("ws/v1/workspaces/<slug:slug>/runs/<uuid:run_id>/", RunConsumer.as_asgi()),
-    re_path(r"", nothing_here),
+    re_path(r"", nothing_here),  # type: ignore[arg-type]
 ]
