@@ -116,7 +116,8 @@ class GraphSpec(_Part):
             nodes[name] = node.model_copy(update={"params": {**node.params, parameter: value}})
         if problems:
             raise GraphRejected(problems)
-        return self.model_copy(update={"nodes": tuple(nodes[node.id] for node in self.nodes)})
+        # Not `model_copy`: it would take the cached hash of this graph along.
+        return GraphSpec(nodes=tuple(nodes[node.id] for node in self.nodes), edges=self.edges, routes=self.routes)
 
     def document(self) -> dict[str, Any]:
         """The JSON document, with titles and positions."""
@@ -132,17 +133,23 @@ class GraphSpec(_Part):
             for node in sorted(self.nodes, key=lambda node: node.id)
         ]
         edges = [
-            _normal(edge.model_dump(mode="json", exclude_defaults=True))
-            for edge in sorted(self.edges, key=lambda edge: edge.dst)
+            _normal(self.edges[number].model_dump(mode="json", exclude_defaults=True)) for number in self.edge_order()
         ]
         routes = [
-            _normal(route.model_dump(mode="json", exclude_defaults=True))
-            for route in sorted(self.routes, key=lambda route: (route.dst, route.src))
+            _normal(self.routes[number].model_dump(mode="json", exclude_defaults=True)) for number in self.route_order()
         ]
         return json.dumps(
             {"nodes": nodes, "edges": edges, "routes": routes},
             sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False,
         )  # fmt: skip
+
+    def edge_order(self) -> list[int]:
+        """Numbers of the edges in the order of the canonical JSON, which is also the order in which they count."""
+        return sorted(range(len(self.edges)), key=lambda number: self.edges[number].dst)
+
+    def route_order(self) -> list[int]:
+        """Numbers of the routes in the order of the canonical JSON, which is also the order in which they act."""
+        return sorted(range(len(self.routes)), key=lambda number: (self.routes[number].dst, self.routes[number].src))
 
     @cached_property
     def content_hash(self) -> str:
@@ -180,7 +187,8 @@ def _oversize(document: Any) -> list[Problem]:
 
 def _problem(document: Any, fault: dict[str, Any]) -> Problem:
     """A pydantic fault as a problem; nodes are named by their id, not by their number."""
-    where = list(fault["loc"])
+    # In a deep value the spot itself says nothing that its parameter does not say.
+    where = list(fault["loc"])[:12]
     parts: list[str] = []
     for depth, step in enumerate(where):
         if isinstance(step, int):
@@ -188,18 +196,24 @@ def _problem(document: Any, fault: dict[str, Any]) -> Problem:
                 node = document["nodes"][step]
                 name = node.get("id") if isinstance(node, Mapping) else None
                 if isinstance(name, str) and name:
-                    parts.append(f".{name}")
+                    parts.append(f".{_short(name)}")
                     continue
             parts.append(f"[{step}]")
         else:
-            parts.append(f".{step}" if parts else str(step))
+            parts.append(f".{_short(step)}" if parts else _short(step))
     message = str(fault["msg"])
     pattern = (fault.get("ctx") or {}).get("pattern", "")
     if fault["type"] == "string_pattern_mismatch":
         form = '"node.port" with exactly one dot' if "\\." in pattern else "a letter, then letters, digits or _"
-        return Problem("".join(parts), f"{fault['input']!r} is not of the right form.", f"Write {form}.")
+        return Problem("".join(parts), f"{_short(repr(fault['input']))} is not of the right form.", f"Write {form}.")
     mend = {
         "missing": "Add it.",
         "extra_forbidden": "Remove it, or correct its spelling.",
     }.get(fault["type"], "Correct the value.")
     return Problem("".join(parts) or "graph", f"{message}.", mend)
+
+
+def _short(text: Any) -> str:
+    """Part of a place or a message, never long."""
+    whole = str(text)
+    return whole if len(whole) <= 60 else whole[:57] + "…"

@@ -97,3 +97,11 @@ def test_replace_changes_base_values_and_names_what_is_not_there():
     with pytest.raises(GraphRejected) as rejected:
         GraphSpec.parse(GRAPH).replace({"z.slope": 3, "a": 1})
     assert {problem.place for problem in rejected.value.problems} == {"z.slope", "a"}
+
+
+def test_a_replaced_graph_has_a_hash_of_its_own():
+    spec = GraphSpec.parse(GRAPH)
+    before = spec.content_hash
+    changed = spec.replace({"a.slope": 3})
+    assert changed.content_hash != before
+    assert changed.content_hash == GraphSpec.parse(changed.document()).content_hash
