@@ -100,30 +100,43 @@ class Parameter:
         if value["unit"] != self.unit:
             own = repr(self.unit) if self.unit else "no unit"
             raise ParameterRefused(
-                f"the unit {value['unit']!r} is not the parameter's.", f"Give the value in {own}, {self.range}."
+                f"the unit {_shown(value['unit'])} is not the parameter's.", f"Give the value in {own}, {self.range}."
             )
         return value["value"]
 
     def _number(self, value: Any) -> float | int:
         if isinstance(value, bool) or not isinstance(value, int | float):
             raise self._refused(value, "not a number")
-        if self.type == "int" and value != int(value if math.isfinite(value) else 0):
+        if not _finite(value):
+            raise self._refused(value, "not finite, or too large for a float")
+        if self.type == "int" and value != int(value):
             raise self._refused(value, "not a whole number")
-        if not math.isfinite(value):
-            raise self._refused(value, "not finite")
         too_low = self.min is not None and (value <= self.min if self.open_min else value < self.min)
         if too_low or (self.max is not None and value > self.max):
             raise self._refused(value, "out of range")
         return int(value) if self.type == "int" else float(value)
 
     def _refused(self, value: Any, what: str) -> ParameterRefused:
-        shown = repr(value)
-        return ParameterRefused(
-            f"{shown if len(shown) <= 60 else shown[:57] + '…'} is {what}.", f"Give a value that is {self.range}."
-        )
+        return ParameterRefused(f"{_shown(value)} is {what}.", f"Give a value that is {self.range}.")
 
 
 def _numbers(value: Any) -> bool:
     if isinstance(value, list | tuple):
         return all(_numbers(item) for item in value)
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    return isinstance(value, int | float) and not isinstance(value, bool) and _finite(value)
+
+
+def _finite(value: float) -> bool:
+    try:
+        return math.isfinite(value)
+    except OverflowError:  # A whole number that no float can hold.
+        return False
+
+
+def _shown(value: Any) -> str:
+    """A value as part of a message: never long."""
+    try:
+        shown = repr(value)
+    except ValueError:  # Python writes out no whole number of more than 4300 digits.
+        return "a number of thousands of digits"
+    return shown if len(shown) <= 60 else shown[:57] + "…"
