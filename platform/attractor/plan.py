@@ -10,15 +10,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from graphlib import TopologicalSorter
 
-import numpy as np
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
-
 from attractor.errors import GraphRejected
 from attractor.graph import GraphSpec
 from attractor.port import Shape
 from attractor.problem_finder import Findings, find
 from attractor.registry import Registry
+from attractor.strong_components import strong_components
 from attractor.wiring import PlannedEdge, PlannedNode, PlannedRoute
 
 DEFAULT_BLOCK = 32
@@ -94,37 +91,25 @@ def _components(
     nodes: Mapping[str, PlannedNode], edges: Sequence[PlannedEdge], routes: Sequence[PlannedRoute]
 ) -> tuple[Component, ...]:
     """Strongly connected components over *all* connections (a delayed one closes a loop just as well), in order."""
-    ids = list(nodes)
-    number = {node: i for i, node in enumerate(ids)}
     links = [(edge.source[0], edge.target[0]) for edge in edges]
     links += [(route.source[0], route.target[0]) for route in routes]
-    pairs = np.array([(number[a], number[b]) for a, b in links], dtype=np.int64).reshape(-1, 2)
-    matrix = coo_array((np.ones(len(pairs), dtype=np.int8), (pairs[:, 0], pairs[:, 1])), shape=(len(ids), len(ids)))
-    count, labels = connected_components(matrix, directed=True, connection="strong")
+    members = strong_components(list(nodes), links)
+    label = {node: number for number, inside in enumerate(members) for node in inside}
+    itself = {label[a] for a, b in links if a == b}
 
-    members: list[list[str]] = [[] for _ in range(count)]
-    for node in ids:
-        members[labels[number[node]]].append(node)
-    between: TopologicalSorter[int] = TopologicalSorter({label: set() for label in range(count)})
-    itself = set()
+    between: TopologicalSorter[int] = TopologicalSorter({number: set() for number in range(len(members))})
+    within: list[TopologicalSorter[str]] = [TopologicalSorter({node: set() for node in inside}) for inside in members]
     for a, b in links:
-        before, after = int(labels[number[a]]), int(labels[number[b]])
-        if before != after:
-            between.add(after, before)
-        elif a == b:
-            itself.add(before)
-
-    result = []
-    for label in between.static_order():
-        inside = members[label]
-        within: TopologicalSorter[str] = TopologicalSorter({node: set() for node in inside})
-        for edge in edges:
-            if not edge.delay and edge.source[0] != edge.target[0]:
-                source, target = edge.source[0], edge.target[0]
-                if labels[number[source]] == label == labels[number[target]]:
-                    within.add(target, source)
-        result.append(Component(tuple(within.static_order()), len(inside) > 1 or label in itself))
-    return tuple(result)
+        if label[a] != label[b]:
+            between.add(label[b], label[a])
+    for edge in edges:
+        source, target = edge.source[0], edge.target[0]
+        if not edge.delay and source != target and label[source] == label[target]:
+            within[label[target]].add(target, source)
+    return tuple(
+        Component(tuple(within[number].static_order()), len(members[number]) > 1 or number in itself)
+        for number in between.static_order()
+    )
 
 
 def _estimate(nodes: Mapping[str, PlannedNode], edges: Sequence[PlannedEdge]) -> Estimate:

@@ -3,23 +3,31 @@
 from __future__ import annotations
 
 import difflib
-from collections import defaultdict
+import math
+from collections import Counter, defaultdict, deque
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from graphlib import CycleError, TopologicalSorter
+from graphlib import TopologicalSorter
 from typing import Any, Final
 
 from attractor.errors import Problem
 from attractor.graph import EdgeSpec, GraphSpec, NodeSpec, RouteSpec
-from attractor.kinds import ANY, Conversion, ConversionRefused, conversion
+from attractor.kinds import ANY, AXES, Conversion, ConversionRefused, conversion, index_of, is_numeric
 from attractor.node import Node, ShapeProblem
 from attractor.parameter import ParameterRefused
 from attractor.port import Port, Shape
 from attractor.registry import Registry
+from attractor.strong_components import strong_components
 from attractor.wiring import PlannedEdge, PlannedNode, PlannedRoute
 
 # 2^26 elements, 256 MiB of float32: more than any node of the catalogue needs on one port.
 MAX_PORT_ELEMENTS: Final = 1 << 26
+
+# Names compared in the search for the one that was meant: some seconds of work at most, whatever the document holds.
+MAX_GUESSES: Final = 20_000
+
+# How often the shapes of a node may change while they are inferred. Only a size that feeds itself needs more.
+MAX_VISITS: Final = 100
 
 
 @dataclass(slots=True)
@@ -44,7 +52,9 @@ class _Search:
         self.findings = Findings()
         self.classes: dict[str, type[Node]] = {}
         self.params: dict[str, dict[str, Any]] = {}
-        self.ids: set[str] = set()
+        # A dict for its order: problems are listed in the order of the document, in every process.
+        self.ids: dict[str, None] = {}
+        self.guesses = MAX_GUESSES
         self.into: dict[tuple[str, str], list[tuple[int, EdgeSpec, Conversion]]] = defaultdict(list)
         # Nodes about whose shapes nothing can be said, because something about them is already wrong.
         self.blind: set[str] = set()
@@ -60,21 +70,32 @@ class _Search:
         self.cycles()
         shapes = self.shapes()
         self.resolve(shapes)
-        for index, route in enumerate(self.spec.routes):
-            self.route(index, route)
+        order = {number: place for place, number in enumerate(self.spec.route_order())}
+        for number, route in enumerate(self.spec.routes):
+            self.route(number, order[number], route, shapes)
+        self.findings.routes.sort(key=lambda route: route.index)
         return self.findings
 
     def say(self, place: str, message: str, mend: str) -> None:
         self.findings.problems.append(Problem(place, message, mend))
 
+    def near(self, name: str, names: Iterable[str]) -> str:
+        """The name that was probably meant, quoted; empty when none is alike, or too many have been looked at."""
+        among = list(names)
+        if len(among) > self.guesses:
+            return ""
+        self.guesses -= len(among)
+        close = difflib.get_close_matches(name, among, n=1)
+        return repr(close[0]) if close else ""
+
     def node(self, node: NodeSpec) -> None:
         if node.id in self.ids:
             self.say(f"nodes.{node.id}", "the id is used more than once.", "Give every node an id of its own.")
             return
-        self.ids.add(node.id)
+        self.ids[node.id] = None
         cls = self.registry.get(node.kind)
         if cls is None:
-            near = _near(node.kind, self.registry.kinds())
+            near = self.near(node.kind, self.registry.kinds())
             mend = f"Did you mean {near}?" if near else "See `python -m attractor nodes` for the kinds there are."
             self.say(f"nodes.{node.id}.kind", f"the kind {node.kind!r} is unknown.", mend)
             return
@@ -85,7 +106,7 @@ class _Search:
             place = f"nodes.{node.id}.params.{name}"
             parameter = cls.parameter(name)
             if parameter is None:
-                near = _near(name, values)
+                near = self.near(name, values)
                 mend = f"Did you mean {near}?" if near else f"{cls.kind} has: {', '.join(values) or 'no parameters'}."
                 self.say(place, f"{cls.kind} has no parameter {name!r}.", mend)
                 sound = False
@@ -109,7 +130,7 @@ class _Search:
         """The port at one end of an edge, or None after saying what is wrong."""
         name, port_name = reference.split(".")
         if name not in self.ids:
-            near = _near(name, self.ids)
+            near = self.near(name, self.ids)
             mend = f"Did you mean {near}?" if near else "Name a node of this graph."
             self.say(place, f"there is no node {name!r}.", mend)
             return None
@@ -120,7 +141,7 @@ class _Search:
         port = cls.port(port_name, ports)
         if port is None:
             side = "output" if output else "input"
-            near = _near(port_name, [p.name for p in ports])
+            near = self.near(port_name, [p.name for p in ports])
             names = ", ".join(p.name for p in ports) or "none"
             self.say(
                 place,
@@ -152,7 +173,9 @@ class _Search:
         if not edge.delay and edge.init is not None:
             self.say(f"{place}.init", "only a delayed edge has a start value.", 'Set "delay": 1, or remove "init".')
         if edge.delay and edge.init is not None and not _numeric(edge.init):
-            self.say(f"{place}.init", "the start value is not a number or a list of numbers.", "Give numbers.")
+            self.say(
+                f"{place}.init", "the start value is not a finite number, or a list of them.", "Give finite numbers."
+            )
         if source is None or target is None:
             if target is not None:  # It is connected, though to nothing known: no second complaint about it.
                 self.into[tuple(edge.dst.split("."))].append((index, edge, Conversion("identity")))  # type: ignore[index]
@@ -160,6 +183,10 @@ class _Search:
         kind = self.kind_of(edge.src.split(".")[0], source)
         how = Conversion("identity")
         if kind == ANY:
+            name = edge.src.split(".")[0]
+            if name not in self.blind:
+                mend = f"{self.classes[name].kind} must declare it: report it."
+                self.say(place, f"{edge.src} has no data kind.", mend)
             self.blind.add(edge.dst.split(".")[0])
         else:
             try:
@@ -170,8 +197,12 @@ class _Search:
         self.into[(edge.dst.split(".")[0], target.name)].append((index, edge, how))
 
     def inputs(self) -> None:
+        wired: dict[str, set[str]] = defaultdict(set)
+        for (node, name), edges in self.into.items():
+            if edges:
+                wired[node].add(name)
         for node, cls in self.classes.items():
-            connected = {port for (name, port), edges in self.into.items() if name == node and edges}
+            connected = wired[node]
             for port in cls.inputs:
                 if not port.optional and port.name not in connected:
                     self.say(
@@ -193,59 +224,114 @@ class _Search:
         return needs
 
     def cycles(self) -> None:
-        """Say every delay-free cycle, one for each knot of them, by taking each out as it is found."""
+        """Say the delay-free cycles: one for each knot of them, then again without the links that it closes with."""
         needs = self.immediate()
-        while True:
-            try:
-                TopologicalSorter(needs).prepare()
+        nodes = list(needs)
+        while nodes:
+            knots = strong_components(nodes, ((source, node) for node in nodes for source in needs[node]))
+            cycles = [_cycle(knot, needs) for knot in knots if len(knot) > 1 or knot[0] in needs[knot[0]]]
+            if not cycles:
                 return
-            except CycleError as error:
-                cycle = list(error.args[1])
+            for cycle in cycles:
                 self.say(
                     "edges",
-                    f"a cycle without a delay: {' -> '.join(cycle)}.",
+                    f"a cycle without a delay: {' -> '.join([*cycle, cycle[0]])}.",
                     'Set "delay": 1 and an "init" on one of its edges.',
                 )
                 for node in cycle:
                     self.blind.add(node)
                     needs[node] -= set(cycle)
+            # Only inside a knot can there be another one.
+            nodes = [node for knot in knots if len(knot) > 1 for node in knot]
+            for knot in knots:
+                for node in knot:
+                    needs[node] &= set(knot)
 
     def shapes(self) -> dict[str, dict[str, Shape]]:
         """Shapes of all ports.
 
-        A size may be fixed only by what comes back over a delayed edge, so the nodes are visited until nothing more
-        becomes known; only then is a shape that does not fit a problem.
+        A size may be fixed only by what comes back over a delayed edge, so the nodes are visited until nothing changes
+        any more; only then is a shape that does not fit a problem.
         """
         needs = self.immediate()
         for node in self.blind:
             needs[node] = set()
         order = [node for node in TopologicalSorter(needs).static_order() if node in self.classes]
-        order = [node for node in order if node not in self.blind]
-        known: dict[str, dict[str, Shape]] = {}
-        before = -1
-        while len(known) != before:
-            before = len(known)
-            for node in order:
-                if node not in known:
-                    incoming, _ = self.incoming(node, known)
-                    try:
-                        known[node] = self.classes[node].shapes(self.params[node], incoming)
-                    except ShapeProblem:
-                        continue
+        known = self.inferred([node for node in order if node not in self.blind])
         resolved: dict[str, dict[str, Shape]] = {}
+        unsettled: dict[str, ShapeProblem] = {}
         for node in order:
+            if node in self.blind:
+                continue
             incoming, complete = self.incoming(node, known)
             try:
                 out = self.classes[node].shapes(self.params[node], incoming)
             except ShapeProblem as problem:
-                # With a source unknown, the fault lies there and has been said.
                 if complete or node in known:
-                    self.say(f"nodes.{node}.{problem.port}", str(problem), problem.mend)
+                    self.misfit(node, problem)
+                else:
+                    unsettled[node] = problem
                 continue
             resolved[node] = {**incoming, **out}
             self.sizes(node, resolved[node])
-            self.starts(node, incoming)
+            self.arrivals(node, known)
+        # With a source unknown the fault lies there and has been said, unless no source was at fault.
+        faulty = self.ids.keys() - resolved.keys() - unsettled.keys()
+        excused = self.fed_by(faulty)
+        for node, unsaid in unsettled.items():
+            if node not in excused:
+                self.misfit(node, unsaid)
         return resolved
+
+    def inferred(self, order: list[str]) -> dict[str, dict[str, Shape]]:
+        """The shapes of output ports, as far as they follow from parameters and from one another."""
+        readers: dict[str, set[str]] = defaultdict(set)
+        for edge in self.spec.edges:
+            readers[edge.src.split(".")[0]].add(edge.dst.split(".")[0])
+        place = {node: number for number, node in enumerate(order)}
+        known: dict[str, dict[str, Shape]] = {}
+        visits: Counter[str] = Counter()
+        waiting, queued = deque(order), set(order)
+        while waiting:
+            node = waiting.popleft()
+            queued.discard(node)
+            try:
+                shapes = self.classes[node].shapes(self.params[node], self.incoming(node, known)[0])
+            except ShapeProblem:
+                continue
+            if known.get(node) == shapes:
+                continue
+            visits[node] += 1
+            if visits[node] > MAX_VISITS:
+                self.say(f"nodes.{node}", "its size depends on itself and never settles.", "Fix a size in the loop.")
+                self.blind.add(node)
+                del known[node]
+                continue
+            known[node] = shapes
+            again = sorted((readers[node] & place.keys()) - queued - self.blind, key=place.__getitem__)
+            waiting.extend(again)
+            queued.update(again)
+        return known
+
+    def fed_by(self, nodes: Iterable[str]) -> set[str]:
+        """The nodes that some of `nodes` reach over edges, and those with an edge from nothing."""
+        readers: dict[str, set[str]] = defaultdict(set)
+        reached = set(nodes)
+        for edge in self.spec.edges:
+            (source, port), target = edge.src.split("."), edge.dst.split(".")[0]
+            readers[source].add(target)
+            cls = self.classes.get(source)
+            if cls is None or cls.port(port, cls.outputs) is None:
+                reached.add(target)
+        ahead = list(reached)
+        while ahead:
+            new = readers[ahead.pop()] - reached
+            reached |= new
+            ahead.extend(new)
+        return reached
+
+    def misfit(self, node: str, problem: ShapeProblem) -> None:
+        self.say(f"nodes.{node}.{problem.port}", str(problem), problem.mend)
 
     def incoming(self, node: str, known: Mapping[str, Mapping[str, Shape]]) -> tuple[dict[str, Shape], bool]:
         """Shapes at the connected inputs of a node as far as known, and whether that is all of them."""
@@ -261,17 +347,35 @@ class _Search:
                     shapes[f"{port.name}[{slot}]" if port.variadic else port.name] = _converted(shape, how)
         return shapes, complete
 
-    def starts(self, node: str, incoming: Mapping[str, Shape]) -> None:
-        """Hold the start value of every delayed edge into a node against the shape that arrives."""
+    def arrivals(self, node: str, known: Mapping[str, Mapping[str, Shape]]) -> None:
+        """Hold what the edges into a node choose, and what the delayed ones start with, against what they carry."""
         for port in self.classes[node].inputs:
-            for slot, (index, edge, _) in enumerate(self.into.get((node, port.name), ())):
-                expected = incoming.get(f"{port.name}[{slot}]" if port.variadic else port.name)
-                if isinstance(edge.init, list) and expected is not None and _shape_of(edge.init) != expected:
+            for number, edge, how in self.into.get((node, port.name), ()):
+                source, _, out = edge.src.partition(".")
+                shape = known.get(source, {}).get(out)
+                if shape is None:
+                    continue
+                self.component(f"edges[{number}]", edge.src, shape, how)
+                expected = _converted(shape, how)
+                start = _shape_of(edge.init) if _numeric(edge.init) else None
+                if edge.delay and start and start != expected:
                     self.say(
-                        f"edges[{index}].init",
-                        f"the start value has shape {list(_shape_of(edge.init) or ())}.",
+                        f"edges[{number}].init",
+                        f"the start value has shape {list(start)}.",
                         f"Give one number, or a list of shape {list(expected)}.",
                     )
+
+    def component(self, place: str, source: str, shape: Shape | None, how: Conversion) -> None:
+        """Say that a reducer or an axis chooses a component that its source does not have."""
+        chosen = None
+        if how.name == "reduce":
+            chosen = index_of(how.reduce or "")
+        elif how.name == "axis":
+            chosen = AXES.index(how.reduce or "")
+        if chosen is not None and shape and chosen >= shape[-1]:
+            what = f'"{how.reduce}" is not among the {shape[-1]} components of {source}.'
+            last = f'"index {shape[-1] - 1}"' if how.name == "reduce" else f'"{AXES[shape[-1] - 1]}"'
+            self.say(f"{place}.reduce", what, f"The last one is {last}.")
 
     def sizes(self, node: str, shapes: Mapping[str, Shape]) -> None:
         for port, shape in shapes.items():
@@ -286,13 +390,14 @@ class _Search:
                 )
 
     def resolve(self, shapes: Mapping[str, dict[str, Shape]]) -> None:
+        order = {number: place for place, number in enumerate(self.spec.edge_order())}
         inputs: dict[str, dict[str, list[PlannedEdge]]] = defaultdict(dict)
         for (node, port), edges in self.into.items():
             cls = self.classes[node]
             declared = cls.port(port, cls.inputs)
             if declared is None or node not in shapes:
                 continue
-            for slot, (index, edge, how) in enumerate(edges):
+            for slot, (number, edge, how) in enumerate(edges):
                 source, out = edge.src.split(".")
                 if source not in shapes:
                     continue
@@ -301,8 +406,14 @@ class _Search:
                     continue
                 kind = self.kind_of(source, source_port)
                 target_kind = _kind_after(kind, how) if declared.kind == ANY else declared.kind
+                if edge.delay and not is_numeric(target_kind):
+                    self.say(
+                        f"edges[{number}].delay",
+                        f"a {target_kind} cannot be delayed: there is no start value for it.",
+                        "Take the delay off this edge, and put it on one that carries numbers.",
+                    )
                 planned = PlannedEdge(
-                    index, (source, out), (node, port), slot if declared.variadic else None, edge.delay,
+                    order[number], (source, out), (node, port), slot if declared.variadic else None, edge.delay,
                     edge.init, how, kind, target_kind, _converted(shapes[source][out], how),
                 )  # fmt: skip
                 inputs[node].setdefault(port, []).append(planned)
@@ -317,14 +428,14 @@ class _Search:
                 )
         self.findings.edges.sort(key=lambda edge: edge.index)
 
-    def route(self, index: int, route: RouteSpec) -> None:
-        place = f"routes[{index}]"
+    def route(self, number: int, index: int, route: RouteSpec, shapes: Mapping[str, Mapping[str, Shape]]) -> None:
+        place = f"routes[{number}]"
         source = self.end(f"{place}.src", route.src, output=True)
         name, parameter_name = route.dst.split(".")
         if route.transform.range is not None and len(set(route.transform.range.source)) == 1:
             self.say(f"{place}.transform.range", "the source interval is empty.", "Give two different ends.")
         if name not in self.ids:
-            near = _near(name, self.ids)
+            near = self.near(name, self.ids)
             self.say(
                 f"{place}.dst",
                 f"there is no node {name!r}.",
@@ -343,28 +454,43 @@ class _Search:
         if source is None:
             return
         kind = self.kind_of(route.src.split(".")[0], source)
+        source_node, port = route.src.split(".")
         if kind == ANY:
+            if source_node not in self.blind:
+                mend = f"{self.classes[source_node].kind} must declare it: report it."
+                self.say(place, f"{route.src} has no data kind.", mend)
             return
         try:
             how = conversion(kind, "scalar", route.reduce)
         except ConversionRefused as refused:
             self.say(f"{place}.src", f"{route.src} => {route.dst}: {refused}", refused.mend)
             return
-        source_node, port = route.src.split(".")
+        self.component(place, route.src, shapes.get(source_node, {}).get(port), how)
         self.findings.routes.append(
             PlannedRoute(index, (source_node, port), (name, parameter_name), route, parameter, how)
         )
 
 
-def _near(name: str, names: Iterable[str]) -> str:
-    close = difflib.get_close_matches(name, list(names), n=1)
-    return repr(close[0]) if close else ""
+def _cycle(knot: list[str], needs: Mapping[str, set[str]]) -> list[str]:
+    """A cycle inside a knot, in the direction of the edges."""
+    inside = set(knot)
+    rank = {node: number for number, node in enumerate(knot)}
+    node, path, seen = knot[0], [knot[0]], {knot[0]: 0}
+    while True:
+        node = min(needs[node] & inside, key=rank.__getitem__)
+        if node in seen:
+            return path[seen[node] :][::-1]
+        seen[node] = len(path)
+        path.append(node)
 
 
 def _numeric(value: Any) -> bool:
     if isinstance(value, list):
         return bool(value) and all(_numeric(item) for item in value) and _shape_of(value) is not None
-    return isinstance(value, int | float | bool)
+    try:
+        return isinstance(value, int | float) and math.isfinite(value)
+    except OverflowError:  # A whole number that no float can hold.
+        return False
 
 
 def _shape_of(value: Any) -> Shape | None:

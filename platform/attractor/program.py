@@ -14,6 +14,7 @@ import torch
 
 from attractor.conversions import convert, convert_block
 from attractor.errors import AttractorError, NodeFailed
+from attractor.kinds import KINDS
 from attractor.modulation import effective, transformed
 from attractor.node import ABSENT, Block, Context, Event, HostNode, Node, State, TensorNode, ViewNode, tick_of
 from attractor.plan import Component, Plan
@@ -32,7 +33,7 @@ class ProgramState:
     Attributes:
         nodes: state of every tensor node.
         held: per edge, the last value that was not ABSENT (ports that hold).
-        delayed: per delayed edge, the value that left its source in the tick before.
+        delayed: per delayed edge, what its source said in the tick before, converted.
         sources: per route, the last value of its source.
         smoothed: per route, its transformed value in the tick before.
     """
@@ -86,7 +87,7 @@ class Program:
             if isinstance(node, TensorNode):
                 state.nodes[name] = _guarded(self.contexts[name], node.initial_state, self.contexts[name])
         for edge in self.plan.delays:
-            init = torch.as_tensor(edge.init, dtype=self.dtype, device=self.device)
+            init = torch.as_tensor(edge.init, dtype=KINDS[edge.target_kind].dtype, device=self.device)
             state.delayed[edge.index] = init.expand(edge.shape).clone()
         return state
 
@@ -130,19 +131,22 @@ class Program:
         return sorted(said, key=lambda event: event.tick)
 
     def _refuse_non_finite(self, values: Values, first: int, before: NodeFailed | None = None) -> None:
-        for name in self.plan.order:
+        """Blame the node that was the first to say something that is not finite, if that was not after `before`."""
+        found: list[tuple[int, int, str, str]] = []
+        for place, name in enumerate(self.plan.order):
             for port in self.nodes[name].outputs:
                 block = values.get((name, port.name))
-                if block is None or not _maybe_non_finite(block):
-                    continue
-                for k, item in enumerate(block.items):
-                    if isinstance(item, torch.Tensor) and not bool(torch.isfinite(item).all()):
-                        if before is not None and before.tick < first + k:
-                            continue
-                        raise NodeFailed(
-                            name, first + k, f"the output {port.name!r} is not finite.",
-                            "Look at this node's inputs and parameters; a smaller step or gain usually mends it.",
-                        )  # fmt: skip
+                if block is not None and _maybe_non_finite(block):
+                    # A loop hands its fault round: its first node in order need not be where it began.
+                    found += [(k, place, name, port.name) for k in [_first_non_finite(block)] if k is not None]
+        if not found:
+            return
+        k, _, name, output = min(found)
+        if before is None or first + k <= before.tick:
+            raise NodeFailed(
+                name, first + k, f"the output {output!r} is not finite.",
+                "Look at this node's inputs and parameters; a smaller step or gain usually mends it.",
+            )  # fmt: skip
 
 
 class _Pass:
@@ -217,12 +221,11 @@ class _Pass:
 
     def arriving(self, edge: PlannedEdge, hold: bool) -> Block:
         """What comes in over an edge during the block, from a source that is already computed."""
-        source = self.values[edge.source]
+        block = convert_block(edge.conversion, self.values[edge.source])
         if edge.delay:
-            items = [self.state.delayed[edge.index], *source.items[:-1]]
-            self.state.delayed[edge.index] = source.items[-1]
-            source = Block(items)
-        block = convert_block(edge.conversion, source)
+            items = [self.state.delayed[edge.index], *block.items[:-1]]
+            self.state.delayed[edge.index] = block.items[-1]
+            block = Block(items)
         if not hold:
             return block
         if not block.complete:
@@ -264,7 +267,7 @@ class _Pass:
                     for edges in self.plan.nodes[name].inputs.values():
                         for edge in edges:
                             if edge.delay and edge.source[0] in inside:
-                                self.state.delayed[edge.index] = lanes[edge.source][k]
+                                self.state.delayed[edge.index] = convert(edge.conversion, lanes[edge.source][k])
         finally:
             for key, lane in lanes.items():
                 self.values[key] = Block(lane)
@@ -284,8 +287,8 @@ class _Pass:
                 if edge.source[0] not in inside:
                     arrived.append(outside[edge.index].items[k])
                     continue
-                raw = self.state.delayed[edge.index] if edge.delay else lanes[edge.source][k]
-                item = convert(edge.conversion, raw)
+                delayed = self.state.delayed
+                item = delayed[edge.index] if edge.delay else convert(edge.conversion, lanes[edge.source][k])
                 if port.when_absent == "hold":
                     if item is ABSENT:
                         item = self.state.held.get(edge.index, ABSENT)
@@ -359,8 +362,18 @@ def _guarded(ctx: Context, call: Callable[..., Any], *args: Any) -> Any:
 
 
 def _maybe_non_finite(block: Block) -> bool:
-    tensors = [item for item in block.items if isinstance(item, torch.Tensor) and item.is_floating_point()]
+    tensors = [item for item in block.items if _may_be_non_finite(item)]
     if not tensors:
         return False
     # One sum per tick is enough to notice: a NaN or an infinity survives every sum.
     return not bool(torch.isfinite(torch.stack([tensor.sum() for tensor in tensors])).all())
+
+
+def _first_non_finite(block: Block) -> int | None:
+    return next(
+        (k for k, item in enumerate(block.items) if _may_be_non_finite(item) and not torch.isfinite(item).all()), None
+    )
+
+
+def _may_be_non_finite(item: Any) -> bool:
+    return isinstance(item, torch.Tensor) and (item.is_floating_point() or item.is_complex())

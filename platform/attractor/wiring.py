@@ -15,7 +15,14 @@ from attractor.port import Port, Shape
 
 @dataclass(frozen=True, slots=True)
 class PlannedEdge:
-    """One edge, resolved. `slot` is its place in a variadic port, None elsewhere."""
+    """One edge, resolved.
+
+    Attributes:
+        index: its place in the canonical order of the graph's edges. State is kept under it, so that graphs of one
+            hash have the same state, however their documents are ordered.
+        slot: its place in a variadic port, None elsewhere.
+        shape: of what arrives, after the conversion.
+    """
 
     index: int
     source: tuple[str, str]
@@ -35,7 +42,7 @@ class PlannedEdge:
 
 @dataclass(frozen=True, slots=True)
 class PlannedRoute:
-    """One modulation route, resolved."""
+    """One modulation route, resolved. `index` is its place in the canonical order of the graph's routes."""
 
     index: int
     source: tuple[str, str]

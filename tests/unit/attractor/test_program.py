@@ -8,7 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sample_nodes import REGISTRY, edge, node
 
-from attractor import GraphSpec, NodeFailed, Plan, Session
+from attractor import GraphSpec, NodeFailed, Plan, Registry, Session
+from attractor.node import TensorNode
+from attractor.port import Port
 
 
 def plan(*nodes, edges=(), routes=()):
@@ -137,8 +139,6 @@ def test_the_origin_is_blamed_not_the_node_that_choked_on_it():
                 raise ctx.fail("cannot add this.", "Give numbers.")
             return super().step(state, inputs, params, ctx)
 
-    from attractor import Registry
-
     registry = Registry([*REGISTRY.kinds().values(), Picky])
     document = {
         "nodes": [node("bad", "t.breaks", at=5), node("b", "t.picky")],
@@ -147,6 +147,96 @@ def test_the_origin_is_blamed_not_the_node_that_choked_on_it():
     with pytest.raises(NodeFailed) as failed:
         Session(Plan.of(GraphSpec.parse(document), registry), ticks=20, block=8).run()
     assert (failed.value.node, failed.value.tick) == ("bad", 5)
+
+
+@pytest.mark.parametrize("block", [1, 8, 32])
+def test_in_a_loop_the_first_to_say_nan_is_blamed(block):
+    """`early` stands first in the order of a tick, and gets the NaN of `late` back a tick later."""
+
+    class Late(REGISTRY.get("t.add")):
+        kind = "t.late"
+
+        def step(self, state, inputs, params, ctx):
+            return state, {"sum": torch.tensor(float("nan")) if ctx.tick >= 5 else 1.0 * inputs["a"]}
+
+    registry = Registry([*REGISTRY.kinds().values(), Late])
+    document = {
+        "nodes": [node("early", "t.add"), node("late", "t.late"), node("a", "t.ramp")],
+        "edges": [
+            edge("a.value", "early.a"),
+            edge("early.sum", "late.a"),
+            edge("late.sum", "early.b", delay=1, init=0),
+        ],
+    }
+    with pytest.raises(NodeFailed) as failed:
+        Session(Plan.of(GraphSpec.parse(document), registry), ticks=20, block=block).run()
+    assert (failed.value.node, failed.value.tick) == ("late", 5)
+
+
+def test_a_complex_value_that_is_not_finite_stops_the_run():
+    class Light(TensorNode):
+        kind, title, category, summary = "t.light", "Light", "test", "Goes out."
+        outputs = (Port("a", "cfield", (2,)),)
+
+        def step(self, state, inputs, params, ctx):
+            return state, {"a": torch.full((2,), complex(0, float("nan")) if ctx.tick == 3 else 1j)}
+
+    document = {"nodes": [node("l", "t.light")]}
+    with pytest.raises(NodeFailed) as failed:
+        Session(Plan.of(GraphSpec.parse(document), Registry([Light])), ticks=8).run()
+    assert (failed.value.node, failed.value.tick) == ("l", 3)
+
+
+@pytest.mark.parametrize("looped", [False, True])
+@pytest.mark.parametrize("block", [1, 4])
+def test_a_delayed_edge_starts_with_a_value_of_what_arrives(looped, block):
+    """The reducer comes before the delay: the start value is one number, though a vector leaves the source."""
+    nodes = [node("n", "t.noise", N=4), node("s", "t.scale", factor=1), node("b", "t.add", gain=1)]
+    edges = [edge("n.x", "s.x"), edge("s.y", "b.a", delay=1, init=7, reduce="index 2")]
+    routes = [{"src": "b.sum", "dst": "s.factor", "depth": 0}] if looped else []
+    graph = plan(*nodes, edges=edges, routes=routes)
+    assert len(graph.components) == (2 if looped else 3)
+    noise, _ = watch(graph, "n.x", 6, block)
+    values, _ = watch(graph, "b.sum", 6, block)
+    assert [values[tick] for tick in range(6)] == [7] + [noise[tick][2] for tick in range(5)]
+
+
+def test_a_delayed_edge_starts_in_the_kind_of_its_port():
+    seen = []
+
+    class Watch(REGISTRY.get("t.add")):
+        kind = "t.watch"
+        inputs = (Port("a", "cat", (1, 1)),)
+
+        def step(self, state, inputs, params, ctx):
+            seen.append(inputs["a"].dtype)
+            return state, {"sum": torch.zeros(())}
+
+    class Class(TensorNode):
+        kind, title, category, summary = "t.class", "Class", "test", "Class 1."
+        outputs = (Port("c", "cat", (1, 1)),)
+
+        def step(self, state, inputs, params, ctx):
+            return state, {"c": torch.ones(1, 1, dtype=torch.int64)}
+
+    document = {"nodes": [node("c", "t.class"), node("w", "t.watch")], "edges": [edge("c.c", "w.a", delay=1, init=0)]}
+    Session(Plan.of(GraphSpec.parse(document), Registry([Class, Watch])), ticks=3).run()
+    assert seen == [torch.int64] * 3
+
+
+def test_graphs_of_one_hash_have_one_result_however_they_are_written():
+    """Edges, routes and nodes in another order are the same graph, also to the route that acts last."""
+    nodes = [*RECURSION, node("d", "t.add")]
+    edges = [*RECURSION_EDGES, edge("sum.y", "d.a"), edge("a.value", "d.b", delay=1, init=3)]
+    routes = [
+        {"src": source, "dst": "d.gain", "mode": "replace", "transform": {"gain": gain, "smooth_ms": 20}}
+        for source, gain in (("a.value", 0.1), ("sum.y", 0.01), ("mix.sum", 0.05))
+    ]
+    one, other = plan(*nodes, edges=edges, routes=routes), plan(*nodes[::-1], edges=edges[::-1], routes=routes[::-1])
+    assert one.spec.content_hash == other.spec.content_hash
+    results = [Session(graph, ticks=20, block=7).run() for graph in (one, other)]
+    assert results[0].outputs == results[1].outputs
+    assert results[0].result_hash == results[1].result_hash
 
 
 @pytest.mark.parametrize(("how", "text"), [("raise", "RuntimeError: gave way"), ("fail", "cannot go on")])
