@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import hypothesis
 import psycopg
 import pytest
 from django.conf import settings
@@ -18,6 +19,10 @@ from config.launch.testbed import TEMPLATE, Testbed
 from config.layers import ROOT
 from config.settings import database
 from tests.running_stack import RunningStack, started_stack
+
+# How long an example takes depends on the machine and on what else it does; no test asserts it.
+hypothesis.settings.register_profile("suite", deadline=None)
+hypothesis.settings.load_profile("suite")
 
 
 @pytest.fixture(scope="session")

@@ -1,5 +1,6 @@
 """The configuration: which layer wins, and everything that stops the start."""
 
+import os
 import shutil
 import subprocess
 import sys
@@ -7,7 +8,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from config.layers import ROOT as CHECKOUT
@@ -89,6 +90,7 @@ def test_a_layer_changes_only_its_own_keys(folder: Path) -> None:
     assert after == changed
 
 
+@settings(max_examples=25)
 @given(port=st.integers(1, 65_535), hosts=st.lists(st.from_regex(r"[a-z]{1,9}\.example", fullmatch=True)))
 def test_text_is_read_as_the_type_of_its_key(port: int, hosts: list[str]) -> None:
     environ = {"ATTRACTOR__WEB__PORT": str(port), "ATTRACTOR__WEB__ALLOWED_HOSTS": ", ".join(hosts)}
@@ -249,8 +251,9 @@ def test_secrets_are_masked_and_never_part_of_a_message() -> None:
 
 def manage(environ: dict[str, str], *arguments: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, str(CHECKOUT / "manage.py"), *arguments]
+    measured = {key: value for key, value in os.environ.items() if key.startswith("COVERAGE")}
     return subprocess.run(
-        command, env={"PATH": "/usr/bin:/bin", **environ}, capture_output=True, text=True, check=False
+        command, env={"PATH": "/usr/bin:/bin", **measured, **environ}, capture_output=True, text=True, check=False
     )
 
 
