@@ -102,7 +102,8 @@ class RandomStream:
         return philox(counter.reshape(4, -1), self._key).reshape(ticks, blocks * 4)[:, :n]
 
     def uniform(self, tick: int, n: int, lane: int = 0) -> torch.Tensor:
-        """n numbers uniform on (0, 1), multiples of 2^-24 shifted by half a step so that neither end occurs."""
+        """n numbers uniform on (0, 1): (k + 1/2)·2^-24 for k < 2^24 in float32, which rounds the upper half to
+        multiples of 2^-24. Neither end occurs."""
         return self._ahead("uniform", tick, n, lane)
 
     def normal(self, tick: int, n: int, lane: int = 0) -> torch.Tensor:
@@ -129,7 +130,12 @@ class RandomStream:
 
 def _uniforms(stream: RandomStream, tick: int, n: int, lane: int, ticks: int) -> npt.NDArray[np.float32]:
     words = stream.words(tick, n, lane, ticks)
-    return ((words >> np.uint32(8)).astype(np.float32) + np.float32(0.5)) * np.float32(2.0**-24)
+    uniform: npt.NDArray[np.float32] = ((words >> np.uint32(8)).astype(np.float32) + np.float32(0.5)) * np.float32(
+        2.0**-24
+    )
+    # The highest one rounds to 1, which would be an index out of bounds for whoever multiplies it by a length.
+    np.minimum(uniform, np.float32(1.0 - 2.0**-24), out=uniform)
+    return uniform
 
 
 def _normals(stream: RandomStream, tick: int, n: int, lane: int, ticks: int) -> npt.NDArray[np.float32]:

@@ -71,6 +71,15 @@ def test_uniform_law(seed):
     assert stats.kstest(u, "uniform").pvalue > 1e-4
 
 
+@pytest.mark.parametrize("word", [0, 0xFF, 0x80000000, 0xFFFFFE00, FULL])
+def test_no_word_gives_an_end_of_the_interval(monkeypatch, word):
+    monkeypatch.setattr(RandomStream, "words", lambda *args: np.full((1, 4), word, dtype=np.uint32))
+    u = stream().uniform(0, 4)
+    assert 0 < float(u[0]) < 1
+    assert float(u[0]) == pytest.approx(word / 2**32, abs=2**-24)
+    assert torch.isfinite(stream().normal(0, 4)).all()
+
+
 @pytest.mark.parametrize("seed", range(3))
 def test_normal_law_within_and_across_ticks(seed):
     source = stream(seed)
