@@ -37,17 +37,48 @@ def write(folder: Path, header: Mapping[str, Any], state: Mapping[str, Any]) -> 
     document = {
         **header, "format": FORMAT, "state": tree, "tensors_sha256": hashlib.sha256(blob).hexdigest(),
     }  # fmt: skip
+    document["sha256"] = _digest(document)
     folder.parent.mkdir(parents=True, exist_ok=True)
     fresh = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
     try:
         _durably(fresh / _TENSORS, blob)
         _durably(fresh / _HEADER, json.dumps(document, sort_keys=True).encode())
-        if folder.exists():
-            shutil.rmtree(folder)
-        fresh.rename(folder)
+        _put_in_place(fresh, folder)
     except BaseException:
         shutil.rmtree(fresh, ignore_errors=True)
         raise
+
+
+def _put_in_place(fresh: Path, folder: Path) -> None:
+    """Rename a written folder; an older one steps aside whole, and comes back when the new one fails."""
+    aside = fresh.with_name(fresh.name + ".old")
+    older = folder.exists()
+    if older:
+        folder.rename(aside)
+    try:
+        fresh.rename(folder)
+    except BaseException:
+        if older:
+            aside.rename(folder)
+        raise
+    _settle(folder.parent)
+    if older:
+        shutil.rmtree(aside)
+
+
+def _settle(directory: Path) -> None:
+    """Make the renames in a directory durable."""
+    handle = os.open(directory, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def _digest(document: Mapping[str, Any]) -> str:
+    """SHA-256 over everything in a header but its own hash."""
+    rest = {key: value for key, value in document.items() if key != "sha256"}
+    return hashlib.sha256(json.dumps(rest, sort_keys=True).encode()).hexdigest()
 
 
 def read(folder: Path) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -59,12 +90,16 @@ def read(folder: Path) -> tuple[dict[str, Any], dict[str, Any]]:
     try:
         document = json.loads((folder / _HEADER).read_bytes())
         blob = (folder / _TENSORS).read_bytes()
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise CheckpointRefused(f"{folder} holds no readable checkpoint ({error}); take another one") from error
+    if not isinstance(document, dict):
+        raise CheckpointRefused(f"{folder} holds no readable checkpoint (its header is no object); take another one")
     if document.get("format") != FORMAT:
         raise CheckpointRefused(
             f"the checkpoint has format {document.get('format')!r}, this version reads {FORMAT}; run it again"
         )
+    if document.get("sha256") != _digest(document):
+        raise CheckpointRefused(f"{folder / _HEADER} does not have the hash it names: it is damaged")
     if hashlib.sha256(blob).hexdigest() != document["tensors_sha256"]:
         raise CheckpointRefused(f"{folder / _TENSORS} does not have the hash its header names: it is damaged")
     try:

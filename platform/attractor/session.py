@@ -12,7 +12,7 @@ from typing import Any, Final
 import torch
 
 from attractor import checkpoint
-from attractor.errors import CheckpointRefused, ControlRejected, Problem
+from attractor.errors import AttractorError, CheckpointRefused, ControlRejected, Problem
 from attractor.frame import Frame, Subscription
 from attractor.kinds import is_numeric
 from attractor.node import ABSENT, Event, HostNode
@@ -63,8 +63,9 @@ class _Wishes:
 class Session:
     """One run of a plan.
 
-    Iterate over it to run it; the iteration ends after `ticks` ticks or within one block after `cancel`. Every other
-    method may be called from any thread.
+    Iterate over it to run it; the iteration ends after `ticks` ticks or within one block after `cancel`. From any other
+    thread subscribe, set_control, trigger, cancel, pause and resume may be called; `result` and `checkpoint` belong to
+    the thread that iterates, between two blocks.
 
     Args:
         plan: what to run.
@@ -97,6 +98,7 @@ class Session:
             self._state = self._program.initial_state()
         self._last: dict[tuple[str, str], Any] = {}
         self._wishes = _Wishes()
+        self._failure: BaseException | None = None
         self._cancelled = threading.Event()
         self._running = threading.Event()
         self._running.set()
@@ -167,8 +169,10 @@ class Session:
         self._running.set()
 
     def pause(self) -> None:
-        """Wait at the next block boundary."""
+        """Wait at the next block boundary. A cancelled session has nothing to wait for."""
         self._running.clear()
+        if self._cancelled.is_set():
+            self._running.set()
 
     def resume(self) -> None:
         """Go on after a pause."""
@@ -186,6 +190,7 @@ class Session:
 
     def __iter__(self) -> Iterator[BlockReport]:
         while self.tick < self.ticks:
+            self._intact()
             self._running.wait()
             if self._cancelled.is_set():
                 return
@@ -205,8 +210,12 @@ class Session:
             triggers, self._wishes.triggers = frozenset(self._wishes.triggers), []
         events = [self._apply(node, name, value) for node, name, value in controls]
         events += [self._log(f"{node}.{name}", True, "fired") for node, name in sorted(triggers)]
-        with torch.no_grad():
-            self._state, values = self._program.run(self._state, first, ticks, triggers)
+        try:
+            with torch.no_grad():
+                self._state, values = self._program.run(self._state, first, ticks, triggers)
+        except BaseException as failure:
+            self._failure = failure
+            raise
         for key, block in values.items():
             spoken = next((item for item in reversed(block.items) if item is not ABSENT), ABSENT)
             if spoken is not ABSENT:
@@ -226,6 +235,13 @@ class Session:
             first, self.tick, self.ticks, tuple(frame for frame in frames if frame is not None),
             (*events, *self._program.events()), speed, (self.ticks - self.tick) / speed if speed else 0.0,
         )  # fmt: skip
+
+    def _intact(self) -> None:
+        """Refuse to go on from, or to hand out, a state that a failure has left in the middle of a block."""
+        if self._failure is not None:
+            raise AttractorError(
+                f"the session broke off after tick {self.tick} ({self._failure}); restore its last checkpoint"
+            ) from self._failure
 
     def _apply(self, node: str, name: str, value: Any) -> Event:
         self._program.set_base(node, name, value)
@@ -248,14 +264,12 @@ class Session:
         if planned is not None:
             if port in planned.kinds:
                 return f"{node}.{port}", planned.kinds[port]
-            name, _, slot = port.removesuffix("]").partition("[")
+            name = port.partition("[")[0]
             edges = planned.inputs.get(name, ())
-            if planned.cls.view and edges:
-                number = int(slot) if slot.isdecimal() else 0
-                variadic = edges[0].slot is not None
-                if number < len(edges) and variadic == bool(slot):
-                    edge = edges[number]
-                    return ".".join(edge.source), edge.target_kind
+            if planned.cls.view:
+                for edge in edges:
+                    if port == (name if edge.slot is None else f"{name}[{edge.slot}]"):
+                        return ".".join(edge.source), edge.target_kind
         raise ControlRejected(
             Problem(
                 f"{node}.{port}", "is not a port that can be watched.", "Name an output, or a connected port of a view."
@@ -265,7 +279,12 @@ class Session:
     # What remains of it.
 
     def result(self) -> RunResult:
-        """The result so far; `complete` says whether the run reached its last tick."""
+        """The result so far; `complete` says whether the run reached its last tick.
+
+        Raises:
+            AttractorError: a node failed, so that there is a result of no tick.
+        """
+        self._intact()
         outputs: dict[str, Any] = {}
         tables: dict[str, Any] = {}
         for (node, port), value in self._last.items():
@@ -279,7 +298,6 @@ class Session:
                 outputs[f"{node}.{port}"] = value
             elif value.numel() <= MAX_RESULT_ELEMENTS:
                 outputs[f"{node}.{port}"] = value.tolist()
-        weights = {name: facts for name, node in self._program.nodes.items() if (facts := node.manifest())}
         return RunResult(
             graph_hash=self.plan.spec.content_hash,
             seed=self.seed,
@@ -288,19 +306,27 @@ class Session:
             tier=self._program.tier,
             device=device_class(self._program.device),
             versions=versions(),
-            weights=weights,
+            weights=self._weights(),
             control_log=list(self.control_log),
             result_hash=state_hash(self._state, self._program.nodes, self._last),
             outputs=outputs,
             tables=tables,
         )
 
+    def _weights(self) -> dict[str, Any]:
+        return {name: facts for name, node in self._program.nodes.items() if (facts := node.manifest())}
+
     def checkpoint(self, folder: Path | str) -> None:
-        """Write the session to a folder, whole or not at all. Call it between two blocks."""
+        """Write the session to a folder, whole or not at all. Call it between two blocks.
+
+        Raises:
+            AttractorError: a node failed in the middle of a block.
+        """
+        self._intact()
         hosts = {n: node.state_dict() for n, node in self._program.nodes.items() if isinstance(node, HostNode)}
         header = {
             "graph_hash": self.plan.spec.content_hash, "seed": self.seed, "tick": self.tick, "ticks": self.ticks,
-            "block": self.block, "tier": self._program.tier, "versions": versions(),
+            "block": self.block, "tier": self._program.tier, "versions": versions(), "weights": self._weights(),
             "control_log": [asdict(change) for change in self.control_log],
         }  # fmt: skip
         state = self._state
@@ -318,7 +344,8 @@ class Session:
         """A session that goes on where a checkpoint stopped.
 
         Raises:
-            CheckpointRefused: it is damaged, or belongs to another graph.
+            CheckpointRefused: it is damaged, or belongs to another graph, or to other versions or weights, under which
+                the rest of the run would not be the one that was begun.
         """
         header, state = checkpoint.read(Path(folder))
         if header["graph_hash"] != plan.spec.content_hash:
@@ -326,6 +353,13 @@ class Session:
                 f"the checkpoint is of graph {header['graph_hash']}, not of {plan.spec.content_hash}"
             )
         session = cls(plan, header["seed"], header["ticks"], header["block"], device)
+        here = {"tier": session._program.tier, "versions": versions(), "weights": session._weights()}
+        for what, own in here.items():
+            if header[what] != own:
+                raise CheckpointRefused(
+                    f"the checkpoint was made with {what} {header[what]}, here is {own}: "
+                    "restore it where these are the same, or start the run again"
+                )
         session.tick = header["tick"]
         session.control_log = [ControlChange(**change) for change in header["control_log"]]
         session._program.base = state["base"]

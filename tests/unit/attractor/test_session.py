@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import threading
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from sample_nodes import REGISTRY, edge, node
 
-from attractor import GraphSpec, Plan, Session
+from attractor import AttractorError, GraphSpec, NodeFailed, Plan, Session
 from attractor.errors import CheckpointRefused, ControlRejected
 
 GRAPH = {
@@ -89,6 +90,73 @@ def test_a_damaged_or_foreign_checkpoint_is_refused(plan, tmp_path):
     header.write_text(json.dumps({**json.loads(header.read_text()), "format": 99}))
     with pytest.raises(CheckpointRefused, match="format"):
         Session.restore(tmp_path / "at", plan)
+
+
+def test_a_header_that_was_changed_is_refused(plan, tmp_path):
+    session = Session(plan, seed=3, ticks=100)
+    next(iter(session))
+    session.checkpoint(tmp_path / "at")
+    header = tmp_path / "at" / "session.json"
+    whole = header.read_text()
+    for text in (json.dumps({**json.loads(whole), "seed": 4}), "[]", "[" * 100_000, "{}", '{"format": 1}'):
+        header.write_text(text)
+        with pytest.raises(CheckpointRefused):
+            Session.restore(tmp_path / "at", plan)
+    header.write_text(whole)
+    assert Session.restore(tmp_path / "at", plan).tick == 32
+
+
+def test_a_checkpoint_of_other_versions_or_weights_is_refused(plan, tmp_path, monkeypatch):
+    session = Session(plan, seed=3, ticks=100)
+    next(iter(session))
+    session.checkpoint(tmp_path / "at")
+    with monkeypatch.context() as other:
+        other.setattr(torch, "__version__", "0.1")
+        with pytest.raises(CheckpointRefused, match=r"versions.*0\.1"):
+            Session.restore(tmp_path / "at", plan)
+    monkeypatch.setattr(REGISTRY.get("t.scale"), "manifest", lambda self: {"sha256": "other"})
+    with pytest.raises(CheckpointRefused, match="weights"):
+        Session.restore(tmp_path / "at", plan)
+
+
+def test_an_older_checkpoint_outlives_a_new_one_that_cannot_be_put_in_place(plan, tmp_path, monkeypatch):
+    session = Session(plan, seed=3, ticks=100, block=10)
+    next(iter(session))
+    session.checkpoint(tmp_path / "at")
+    next(iter(session))
+    real = Path.rename
+
+    def rename(self, target):
+        # Nothing of the older one may be gone while the new one is not there yet.
+        assert (tmp_path / "at").exists() == (not list(tmp_path.glob(".at.*.old")))
+        if Path(target).name == "at" and not self.name.endswith(".old"):
+            raise OSError("no space left")
+        return real(self, target)
+
+    monkeypatch.setattr(Path, "rename", rename)
+    with pytest.raises(OSError, match="no space"):
+        session.checkpoint(tmp_path / "at")
+    assert Session.restore(tmp_path / "at", plan).tick == 10
+    assert [path.name for path in tmp_path.iterdir()] == ["at"]
+
+
+def test_a_failed_session_hands_out_nothing_of_its_broken_block(tmp_path):
+    broken = {"nodes": [node("n", "t.noise"), node("bad", "t.breaks", at=40)]}
+    session = Session(Plan.of(GraphSpec.parse(broken), REGISTRY), ticks=100)
+    with pytest.raises(NodeFailed):
+        session.run()
+    for use in (session.run, session.result, lambda: session.checkpoint(tmp_path / "at")):
+        with pytest.raises(AttractorError, match="broke off after tick 32"):
+            use()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_pause_after_a_cancel_does_not_hold_the_session(plan):
+    session = Session(plan, ticks=100)
+    session.cancel()
+    session.pause()
+    assert not session.paused
+    assert list(session) == []
 
 
 def test_a_control_holds_from_the_next_block_and_its_log_replays_the_run(plan):
@@ -197,7 +265,19 @@ def test_frames_are_decimated_in_time_and_in_elements(plan):
     assert len(tables[-1].data[0]["rows"]) == 60
 
 
-@pytest.mark.parametrize("port", [("n", "y"), ("nobody", "x"), ("mix", "a"), ("show", "series[2]"), ("show", "x[0]")])
+@pytest.mark.parametrize(
+    "port",
+    [
+        ("n", "y"),
+        ("nobody", "x"),
+        ("mix", "a"),
+        ("show", "series[2]"),
+        ("show", "x[0]"),
+        ("show", "series"),
+        ("show", "series[00]"),
+        ("show", "series[0"),
+    ],
+)
 def test_only_ports_that_exist_can_be_watched(plan, port):
     with pytest.raises(ControlRejected):
         Session(plan).subscribe(*port)
