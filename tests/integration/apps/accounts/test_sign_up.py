@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 from django.core import mail
+from django.core.cache import cache
 from django.db import IntegrityError, connection
 from django.test import Client
 from django.urls import reverse
@@ -18,6 +19,12 @@ from apps.workspaces.selectors import workspaces_of
 
 PASSWORD = "correct horse battery staple"
 pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture(autouse=True)
+def _no_mail_was_sent_yet() -> None:
+    """The cache remembers which address got a mail lately, and there is one cache for all tests."""
+    cache.clear()
 
 
 def sign_up(email: str, client: Client | None = None, **fields: str) -> Any:
@@ -121,6 +128,23 @@ def test_sign_up_can_be_closed(settings: Any) -> None:
     settings.ATTRACTOR = settings.ATTRACTOR.model_copy(update={"accounts": accounts})
     sign_up("ada@example.org")
     assert not User.objects.exists()
+
+
+@pytest.mark.parametrize("verification", ["none", "mandatory"])
+def test_an_address_taken_while_the_form_was_checked_is_answered_like_a_known_one(
+    verification: str, settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings.ACCOUNT_EMAIL_VERIFICATION = verification
+    register("ada@example.org", PASSWORD)
+    # What the losing one of two requests has seen: nobody had the address yet.
+    monkeypatch.setattr("allauth.account.internal.flows.manage_email.assess_unique_email", lambda *_, **__: True)
+    response = sign_up("ada@example.org")
+    assert response.status_code == 302
+    assert User.objects.count() == 1
+    if verification == "mandatory":
+        assert "already" in mail.outbox[0].body
+    else:
+        assert response.url == reverse("account_login")
 
 
 @pytest.mark.django_db(transaction=True)
