@@ -127,8 +127,7 @@ class Stack:
             self.data_dir,
             env=environment(WORKER_READY_FILE=str(worker_ready)),
             cwd=ROOT,
-            stop="SIGQUIT",  # cold: what it was doing is swept; SIGTERM would wait for runs to finish
-            grace=8,
+            grace=8,  # its runs end within two seconds of SIGTERM, as failed(worker_stopped)
         )
         sweeper = Process("sweeper", [python, ROOT / "manage.py", "sweep"], self.data_dir, cwd=ROOT)
         web = Process(
@@ -142,6 +141,8 @@ class Stack:
                 str(listener.fileno()),
                 "--ws",
                 "websockets-sansio",
+                "--ws-per-message-deflate",  # frames are floats: compressing them costs much and gains little
+                "false",
                 "--timeout-graceful-shutdown",
                 "3",
                 "--no-server-header",

@@ -138,7 +138,7 @@ class Execution:
     def subscribe(self, wanted: Subscription) -> None:
         """Have the session give frames of a port. Raises PortRefused."""
         try:
-            self._running_session().subscribe(wanted.node, wanted.port, wanted.decimation, wanted.take)
+            self._running_session().subscribe(wanted.node, wanted.port, take=wanted.take)
         except ControlRejected as rejected:
             raise PortRefused(rejected.problem.as_dict()) from rejected
 

@@ -37,7 +37,10 @@ class PortRefused(Exception):
 
 
 class Watchable(Protocol):
-    """The session as the publisher sees it. `subscribe` raises PortRefused."""
+    """The session as the publisher sees it. It gives every value of a port; the publisher decimates.
+
+    `subscribe` raises PortRefused.
+    """
 
     def subscribe(self, wanted: Subscription) -> None: ...
 
@@ -53,6 +56,7 @@ class _Port:
     waiting: Coalescer = field(default_factory=Coalescer)
     due: float = 0.0
     seq: int = 0
+    window: int = -1
 
 
 class Publisher(RunThread):
@@ -89,8 +93,10 @@ class Publisher(RunThread):
         """Take the frames of a block; those of one port are joined until its rate allows the next."""
         with self._changed:
             for frame in frames:
-                if port := self._ports.get(frame.key):
-                    port.waiting.add(frame)
+                port = self._ports.get(frame.key)
+                if port is not None and (wanted := frame.decimated(port.wanted.decimation, port.window)):
+                    port.window = frame.tick // port.wanted.decimation
+                    port.waiting.add(wanted)
             self._changed.notify()
 
     def tell(self, messages: list[dict[str, Any]]) -> None:
@@ -190,8 +196,9 @@ class Publisher(RunThread):
             if known is not None and (known.wanted == one or known.refused):
                 continue
             port = known or _Port(one)
-            port.wanted = one
             with self._changed:
+                port.wanted = one
+                port.window = -1
                 # Before the subscription, so that its first frame finds its place.
                 self._ports[key] = port
             try:

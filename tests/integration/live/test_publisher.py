@@ -111,6 +111,20 @@ def test_frames_come_at_the_rate_asked_with_every_tick(client, publisher, watcha
     assert [frame["seq"] for frame in frames] == list(range(1, len(frames) + 1))
 
 
+def test_a_dense_port_is_decimated_and_a_sparse_one_loses_nothing(client, publisher, watchable):
+    want(client, Subscription("osc", "x", 60.0, 10), Subscription("osc", "slow", 60.0, 10))
+    until(lambda: len(watchable.asked) == 2)
+    for tick in range(100):
+        publisher.offer([a_frame(tick)])
+        if tick % 20 == 19:
+            publisher.offer([a_frame(tick, "slow")])
+    publisher.close(10.0)
+    ticks = {"x": [], "slow": []}
+    for message in published(client):
+        ticks[message["port"]] += message["ticks"]
+    assert ticks == {"x": list(range(0, 100, 10)), "slow": [19, 39, 59, 79, 99]}
+
+
 def test_a_port_that_cannot_be_watched_is_told_once_and_asked_once(client, publisher, watchable):
     want(client, Subscription("osc", "bad"))
     until(lambda: published(client))

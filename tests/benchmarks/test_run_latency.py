@@ -1,0 +1,167 @@
+"""How quickly a run shows itself, on the whole stack as `make run` starts it: `make bench`.
+
+Prints one JSON line a figure. Nothing is asserted about time; a figure that could not be taken is a failure.
+"""
+
+import contextlib
+import json
+import os
+import statistics
+import time
+from collections import Counter
+from collections.abc import Iterator
+from typing import Any
+
+import httpx
+import msgpack
+import pytest
+from django.conf import settings
+from websockets.sync.client import connect
+
+from attractor import Plan, Preset, Session
+from config.layers import ROOT
+from tests.running_stack import RunningStack, started_stack
+
+PRESET = "emergent_logic"
+RUNS = 50
+WATCH_SECONDS = 10.0
+WATCHED = (  # what the run's page asks for
+    {"node": "phase", "port": "state", "rate": 30, "decimation": 1, "take": 64},
+    {"node": "gate_map", "port": "cells", "rate": 10, "decimation": 1, "take": None},
+    {"node": "metrics", "port": "series[1]", "rate": 30, "decimation": 1, "take": None},
+    {"node": "metrics", "port": "series[2]", "rate": 30, "decimation": 1, "take": None},
+)
+
+
+class Visitor:
+    """Somebody logged in by the login page, who uses the API and the socket as the site's own page does."""
+
+    def __init__(self, stack: RunningStack) -> None:
+        self.stack = stack
+        self.http = httpx.Client(base_url=stack.url, follow_redirects=True, timeout=60)
+        self.http.get("accounts/login/")
+        home = self.http.post(
+            "accounts/login/",
+            data={"login": stack.email, "password": stack.password, "csrfmiddlewaretoken": self._token},
+            headers={"Referer": stack.url},
+        )
+        self.slug = home.url.path.split("/")[2]
+        self.api = f"api/v1/workspaces/{self.slug}/"
+
+    @property
+    def _token(self) -> str:
+        return self.http.cookies["csrftoken"]
+
+    def post(self, path: str, **body: Any) -> dict[str, Any]:
+        headers = {"X-CSRFToken": self._token, "Referer": self.stack.url}
+        answer = self.http.post(self.api + path, json=body, headers=headers)
+        assert answer.is_success, answer.text
+        return dict(answer.json()) if answer.content else {}
+
+    def graph(self) -> str:
+        projects = self.http.get(self.api + "projects/").json()
+        project = (projects["results"] if isinstance(projects, dict) else projects)[0]["id"]
+        return str(self.post("graphs/", project=project, name="bench", preset=PRESET)["id"])
+
+    def run(self, run: str) -> dict[str, Any]:
+        return dict(self.http.get(f"{self.api}runs/{run}/").json())
+
+    @contextlib.contextmanager
+    def socket(self, run: dict[str, Any]) -> Iterator[Any]:
+        cookie = "; ".join(f"{name}={value}" for name, value in self.http.cookies.items())
+        url = self.stack.url.replace("http", "ws", 1).rstrip("/") + run["urls"]["socket"]
+        origin: Any = self.stack.url.rstrip("/")
+        with connect(url, additional_headers={"Cookie": cookie}, origin=origin, max_size=2**24) as one:
+            yield one
+
+    def end(self, run: str) -> None:
+        self.post(f"runs/{run}/cancel/")
+        while self.run(run)["state"] not in ("cancelled", "succeeded"):
+            time.sleep(0.02)
+
+
+@pytest.fixture(scope="module")
+def visitor() -> Iterator[Visitor]:
+    os.environ["ATTRACTOR__LOG__LEVEL"] = "INFO"  # a warm process says so
+    try:
+        with started_stack(settings.TESTBED.data_dir / "bench") as stack:
+            yield Visitor(stack)
+    finally:
+        del os.environ["ATTRACTOR__LOG__LEVEL"]
+
+
+def wait_for_warm(visitor: Visitor, processes: int) -> None:
+    """Wait until so many run processes have been warmed up since the start."""
+    log = visitor.stack.data_dir / "logs" / "worker.log"
+    deadline = time.monotonic() + 300
+    while log.read_text().count("is warm") < processes:
+        assert time.monotonic() < deadline, "no spare process became warm"
+        time.sleep(0.05)
+
+
+def report(capsys: pytest.CaptureFixture[str], figure: str, **values: Any) -> None:
+    with capsys.disabled():
+        print("\n" + json.dumps({"figure": figure, "cpus": os.cpu_count(), "load": os.getloadavg()[0], **values}))
+
+
+def spread(seconds: list[float]) -> dict[str, float]:
+    cuts = statistics.quantiles(seconds, n=100, method="inclusive")
+    return {"runs": len(seconds), "p50_s": cuts[49], "p99_s": cuts[98], "max_s": max(seconds)}
+
+
+def test_submit_to_first_frame(visitor, capsys):
+    graph = visitor.graph()
+    accepted, first_frame = [], []
+    for number in range(RUNS):
+        wait_for_warm(visitor, number + 1)
+        begun = time.monotonic()
+        run = visitor.post("runs/", graph=graph, seed=number)
+        accepted.append(time.monotonic() - begun)
+        with visitor.socket(run) as socket:
+            socket.send(msgpack.packb({"op": "subscribe", "id": 1, **WATCHED[0]}))
+            while msgpack.unpackb(socket.recv(timeout=60))["kind"] != "frame":
+                pass
+            first_frame.append(time.monotonic() - begun)
+        visitor.end(run["id"])
+    report(capsys, "submit to 201", **spread(accepted))
+    report(capsys, "submit to first frame", **spread(first_frame))
+    assert len(first_frame) == RUNS
+
+
+def test_frames_at_a_socket_and_ticks_of_the_run(visitor, capsys):
+    run = visitor.post("runs/", graph=visitor.graph(), seed=7)
+    heard: Counter[str] = Counter()
+    size = 0
+    with visitor.socket(run) as socket:
+        for number, wanted in enumerate(WATCHED):
+            socket.send(msgpack.packb({"op": "subscribe", "id": number, **wanted}))
+        while msgpack.unpackb(socket.recv(timeout=60))["kind"] != "frame":
+            pass
+        begun = time.monotonic()
+        while time.monotonic() - begun < WATCH_SECONDS:
+            payload = socket.recv(timeout=60)
+            message = msgpack.unpackb(payload)
+            if message["kind"] in ("frame", "scalar"):
+                heard[f"{message['node']}.{message['port']}"] += 1
+                size += len(payload)
+            elif message["kind"] == "status" and message["payload"].get("state") == "succeeded":
+                break
+        seconds = time.monotonic() - begun
+    speed = visitor.run(run["id"])["ticks_per_s"]
+    if visitor.run(run["id"])["state"] == "running":
+        visitor.end(run["id"])
+    rates = {port: count / seconds for port, count in heard.items()}
+    report(
+        capsys, "frames a second at a socket", **rates, all=sum(rates.values()), megabytes_per_s=size / seconds / 1e6
+    )
+    report(capsys, "ticks a second of the watched run", ticks_per_s=speed)
+    assert heard["phase.state"] > 0
+    assert speed > 0
+
+
+def test_ticks_of_the_preset_in_the_engine_alone(capsys):
+    preset = Preset.load(ROOT / "presets" / f"{PRESET}.json")
+    session = Session(Plan.of(preset.graph), seed=7, ticks=2000)
+    begun = time.monotonic()
+    session.run()
+    report(capsys, "ticks a second of the engine alone", ticks_per_s=2000 / (time.monotonic() - begun))
