@@ -82,10 +82,14 @@ class Command(BaseCommand):
         self._write(target, result)
 
     def _judge(self, preset: Any, tier: str, seed: int, target: Path | None) -> None:
+        from attractor.errors import AttractorError
+
         self._check_database(preset.id)
-        verdict = preset.acceptance_check()(tier, seed, self._progress)
         try:
+            verdict = preset.acceptance_check()(tier, seed, self._progress)
             check_verdict(verdict)
+        except AttractorError as error:
+            raise CommandError(f"There is no verdict, a run of the check failed: {error}", returncode=FAILED) from None
         except VerdictRefused as refused:
             raise CommandError(str(refused), returncode=USAGE) from None
         self._write(target, verdict)
@@ -114,8 +118,8 @@ class Command(BaseCommand):
                 f"The verdict is kept in the database. {DATABASE_AWAY}\n{error}", returncode=USAGE
             ) from None
 
-    def _progress(self, *what: Any) -> None:
-        self._say(" ".join(map(str, what)))
+    def _progress(self, share: float, what: str) -> None:
+        self._say(f"{share:.0%} {what}")
 
     def _say(self, text: str) -> None:
         # One line that changes in a terminal; nothing at all in a log file.

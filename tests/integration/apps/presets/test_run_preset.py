@@ -15,6 +15,7 @@ from apps.presets.models import AcceptanceVerdict, Preset
 from apps.presets.selectors import latest_verdicts, preset
 from apps.presets.services import VerdictRefused, check_verdict, record_verdict, seed_presets
 from attractor import GraphSpec, Plan, Session
+from attractor.errors import NodeFailed
 from attractor.preset import Preset as EnginePreset
 from config.layers import ROOT
 
@@ -38,7 +39,7 @@ def answering(verdict: Any, monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, 
 
     def accept(tier: str, seed: int, progress: Any) -> Any:
         calls.append((tier, seed))
-        progress("half way")
+        progress(0.5, "half way")
         return verdict
 
     monkeypatch.setattr(EnginePreset, "acceptance_check", lambda _: accept)
@@ -118,6 +119,20 @@ def test_a_check_that_returns_no_verdict_keeps_nothing(own_shelf: Path, monkeypa
     with pytest.raises(CommandError, match="seeds is missing") as refused:
         call_command("run_preset", "tiny", accept="quick")
     assert refused.value.returncode == 2
+    assert not AcceptanceVerdict.objects.exists()
+
+
+@pytest.mark.django_db
+def test_a_check_whose_run_fails_gives_no_verdict(own_shelf: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    seed_presets(own_shelf)
+
+    def accept(*_: Any) -> Any:
+        raise NodeFailed("osc", 12, "x is 1e4.", "Lower dt.")
+
+    monkeypatch.setattr(EnginePreset, "acceptance_check", lambda _: accept)
+    with pytest.raises(CommandError, match="tick 12") as failed:
+        call_command("run_preset", "tiny", accept="quick")
+    assert failed.value.returncode == 1
     assert not AcceptanceVerdict.objects.exists()
 
 
