@@ -24,6 +24,9 @@ Words = npt.NDArray[np.uint32]
 MULTIPLIERS: Final = (np.uint64(0xD2511F53), np.uint64(0xCD9E8D57))
 WEYL: Final = (0x9E3779B9, 0xBB67AE85)
 ROUNDS: Final = 10
+# What a draw takes while it is made: a quarter of four 64-bit counters, its word, and its number, some of them twice.
+BYTES_PER_DRAW: Final = 24.0
+
 _MASK: Final = np.uint64(0xFFFFFFFF)
 _SHIFT: Final = np.uint64(32)
 # Words generated ahead in one go; it amortises the cost of a numpy call and changes no draw.

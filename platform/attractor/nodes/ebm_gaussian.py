@@ -12,6 +12,7 @@ import torch
 from attractor.neighbourhood import Neighbourhood
 from attractor.node import ABSENT, Context, Cost, Inputs, Outputs, Params, ShapeProblem, State, TensorNode, per_unit
 from attractor.parameter import Parameter
+from attractor.philox import BYTES_PER_DRAW
 from attractor.port import Port, Shape
 from attractor.topology import DEGREE, REWIRE, TOPOLOGIES, Topology, make_topology, proper_colouring, validate_topology
 
@@ -79,9 +80,12 @@ class GaussianField(TensorNode):
         n, chains = params["N"], params["chains"]
         draws = params["samples"] * chains * n
         if params["method"] == "exact":
-            return Cost(flops=2.0 * n * n * (chains + 1) + 20.0 * draws, bytes=4.0 * (n * n + draws))
+            # While it is factored, the matrix, its parts and its factor stand side by side in double precision.
+            factoring = 4.0 * 8.0 * n * n
+            return Cost(flops=2.0 * n * n * (chains + 1) + 20.0 * draws, bytes=factoring + BYTES_PER_DRAW * draws)
+        draws *= params["sweeps"]
         near = n if params["graph"] == "all_to_all" else params["degree"]
-        return Cost(flops=draws * params["sweeps"] * (20.0 + 4 * near), bytes=4.0 * (draws + 4 * n * near))
+        return Cost(flops=draws * (20.0 + 4 * near), bytes=BYTES_PER_DRAW * draws + 16.0 * n * near)
 
     def prepare(self, ctx: Context) -> None:
         n = self.settings["N"]

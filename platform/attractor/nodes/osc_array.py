@@ -19,6 +19,7 @@ from attractor.oscillators import CELLS
 from attractor.oscillators.halving_test import METHODS, TOLERANCE, halving_error
 from attractor.oscillators.vector_field import VectorField
 from attractor.parameter import Parameter
+from attractor.philox import BYTES_PER_DRAW
 from attractor.port import Port, Shape
 from attractor.topology import DEGREE, REWIRE, TOPOLOGIES, make_topology, validate_topology
 
@@ -111,7 +112,12 @@ class CoupledOscillatorArray(TensorNode):
     def cost(cls, params: Mapping[str, Any], shapes: Mapping[str, Shape]) -> Cost:
         steps = math.ceil(params["speed"] * 0.01 / params["dt"])
         n, near = params["N"], 0 if params["topology"] in ("none", "all_to_all") else params["degree"]
-        return Cost(flops=steps * STAGES[params["method"]] * n * (40.0 + 3 * near), bytes=n * (4.0 * 60 + 8 * 3 * near))
+        # `noise` is live: the draws of all steps of a tick, also where it begins at 0.
+        draws = steps * n * len(CELLS[params["cell"]].components)
+        return Cost(
+            flops=steps * STAGES[params["method"]] * n * (40.0 + 3 * near),
+            bytes=n * (4.0 * 60 + 8 * 3 * near) + BYTES_PER_DRAW * draws,
+        )
 
     def prepare(self, ctx: Context) -> None:
         """Draws the graph and tests the step.

@@ -170,3 +170,14 @@ def test_exact_gradient_with_respect_to_the_input(bench):
     b = field(7).requires_grad_()
     jacobian = torch.autograd.functional.jacobian(lambda b: node(input=b)["x"], b)
     np.testing.assert_allclose(jacobian.numpy(), scipy.linalg.inv(LAM * np.eye(N) + graph()), rtol=1e-9, atol=1e-12)
+
+
+@pytest.mark.parametrize("method", ["gibbs", "langevin"])
+def test_the_estimate_holds_the_draws_of_every_sweep(method):
+    values = GaussianField.defaults() | {"N": 1024, "method": method, "samples": 10, "sweeps": 100}
+    assert GaussianField.cost(values, {}).bytes > 4 * 10 * 100 * values["chains"] * 1024
+
+
+def test_the_estimate_holds_the_matrix_while_it_is_factored():
+    # The matrix and its factor, at least, in double precision.
+    assert GaussianField.cost(GaussianField.defaults() | {"N": 2048}, {}).bytes > 2 * 8 * 2048**2
