@@ -13,7 +13,7 @@ from typing import Any
 import torch
 
 from attractor.graph import RouteSpec, Transform
-from attractor.parameter import Parameter
+from attractor.parameter import Parameter, ParameterRefused
 
 
 def transformed(transform: Transform, value: Any, smoothed: Any, dt: float) -> Any:
@@ -46,6 +46,10 @@ def effective(parameter: Parameter, base: Any, routes: Sequence[tuple[RouteSpec,
     Args:
         base: the stored value.
         routes: (route, raw source value, transformed value) of every route that has something to say.
+
+    Raises:
+        ParameterRefused: the value is not a number (0·∞, ∞ − ∞), or falls to an end that does not belong to the range,
+            where there is nothing to clamp to.
     """
     scale: Any = 1.0
     add: Any = 0.0
@@ -65,6 +69,12 @@ def effective(parameter: Parameter, base: Any, routes: Sequence[tuple[RouteSpec,
     result = base * scale + add if replaced is None else replaced
     if gate is not None:
         result = torch.where(gate, torch.as_tensor(result), torch.zeros(()))
+    if bool(torch.isnan(torch.as_tensor(result)).any()):
+        raise ParameterRefused("the routes make it not a number.", "Look at their sources and transforms.")
+    if parameter.open_min and bool((torch.as_tensor(result) <= (parameter.min or 0.0)).any()):
+        raise ParameterRefused(
+            f"the routes take it out of its range, {parameter.range}.", "Make their depth or gain smaller."
+        )
     if parameter.min is not None or parameter.max is not None:
         result = torch.clamp(torch.as_tensor(result), parameter.min, parameter.max)
     if isinstance(result, torch.Tensor) and result.dim() == 0:

@@ -17,6 +17,7 @@ from attractor.errors import AttractorError, NodeFailed
 from attractor.kinds import KINDS
 from attractor.modulation import effective, transformed
 from attractor.node import ABSENT, Block, Context, Event, HostNode, Node, State, TensorNode, ViewNode, tick_of
+from attractor.parameter import ParameterRefused
 from attractor.plan import Component, Plan
 from attractor.wiring import PlannedEdge, PlannedNode, PlannedRoute
 
@@ -338,7 +339,10 @@ class _Pass:
         for parameter, entries in active.items():
             declared = self.program.nodes[name].parameter(parameter)
             assert declared is not None
-            changed[parameter] = effective(declared, base[parameter], entries)
+            try:
+                changed[parameter] = effective(declared, base[parameter], entries)
+            except ParameterRefused as refused:
+                raise NodeFailed(name, self.first + k, f"{name}.{parameter}: {refused}", refused.mend) from refused
         return changed
 
     def close(self) -> None:

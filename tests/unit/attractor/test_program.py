@@ -10,6 +10,7 @@ from sample_nodes import REGISTRY, edge, node
 
 from attractor import GraphSpec, NodeFailed, Plan, Registry, Session
 from attractor.node import TensorNode
+from attractor.parameter import Parameter
 from attractor.port import Port
 
 
@@ -106,6 +107,35 @@ def test_modulation_modes_are_clamped_and_never_write_the_base(route, expected):
     )  # fmt: skip
     values, _ = watch(graph, "b.sum", 6, 4)
     assert [values[t] / (t + 1) for t in range(6)] == pytest.approx(expected, abs=1e-6)
+
+
+@pytest.mark.parametrize("block", [1, 4])
+@pytest.mark.parametrize(
+    ("parameter", "routes"),
+    [
+        # e^1000 is infinite in float32, and ∞ − ∞ is no number.
+        ("gain", [{"mode": "add", "transform": {"curve": "exp", "range": {"source": [0, 1], "target": [0, 1000]}}},
+                  {"mode": "add", "depth": -1,
+                   "transform": {"curve": "exp", "range": {"source": [0, 1], "target": [0, 1000]}}}]),
+        # Temperatures are positive: there is no lowest one to clamp to.
+        ("T", [{"mode": "add", "depth": -0.5}]),
+    ],
+)  # fmt: skip
+def test_a_route_to_no_legal_value_names_node_and_tick(parameter, routes, block):
+    class Warm(REGISTRY.get("t.add")):
+        kind = "t.warm"
+        params = (*REGISTRY.get("t.add").params, Parameter("T", "float", 1.0, min=0, max=20, open_min=True, live=True))
+
+    document = {
+        "nodes": [node("a", "t.ramp"), node("w", "t.warm")],
+        "edges": [edge("a.value", "w.a")],
+        "routes": [{"src": "a.value", "dst": f"w.{parameter}", **route} for route in routes],
+    }
+    registry = Registry([*REGISTRY.kinds().values(), Warm])
+    with pytest.raises(NodeFailed, match=f"w.{parameter}") as failed:
+        Session(Plan.of(GraphSpec.parse(document), registry), ticks=9, block=block).run()
+    # The ramp is 1 at tick 0, 2 at tick 1, and is read a tick late.
+    assert (failed.value.node, failed.value.tick) == ("w", 1 if parameter == "gain" else 2)
 
 
 def test_smoothing_is_the_one_pole_filter():
