@@ -23,8 +23,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     run = commands.add_parser("run", help="run a preset file")
     run.add_argument("preset", type=Path)
-    run.add_argument("--seed", type=int, default=0, help="run seed (default 0)")
-    run.add_argument("--ticks", type=int, help="length of the run (default: the preset's)")
+    run.add_argument("--seed", type=_seed, default=0, help="run seed, 0 to 2^63 - 1 (default 0)")
+    run.add_argument("--ticks", type=_ticks, help="length of the run, at least 1 (default: the preset's)")
     run.add_argument("--set", action="append", default=[], metavar="NODE.PARAM=VALUE", help="change a base value")
     run.add_argument("--json", type=Path, metavar="FILE", help="write the whole result there")
     run.add_argument("--quiet", action="store_true", help="no progress")
@@ -98,13 +98,27 @@ def _nodes(args: argparse.Namespace) -> int:
     return 0
 
 
+def _seed(text: str) -> int:
+    seed = int(text)
+    if not 0 <= seed < 2**63:
+        raise argparse.ArgumentTypeError(f"{text} is no seed: give a whole number from 0 to 2^63 - 1")
+    return seed
+
+
+def _ticks(text: str) -> int:
+    ticks = int(text)
+    if ticks < 1:
+        raise argparse.ArgumentTypeError(f"{text} is no length of a run: give 1 or more")
+    return ticks
+
+
 def _assignment(text: str) -> tuple[str, Any]:
     target, equals, value = text.partition("=")
     if not equals:
         raise AttractorError(f'"{text}" is no assignment: write --set node.param=value')
     try:
         return target, json.loads(value)
-    except json.JSONDecodeError:
+    except ValueError:
         return target, value
 
 

@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from attractor.errors import GraphRejected, Problem
 from attractor.graph import Finite, GraphSpec, Reference
+from attractor.parameter import ParameterRefused
 from attractor.registry import Registry
 
 
@@ -81,22 +82,31 @@ class Preset(_Part):
             raise GraphRejected(
                 [Problem(f"{path}:{error.lineno}", f"is not JSON: {error.msg}.", "Correct it.")]
             ) from error
+        except (ValueError, RecursionError) as error:  # Not UTF-8, a number of thousands of digits, or too deep.
+            raise GraphRejected([Problem(str(path), f"is not JSON: {error}.", "Correct it.")]) from error
         return cls.parse(document)
 
     @classmethod
     def parse(cls, document: Any) -> Preset:
         """The preset in a JSON document. Raises `GraphRejected` as `load` does."""
+        problems: list[Problem] = []
         if isinstance(document, dict) and "graph" in document:
-            GraphSpec.parse(document["graph"])
+            try:
+                GraphSpec.parse(document["graph"])
+            except GraphRejected as rejected:
+                problems += rejected.problems
         try:
-            return cls.model_validate(document)
+            preset = cls.model_validate(document)
         except ValidationError as error:
-            raise GraphRejected(
-                [
-                    Problem(".".join(map(str, fault["loc"])) or "preset", f"{fault['msg']}.", "Correct the value.")
-                    for fault in error.errors()
-                ]
-            ) from None
+            # The faults of the graph have been said, with the places of a graph.
+            problems += [
+                Problem(".".join(map(str, fault["loc"])) or "preset", f"{fault['msg']}.", "Correct the value.")
+                for fault in error.errors()
+                if not problems or fault["loc"][:1] != ("graph",)
+            ]
+        if problems:
+            raise GraphRejected(problems)
+        return preset
 
     def problems(self, registry: Registry | None = None) -> list[Problem]:
         """Everything wrong with the preset: its graph, and controls or actions whose target does not fit."""
@@ -113,14 +123,16 @@ class Preset(_Part):
             if parameter is None or not parameter.live:
                 problems.append(Problem(place, f"{control.target} is not a live parameter.", "Choose one that is."))
                 continue
-            for end in (control.min, control.max):
-                low = parameter.min is not None and end is not None and end < parameter.min
-                if low or (parameter.max is not None and end is not None and end > parameter.max):
-                    problems.append(
-                        Problem(
-                            place, f"the end {end:g} lies outside the parameter's range.", f"It is {parameter.range}."
-                        )
-                    )
+            for end in (control.min, control.max, *control.options):
+                try:
+                    if end is not None:
+                        parameter.validate(end)
+                except ParameterRefused as refused:
+                    problems.append(Problem(place, f"{control.target} cannot be set to it: {refused}", refused.mend))
+            if control.min is not None and control.max is not None and control.min >= control.max:
+                problems.append(Problem(place, "the control has no way to go.", "Make `max` greater than `min`."))
+            if control.step is not None and control.step <= 0:
+                problems.append(Problem(place, "the step is not positive.", "Give a step above 0."))
         for i, action in enumerate(self.actions):
             cls = kinds.get(action.node)
             port = cls.port(action.trigger, cls.inputs) if cls else None

@@ -36,6 +36,9 @@ def test_a_sound_preset_has_no_problems():
         ({"controls": [{"label": "x", "target": "a.slop"}]}, "controls[0]"),
         ({"controls": [{"label": "x", "target": "z.slope"}]}, "controls[0]"),
         ({"controls": [{"label": "x", "target": "a.slope", "max": 11}]}, "controls[0]"),
+        ({"controls": [{"label": "x", "target": "a.slope", "options": [1, "fast"]}]}, "controls[0]"),
+        ({"controls": [{"label": "x", "target": "a.slope", "min": 5, "max": 5}]}, "controls[0]"),
+        ({"controls": [{"label": "x", "target": "a.slope", "step": 0}]}, "controls[0]"),
         ({"actions": [{"label": "x", "node": "c", "trigger": "held"}]}, "actions[0]"),
         ({"graph": {"nodes": [node("a", "t.rramp")]}, "controls": [], "actions": []}, "nodes.a.kind"),
     ],
@@ -50,6 +53,26 @@ def test_problems_of_controls_actions_and_graph(changes, place):
 def test_a_document_of_another_form_is_refused(changes):
     with pytest.raises(GraphRejected):
         Preset.parse(changed(**changes))
+
+
+def test_an_end_that_does_not_belong_to_the_range_is_refused():
+    graph = {"nodes": [node("field", "ebm.gaussian")]}
+    preset = Preset.parse(changed(graph=graph, actions=[], controls=[{"label": "x", "target": "field.T", "min": 0}]))
+    assert [problem.place for problem in preset.problems()] == ["controls[0]"]
+
+
+def test_faults_of_the_graph_and_of_the_rest_are_listed_together():
+    with pytest.raises(GraphRejected) as rejected:
+        Preset.parse(changed(version=0, graph={"nodes": [{"id": "1", "kind": "t.ramp"}], "edges": [edge("a", "b.c")]}))
+    assert {problem.place for problem in rejected.value.problems} == {"version", "nodes.1.id", "edges[0].src"}
+
+
+@pytest.mark.parametrize("content", [b"\xff\xfe\x00", b'{"version": ' + b"9" * 5000 + b"}", b"[" * 100_000])
+def test_a_file_that_cannot_be_read_as_json_is_refused(tmp_path, content):
+    path = tmp_path / "broken.json"
+    path.write_bytes(content)
+    with pytest.raises(GraphRejected, match="is not JSON"):
+        Preset.load(path)
 
 
 def test_a_missing_acceptance_check_says_which(tmp_path):
@@ -82,6 +105,14 @@ def test_the_command_line_runs_a_preset_as_long_as_it_says(installed, preset_fil
     assert result["result_hash"] in printed
     assert main(["run", str(preset_file), "--ticks", "3"]) == 0
     assert "a.value = 3" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("wrong", [["--ticks", "0"], ["--ticks", "-5"], ["--seed", "-1"], ["--seed", str(2**63)]])
+def test_the_command_line_refuses_a_length_or_seed_out_of_range(installed, preset_file, wrong, capsys):
+    with pytest.raises(SystemExit) as left:
+        main(["run", str(preset_file), *wrong])
+    assert left.value.code == 2
+    assert "give" in capsys.readouterr().err
 
 
 def test_the_command_line_names_every_problem(installed, preset_file, tmp_path, capsys):
