@@ -47,6 +47,7 @@ class Visitor:
         )
         self.slug = home.url.path.split("/")[2]
         self.api = f"api/v1/workspaces/{self.slug}/"
+        self.submitted = 0
 
     @property
     def _token(self) -> str:
@@ -62,6 +63,10 @@ class Visitor:
         projects = self.http.get(self.api + "projects/").json()
         project = (projects["results"] if isinstance(projects, dict) else projects)[0]["id"]
         return str(self.post("graphs/", project=project, name="bench", preset=PRESET)["id"])
+
+    def submit(self, graph: str, seed: int) -> dict[str, Any]:
+        self.submitted += 1
+        return self.post("runs/", graph=graph, seed=seed)
 
     def run(self, run: str) -> dict[str, Any]:
         return dict(self.http.get(f"{self.api}runs/{run}/").json())
@@ -90,11 +95,11 @@ def visitor() -> Iterator[Visitor]:
         del os.environ["ATTRACTOR__LOG__LEVEL"]
 
 
-def wait_for_warm(visitor: Visitor, processes: int) -> None:
-    """Wait until so many run processes have been warmed up since the start."""
+def wait_for_warm(visitor: Visitor) -> None:
+    """Wait until a run process is warm for the next run: each run so far has used one up."""
     log = visitor.stack.data_dir / "logs" / "worker.log"
     deadline = time.monotonic() + 300
-    while log.read_text().count("is warm") < processes:
+    while log.read_text().count("is warm") <= visitor.submitted:
         assert time.monotonic() < deadline, "no spare process became warm"
         time.sleep(0.05)
 
@@ -113,9 +118,9 @@ def test_submit_to_first_frame(visitor, capsys):
     graph = visitor.graph()
     accepted, first_frame = [], []
     for number in range(RUNS):
-        wait_for_warm(visitor, number + 1)
+        wait_for_warm(visitor)
         begun = time.monotonic()
-        run = visitor.post("runs/", graph=graph, seed=number)
+        run = visitor.submit(graph, seed=number)
         accepted.append(time.monotonic() - begun)
         with visitor.socket(run) as socket:
             socket.send(msgpack.packb({"op": "subscribe", "id": 1, **WATCHED[0]}))
@@ -129,7 +134,9 @@ def test_submit_to_first_frame(visitor, capsys):
 
 
 def test_frames_at_a_socket_and_ticks_of_the_run(visitor, capsys):
-    run = visitor.post("runs/", graph=visitor.graph(), seed=7)
+    graph = visitor.graph()
+    wait_for_warm(visitor)
+    run = visitor.submit(graph, seed=7)
     heard: Counter[str] = Counter()
     size = 0
     with visitor.socket(run) as socket:
