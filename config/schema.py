@@ -65,6 +65,7 @@ class Worker(Section):
 
     processes: int = Field(ge=1, le=256, description="Runs that one worker executes at the same time.")
     spares: int = Field(ge=0, le=64, description="Processes kept warm with torch imported, each waiting for one run.")
+    canary: Seconds = Field(description="Time between proofs that an idle worker still takes messages, s.")
     memory: int = Field(ge=2**26, description="Memory one run may take on top of its idle process, bytes (Linux).")
     visibility_timeout: Seconds = Field(
         description="Unacknowledged messages come again after this, s. Only a hint: the lease decides."

@@ -185,6 +185,7 @@ CELERY_TASK_PUBLISH_RETRY = False  # a run whose message was not sent stays queu
 CELERY_WORKER_POOL = "threads"  # a task only watches its run's own process
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1
 CELERY_WORKER_DISABLE_PREFETCH = True  # a busy worker leaves waiting runs to the others
+CELERY_WORKER_DIRECT = True  # a queue of its own, through which each worker sees that it still consumes
 CELERY_WORKER_CONCURRENCY = ATTRACTOR.worker.processes
 CELERY_WORKER_REDIRECT_STDOUTS = False
 CELERY_WORKER_CANCEL_LONG_RUNNING_TASKS_ON_CONNECTION_LOSS = False  # runs go on without Valkey

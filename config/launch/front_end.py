@@ -70,7 +70,7 @@ def npm(folder: Path, name: str, arguments: list[str], failure: str) -> None:
     """Run npm in static/src, its output in a log. Raises `StepFailed` with `failure`."""
     mend = "see the log above; `make front` runs this step alone"
     command: list[str | Path] = [folder / "npm", *arguments]
-    Process(name, command, KEPT, env=with_node(folder), cwd=SOURCE).run(failure, mend)
+    Process(name, command, KEPT, env={**with_node(folder), "NO_COLOR": "1"}, cwd=SOURCE).run(failure, mend)
 
 
 def npm_in_front(arguments: list[str]) -> int:

@@ -18,7 +18,7 @@ class StepFailed(Exception):
         """Message, the last lines of the log, and the mend."""
         lines = [f"FAILED: {self.message}"]
         if self.log is not None and self.log.exists():
-            tail = self.log.read_text(encoding="utf-8", errors="replace").splitlines()[-15:]
+            tail = self.log.read_text(encoding="utf-8", errors="replace").splitlines()[-30:]
             lines += [f"  last lines of {self.log}:", *(f"    {line}" for line in tail)]
         lines.append(f"  Mend: {self.mend}")
         return "\n".join(lines)
