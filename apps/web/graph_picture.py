@@ -11,6 +11,8 @@ WIDTH, HEIGHT, MARGIN = 216.0, 74.0, 10.0
 SWING, DIP = 40.0, 34.0
 CATEGORY_CLASSES = 5
 
+Style = Literal["", "delayed", "route"]
+
 
 @dataclass(frozen=True, slots=True)
 class Box:
@@ -28,7 +30,7 @@ class Curve:
     """One edge or route: an SVG path and what it is."""
 
     path: str
-    style: Literal["", "delayed", "route"]
+    style: Style
     label: str
 
 
@@ -52,8 +54,10 @@ def draw(spec: Mapping[str, Any]) -> Picture:
         Box(*places[n["id"]], n.get("title") or n["id"], n["kind"], families[_family(n["kind"])] % CATEGORY_CLASSES)
         for n in spec["nodes"]
     )
-    edges = [(edge, "delayed" if edge.get("delay") else "") for edge in spec.get("edges", ())]
-    routes = [(route, "route") for route in spec.get("routes", ())]
+    edges: list[tuple[Mapping[str, Any], Style]] = [
+        (edge, "delayed" if edge.get("delay") else "") for edge in spec.get("edges", ())
+    ]
+    routes: list[tuple[Mapping[str, Any], Style]] = [(route, "route") for route in spec.get("routes", ())]
     curves = tuple(Curve(_curve(*_ends(link, places)), style, _label(link, style)) for link, style in [*edges, *routes])
     xs = [x for x, _ in places.values()] or [0.0]
     ys = [y for _, y in places.values()] or [0.0]

@@ -28,7 +28,7 @@ def described(field: BoundField) -> SafeString:
         ids.append(f"{field.id_for_label}_help")
     if field.errors:
         ids.append(f"{field.id_for_label}_errors")
-    attributes = {"aria-describedby": " ".join(ids)} if ids else {}
+    attributes: dict[str, str | bool] = {"aria-describedby": " ".join(ids)} if ids else {}
     if field.errors:
         attributes["aria-invalid"] = "true"
     return field.as_widget(attrs=attributes)

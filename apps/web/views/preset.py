@@ -20,6 +20,7 @@ from apps.projects.selectors import project as project_of
 from apps.projects.selectors import projects
 from apps.projects.services import use_preset as use
 from apps.web.declarations import declarations
+from apps.web.views.request import SignedInRequest
 from apps.workspaces.models import Workspace
 from apps.workspaces.permissions import Verb, may
 from apps.workspaces.scope import scope
@@ -85,7 +86,7 @@ def preset(request: HttpRequest, preset_id: str) -> HttpResponse:
 
 @login_required
 @require_POST
-def use_preset(request: HttpRequest, preset_id: str) -> HttpResponse:
+def use_preset(request: SignedInRequest, preset_id: str) -> HttpResponse:
     """Puts the preset's graph into a project of the person and shows it there."""
     slug, _, project_id = request.POST.get("project", "").partition("/")
     try:

@@ -1,4 +1,4 @@
-"""What a request to a page inside a workspace carries, put there by `apps.workspaces.middleware`."""
+"""What requests carry: a person, and inside a workspace what `apps.workspaces.middleware` puts there."""
 
 from django.http import HttpRequest
 
@@ -6,9 +6,14 @@ from apps.accounts.models import User
 from apps.workspaces.models import Membership, Workspace
 
 
-class WorkspaceRequest(HttpRequest):
-    """A request of a member; the view runs inside the workspace's scope."""
+class SignedInRequest(HttpRequest):
+    """A request of somebody who is signed in (`login_required`)."""
 
     user: User
+
+
+class WorkspaceRequest(SignedInRequest):
+    """A request of a member; the view runs inside the workspace's scope."""
+
     membership: Membership
     workspace: Workspace

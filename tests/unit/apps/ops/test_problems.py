@@ -3,7 +3,6 @@
 from typing import Any
 
 import pytest
-from attractor.errors import ControlRejected, GraphRejected, Problem
 from django.core.exceptions import PermissionDenied
 from django.http import Http404
 from rest_framework import exceptions, serializers
@@ -11,6 +10,7 @@ from rest_framework import exceptions, serializers
 from apps.ops.problems import exception_handler
 from apps.ops.refusal import Fault, Invalid
 from apps.runs.refusals import QuotaExceeded, RunIsOver
+from attractor.errors import ControlRejected, GraphRejected, Problem
 
 FAULTS = [Fault("a.b", "is wrong.", "Mend it."), Fault("c", "is worse.", "Mend it too.")]
 PROBLEMS = [Problem("a.b", "is wrong.", "Mend it."), Problem("c", "is worse.", "Mend it too.")]
