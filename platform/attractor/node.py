@@ -309,6 +309,7 @@ class TensorNode(Node):
         for k, effective in enumerate(params):
             ctx.tick = first + k
             state, out = self.step(state, tick_of(inputs, k), effective, ctx)
+            refuse_undeclared(self, out, ctx)
             for name, items in outputs.items():
                 items.append(out.get(name, ABSENT))
         return state, {name: Block(items) for name, items in outputs.items()}
@@ -345,6 +346,20 @@ class ViewNode(TensorNode):
         self, state: State, inputs: Mapping[str, Any], params: Sequence[Params], ctx: Context
     ) -> tuple[State, dict[str, Block]]:
         return state, {}
+
+
+def refuse_undeclared(node: Node, out: Any, ctx: Context) -> None:
+    """An output under a name that no port has would be lost in silence; so would None, or no mapping at all.
+
+    Raises:
+        NodeFailed: `out` is not a mapping from declared outputs.
+    """
+    if not isinstance(out, Mapping):
+        raise ctx.fail(f"it returned {type(out).__name__} in place of its outputs.", "Repair the node's code.")
+    for name in out:
+        if not any(port.name == name for port in node.outputs):
+            names = ", ".join(port.name for port in node.outputs)
+            raise ctx.fail(f"it returned an output {name!r} that it does not declare ({names}).", "Repair its code.")
 
 
 def tick_of(inputs: Mapping[str, Any], k: int) -> dict[str, Any]:

@@ -16,7 +16,19 @@ from attractor.conversions import convert, convert_block
 from attractor.errors import AttractorError, NodeFailed
 from attractor.kinds import KINDS
 from attractor.modulation import effective, transformed
-from attractor.node import ABSENT, Block, Context, Event, HostNode, Node, State, TensorNode, ViewNode, tick_of
+from attractor.node import (
+    ABSENT,
+    Block,
+    Context,
+    Event,
+    HostNode,
+    Node,
+    State,
+    TensorNode,
+    ViewNode,
+    refuse_undeclared,
+    tick_of,
+)  # fmt: skip
 from attractor.parameter import ParameterRefused
 from attractor.plan import Component, Plan
 from attractor.wiring import PlannedEdge, PlannedNode, PlannedRoute
@@ -105,7 +117,7 @@ class Program:
             the state after the block, and the values of every output port and of every input port of a view.
 
         Raises:
-            NodeFailed: a node raised, or one of its outputs is not finite.
+            NodeFailed: a node raised, or one of its outputs is not finite, not declared or not of the planned shape.
         """
         values: Values = {}
         pass_ = _Pass(self, state, first, ticks, triggers, values)
@@ -117,6 +129,7 @@ class Program:
                 self._refuse_non_finite(values, first, before=failure)
                 raise
         self._refuse_non_finite(values, first)
+        self._refuse_misshapen(values, first)
         pass_.close()
         return state, values
 
@@ -148,6 +161,17 @@ class Program:
                 name, first + k, f"the output {output!r} is not finite.",
                 "Look at this node's inputs and parameters; a smaller step or gain usually mends it.",
             )  # fmt: skip
+
+    def _refuse_misshapen(self, values: Values, first: int) -> None:
+        """Hold the shapes that came out against those the plan was made with: once a block, for the newest values."""
+        for name, planned in self.plan.nodes.items():
+            for port in planned.cls.outputs:
+                item = values[(name, port.name)].items[-1]
+                expected = (*self.contexts[name].batch, *planned.shapes[port.name])
+                if isinstance(item, torch.Tensor) and tuple(item.shape) != expected:
+                    tick = first + len(values[(name, port.name)]) - 1
+                    message = f"the output {port.name!r} has shape {list(item.shape)}, planned was {list(expected)}."
+                    raise NodeFailed(name, tick, message, "This is a fault of the node's code: report it.")
 
 
 class _Pass:
@@ -200,6 +224,7 @@ class _Pass:
             return
         assert isinstance(node, TensorNode)
         new, out = _guarded(ctx, node.step_block, self.state.nodes[name], inputs, params, ctx)
+        refuse_undeclared(node, out, ctx)
         self.state.nodes[name] = new
         for port in planned.cls.outputs:
             self.values[(name, port.name)] = out.get(port.name) or Block.constant(ABSENT, self.ticks)
@@ -209,6 +234,7 @@ class _Pass:
         for k in range(self.ticks):
             ctx.tick = self.first + k
             out = _guarded(ctx, node.step, tick_of(inputs, k), params[k], ctx)
+            refuse_undeclared(node, out, ctx)
             for port, lane in lanes.items():
                 lane.append(out.get(port, ABSENT))
         for port, lane in lanes.items():
@@ -310,6 +336,7 @@ class _Pass:
             assert isinstance(node, TensorNode)
             new, out = _guarded(ctx, node.step, self.state.nodes[name], inputs, params, ctx)
             self.state.nodes[name] = new
+        refuse_undeclared(node, out, ctx)
         for port in planned.cls.outputs:
             lanes[(name, port.name)].append(out.get(port.name, ABSENT))
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from sample_nodes import REGISTRY, edge, node
 
 from attractor import GraphSpec, NodeFailed, Plan, Registry, Session
-from attractor.node import TensorNode
+from attractor.node import HostNode, TensorNode
 from attractor.parameter import Parameter
 from attractor.port import Port
 
@@ -274,3 +274,31 @@ def test_whatever_a_node_raises_names_node_and_tick(how, text):
     with pytest.raises(NodeFailed, match=text) as failed:
         Session(plan(node("bad", "t.breaks", at=3, how=how)), ticks=20, block=8).run()
     assert (failed.value.node, failed.value.tick) == ("bad", 3)
+
+
+@pytest.mark.parametrize("looped", [False, True])
+@pytest.mark.parametrize(
+    ("out", "text"),
+    [({"valu": torch.zeros(())}, "'valu'"), (None, "NoneType"), ({"value": torch.zeros(7)}, "shape \\[7\\]")],
+)
+@pytest.mark.parametrize("base", [TensorNode, HostNode])
+def test_outputs_that_the_plan_does_not_know_are_refused(base, out, text, looped):
+    class Odd(base):
+        kind, title, category, summary = "t.odd", "Odd", "test", "Says what it should not."
+        inputs = (Port("x", "scalar", optional=True),)
+        outputs = (Port("value", "scalar"),)
+
+        def step(self, *args):
+            return (args[0], out) if base is TensorNode else out
+
+        def state_dict(self):
+            return {}
+
+        def load_state_dict(self, state):
+            pass
+
+    edges = [edge("o.value", "o.x", delay=1, init=0)] if looped else []
+    document = {"nodes": [node("o", "t.odd")], "edges": edges}
+    with pytest.raises(NodeFailed, match=text) as failed:
+        Session(Plan.of(GraphSpec.parse(document), Registry([Odd])), ticks=4, block=1).run()
+    assert (failed.value.node, failed.value.tick) == ("o", 0)
