@@ -1,9 +1,9 @@
 """Acceptance of `emergent_logic`: does the driven array compute Boolean functions, and do the controls fail?
 
-The preset's own graph is run, with every node and edge, at 256 cells (quick), and also as it is shipped (full). Three
-runs each: the chaotic array, the same array with a linear diode (m0 = m1), and the chaotic array with the labels of its
-training trials shuffled. The linear array must find no XOR or XNOR, whatever else it finds; shuffled labels must find
-nothing at all.
+The preset's own graph is run, with every node and edge, at 256 cells (quick), and also with the 1024 cells that it is
+shipped with (full). Three runs each: the chaotic array, the same array with a linear diode (m0 = m1), and the chaotic
+array with the labels of its training trials shuffled. The linear array must find no XOR or XNOR, whatever else it
+finds; shuffled labels must find nothing at all. At 256 cells the accepted sites are tested again in 500 later trials.
 """
 
 from __future__ import annotations
@@ -25,7 +25,8 @@ from attractor.result import versions
 from presets.code_version import code_version
 
 PRESET: Final = Path(__file__).with_suffix(".json")
-TIERS: Final = {"quick": (256,), "full": (256, 1024)}
+CELLS: Final = 256
+TIERS: Final = {"quick": (CELLS,), "full": (CELLS, 1024)}
 
 HELD_OUT: Final = 120
 RETEST: Final = 500
@@ -50,7 +51,7 @@ def cases(tier: str) -> list[Case]:
     result = []
     for cells in TIERS[tier]:
         result += [
-            Case("chaotic", cells, {"search.retest": RETEST}),
+            Case("chaotic", cells, {"search.retest": RETEST if cells == CELLS else 0}),
             Case("linear", cells, {"array.m0": linear_slope, "array.m1": linear_slope}),
             Case("permuted", cells, {"search.permute_labels": True}),
         ]
@@ -110,9 +111,12 @@ def judge(runs: list[dict[str, Any]]) -> list[dict[str, Any]]:
                 _criterion(f"{label}: distinct gates verified, a gate and its complement counted once", families,
                            f">= {FAMILIES_NEEDED}", families >= FAMILIES_NEEDED),
                 _criterion(f"{label}: verified XOR and XNOR sites", exclusive, ">= 1", exclusive >= 1),
-                _criterion(f"{label}: share of sites that stand in {RETEST} later trials", run["retained_share"],
-                           f">= {RETAINED_NEEDED}", (run["retained_share"] or 0.0) >= RETAINED_NEEDED),
             ]  # fmt: skip
+            if run["cells"] == CELLS:
+                share = run["retained_share"]
+                name = f"{label}: share of sites that stand in {RETEST} later trials"
+                enough = (share or 0.0) >= RETAINED_NEEDED
+                criteria.append(_criterion(name, share, f">= {RETAINED_NEEDED}", enough))
         elif run["case"] == "linear":
             threshold_gates = run["verified"] - exclusive
             criteria += [

@@ -6,8 +6,9 @@ import copy
 
 import pytest
 
+from attractor import Plan, Preset, Session
 from attractor.gates.truth import NAMES
-from presets.emergent_logic import accept, cases, judge
+from presets.emergent_logic import PRESET, accept, cases, judge
 
 
 def run(case, **verified):
@@ -26,6 +27,13 @@ def passed(runs):
 
 def test_good_runs_pass():
     assert passed(GOOD)
+
+
+def test_only_the_small_array_is_tested_again():
+    large = {**run("chaotic", AND=5, NOR=3, XNOR=1), "cells": 1024, "retained_share": None}
+    assert passed([*GOOD, large])
+    retests = {case.cells: case.changes["search.retest"] for case in cases("full") if case.name == "chaotic"}
+    assert retests == {256: 500, 1024: 0}
 
 
 @pytest.mark.parametrize(
@@ -52,6 +60,29 @@ def test_the_controls_differ_from_the_preset_by_one_thing():
         "chaotic": {"search.retest"}, "linear": {"array.m0", "array.m1"}, "permuted": {"search.permute_labels"},
     }  # fmt: skip
     assert {case.cells for case in cases("full")} == {256, 1024}
+
+
+def small():
+    """The whole graph at 64 cells, with short phases."""
+    changes = dict.fromkeys(("drive.N", "array.N", "sampler.N"), 64) | {"gate_map.rows": 8, "gate_map.cols": 8}
+    return Plan.of(Preset.load(PRESET).graph.replace({**changes, "search.train": 8, "search.held_out": 8}))
+
+
+def test_no_block_size_changes_the_result():
+    # The last tick lies within a trial, where the search holds half a response.
+    hashes = {Session(small(), seed=3, ticks=510, block=block).run().result_hash for block in (1, 7, 32, 510)}
+    assert len(hashes) == 1
+
+
+def test_it_resumes_from_a_checkpoint_as_if_never_stopped(tmp_path):
+    whole, stopped = (Session(small(), seed=3, ticks=600, block=277) for _ in range(2))
+    for session in (whole, stopped):
+        next(iter(session))
+        session.set_control("array.coupling", 0.4)
+        next(iter(session))
+    stopped.checkpoint(tmp_path / "at")
+    resumed = Session.restore(tmp_path / "at", small())
+    assert resumed.run().result_hash == whole.run().result_hash
 
 
 @pytest.mark.slow
