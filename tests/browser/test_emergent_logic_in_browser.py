@@ -3,6 +3,7 @@
 import json
 import re
 import uuid
+from urllib.parse import urljoin
 
 import pytest
 from playwright.sync_api import Page, WebSocket, expect
@@ -64,7 +65,7 @@ def lit_pixels(page: Page, selector: str) -> int:
           }
           return lit;
         }""",
-        [list(page.locator(selector).screenshot())],
+        [list(page.screenshot(clip=page.locator(selector).bounding_box(), timeout=120 * SECOND))],
     )
 
 
@@ -114,7 +115,8 @@ def test_the_preset_from_sign_up_to_verified_gates(page, stack, violations):
     assert len(gates) >= 3
     assert gates & {"XOR", "XNOR"}
     # Each truth-table row shows its rate and interval, and they are those of the stored result.
-    result = page.request.get(page.get_by_role("link", name="Download JSON").get_attribute("href")).json()
+    download = page.get_by_role("link", name="Download JSON").get_attribute("href")
+    result = page.request.get(urljoin(page.url, download)).json()
     (table,) = [one for one in result["tables"].values() if "r00" in one["columns"]]
     listed = [dict(zip(table["columns"], row, strict=True)) for row in table["rows"]]
     for row in rows.all()[:5]:

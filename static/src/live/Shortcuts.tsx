@@ -1,4 +1,11 @@
-import { useEffect } from "react";
+import { useEffect, useState } from "react";
+
+const KEPT = "single-key-shortcuts";
+
+/** Whether single keys act; people who speak to their computer, or whose hands slip, switch them off. */
+function kept(): boolean {
+  return localStorage.getItem(KEPT) !== "off";
+}
 
 const KEYS: [string, string][] = [
   ["Space", "Play or pause"],
@@ -27,7 +34,7 @@ export function useShortcuts(actions: ShortcutActions): void {
       target?.focus({ preventScroll: true });
     };
     const onKeyDown = (event: KeyboardEvent) => {
-      if (event.defaultPrevented || event.ctrlKey || event.metaKey || event.altKey) return;
+      if (!kept() || event.defaultPrevented || event.ctrlKey || event.metaKey || event.altKey) return;
       const target = event.target as HTMLElement;
       if (target.closest("input:not([type=range]), textarea, select, dialog, [contenteditable]")) return;
       // Space presses what has the focus.
@@ -52,6 +59,11 @@ export function useShortcuts(actions: ShortcutActions): void {
 }
 
 export function ShortcutDialog({ dialog }: { dialog: React.RefObject<HTMLDialogElement | null> }) {
+  const [on, setOn] = useState(kept);
+  const choose = (next: boolean) => {
+    localStorage.setItem(KEPT, next ? "on" : "off");
+    setOn(next);
+  };
   return (
     <dialog ref={dialog} className="dialog" aria-labelledby="shortcuts-title">
       <h2 id="shortcuts-title">Keys on this page</h2>
@@ -65,6 +77,10 @@ export function ShortcutDialog({ dialog }: { dialog: React.RefObject<HTMLDialogE
           </div>
         ))}
       </dl>
+      <label className="row inline-check">
+        <input type="checkbox" checked={on} onChange={(event) => choose(event.target.checked)} />
+        Single keys act on this page
+      </label>
       <div className="form-actions">
         <button type="button" className="button" onClick={() => dialog.current?.close()}>
           Close
