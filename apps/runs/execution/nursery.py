@@ -94,6 +94,12 @@ class Nursery:
         return status
 
     @property
+    def idle(self) -> bool:
+        """Whether no child is taken."""
+        with self._lock:
+            return not self._used
+
+    @property
     def stopping(self) -> bool:
         return self._stopping.is_set()
 

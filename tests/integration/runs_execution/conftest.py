@@ -18,7 +18,7 @@ def tenant(transactional_db: None) -> Tenant:
 def eventually() -> Callable[..., None]:
     """As everywhere, but patient: run processes import torch, several at once, on whatever machine this is."""
 
-    def wait(condition: Callable[[], object], what: str, patience: float = 180.0) -> None:
+    def wait(condition: Callable[[], object], what: str, patience: float = 400.0) -> None:
         deadline = time.monotonic() + patience
         while not condition():
             assert time.monotonic() < deadline, f"waited {patience:.0f} s for {what}"

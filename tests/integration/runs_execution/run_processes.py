@@ -129,7 +129,7 @@ def started_worker(folder: Path, spares: int = 1, **env: str) -> Iterator[Progra
         "-m", "celery", "-A", "config.celery", "worker", "--queues", "runs", "--loglevel", "INFO",
         WORKER_READY_FILE=str(ready), ATTRACTOR__WORKER__SPARES=str(spares), ATTRACTOR__LOG__LEVEL="INFO", **env,
     ) as worker:  # fmt: skip
-        deadline = time.monotonic() + 180
+        deadline = time.monotonic() + 400
         while not ready.exists() or worker.log.read_text().count("is warm") < spares:
             assert worker.process.poll() is None, worker.log.read_text()
             assert time.monotonic() < deadline, worker.log.read_text()
@@ -220,7 +220,7 @@ def started_server(folder: Path, port: int, **env: str) -> Iterator[Server]:
         "-m", "uvicorn", "config.asgi:application", "--port", str(port), "--ws", "websockets-sansio",
         "--ws-per-message-deflate", "false", "--timeout-graceful-shutdown", "2", **env,
     ) as web:  # fmt: skip
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + 400
         while (
             "Application startup complete" not in web.log.read_text() and "Uvicorn running" not in web.log.read_text()
         ):

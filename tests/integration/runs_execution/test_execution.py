@@ -54,7 +54,7 @@ def test_cancel_stops_a_run_within_two_seconds(tenant, shared_worker, eventually
 
 def test_cancel_ends_a_run_whose_block_takes_longer(tenant, shared_worker, eventually):
     """One tick of this graph takes far longer than two seconds, so no block boundary comes in time."""
-    slow = tenant.graph_of(N=4096, topology="all_to_all", speed=4000.0, dt=0.005)
+    slow = tenant.graph_of(N=2048, speed=10_000.0, dt=0.005)
     run = tenant.submit(ticks=1000, graph=slow)
     eventually(lambda: tenant.look(run).state == "running", "the run to be claimed")
     time.sleep(1.0)

@@ -177,6 +177,22 @@ def test_cancel_while_the_child_still_imports(tenant, tmp_path, testbed, eventua
         assert tenant.look(run).state == "cancelled"
 
 
+def test_a_worker_that_takes_no_messages_any_more_ends_to_be_started_again(tenant, tmp_path, testbed, eventually):
+    from celery import current_app
+    from celery.utils.nodenames import worker_direct
+
+    with started_worker(tmp_path / "deaf", ATTRACTOR__WORKER__CANARY="0.3") as worker:
+        time.sleep(5.0)
+        assert worker.process.poll() is None
+        run = tenant.submit(ticks=500)
+        eventually(lambda: tenant.look(run).is_final, "a run, while the worker is healthy")
+        (name,) = current_app.control.ping(timeout=5.0)[0]
+        current_app.control.cancel_consumer(worker_direct(name).name, destination=[name])
+        eventually(lambda: worker.process.poll() is not None, "the worker to end")
+        assert worker.process.returncode == 1
+        assert "consumes nothing any more" in worker.log.read_text()
+
+
 def test_the_sweeper_leaves_healthy_runs_alone(tenant, worker, sweeper, eventually):
     run = tenant.submit(ticks=8000)
     eventually(lambda: tenant.look(run).is_final, "the run to end")

@@ -31,7 +31,7 @@ def test_hello_then_every_event_then_the_end(tenant, server, shared_worker, even
     assert "spec" not in greeting["run"]["graph"]
     assert greeting["live"] is True
     assert greeting["last_event"] >= 1
-    socket.hear_until(lambda m: m["kind"] == "status" and m["seq"] and m["payload"]["state"] == "succeeded", 180)
+    socket.hear_until(lambda m: m["kind"] == "status" and m["seq"] and m["payload"]["state"] == "succeeded", 400)
     assert socket.numbers == list(range(1, tenant.look(run).last_event + 1))
 
 
@@ -42,7 +42,7 @@ def test_frames_show_what_the_engine_computes(tenant, server, shared_worker):
     socket.say(op="subscribe", id=1, node="osc", port="x", rate=60, decimation=1)
     socket.say(op="subscribe", id=2, node="osc", port="state", rate=20, decimation=10, take=5)
     socket.say(op="subscribe", id=3, node="osc", port="sync", rate=30)
-    socket.hear_until(lambda m: m["kind"] == "status" and m["seq"] and m["payload"]["state"] == "succeeded", 180)
+    socket.hear_until(lambda m: m["kind"] == "status" and m["seq"] and m["payload"]["state"] == "succeeded", 400)
     acks = [m for m in socket.seen if m["kind"] == "ack"]
     assert [(ack["id"], ack["ok"]) for ack in acks] == [(1, True), (2, True), (3, True)]
 
@@ -227,7 +227,7 @@ def test_a_port_that_is_not_there_is_refused_by_the_worker(tenant, server, share
     socket = server.open(run, tenant)
     socket.say(op="subscribe", id=1, node="osc", port="nonsense")
     socket.say(op="subscribe", id=2, node="osc", port="x")
-    error = socket.hear_until(lambda m: m["kind"] == "error", 180)
+    error = socket.hear_until(lambda m: m["kind"] == "error", 400)
     assert error["seq"] is None
     assert (error["payload"]["code"], error["payload"]["port"]) == ("port_refused", "nonsense")
     assert error["payload"]["mend"]
@@ -240,8 +240,8 @@ def test_two_viewers_get_each_what_they_asked_for(tenant, server, shared_worker)
     dense, sparse = server.open(run, tenant), server.open(run, tenant)
     dense.say(op="subscribe", id=1, node="osc", port="x", rate=30, decimation=4)
     sparse.say(op="subscribe", id=1, node="osc", port="x", rate=2, decimation=6, take=4)
-    dense.hear_until(lambda m: m["kind"] == "frame", 180)
-    sparse.hear_until(lambda m: m["kind"] == "frame", 180)
+    dense.hear_until(lambda m: m["kind"] == "frame", 400)
+    sparse.hear_until(lambda m: m["kind"] == "frame", 400)
     begun = time.monotonic()
     dense.hear_all(3.0)
     sparse.hear_all(0.2)
