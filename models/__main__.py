@@ -31,7 +31,7 @@ def parser() -> argparse.ArgumentParser:
         tier.add_argument("--quick", action="store_true", help="a small training, or one block of the test split")
         tier.add_argument("--full", action="store_true", help="everything (default for train)")
         command.add_argument("--device", default="cpu", help="cpu (default) or cuda")
-        command.add_argument("--threads", type=int, default=2, help="threads of torch (default 2)")
+        command.add_argument("--threads", type=int, default=2, help="threads, or seeds trained at a time (default 2)")
         command.add_argument("--folder", type=Path, default=TRAINED, help="where weights and card lie")
     train.add_argument("--seed", type=int, default=1, help="first of the three seeds (default 1)")
     evaluate.add_argument("--seed", type=int, help="measure on a fresh split with this seed; the card is left alone")
@@ -51,7 +51,7 @@ def main(arguments: list[str] | None = None) -> int:
             print("A quick training is not good enough to ship: give another --folder.", file=sys.stderr)
             return 2
         recipe, blocks = (QUICK, 1) if options.quick else (FULL, TEST_BLOCKS)
-        card = publish.publish(entry, recipe, options.seed, options.folder, blocks, options.device, say)
+        card = publish.publish(entry, recipe, options.seed, options.folder, blocks, options.device, options.threads)
         print("\n".join(map(str, card.targets)))
         return 0 if card.passed or options.quick else 1
     try:
@@ -70,11 +70,6 @@ def main(arguments: list[str] | None = None) -> int:
     )
     print("\n".join(check.lines))
     return 0 if check.passed else 1
-
-
-def say(line: str) -> None:
-    """Print at once, also into a pipe."""
-    print(line, flush=True)
 
 
 def show() -> int:

@@ -42,7 +42,7 @@ class LogicGateDetectorNode(TensorNode):
         Port("probs", "vector", shape=(len(CLASSES),), doc="Probabilities of " + ", ".join(CLASSES) + "."),
         Port(
             "class", "cat", shape=(1, 1),
-            doc="Index of the most probable class; none where no gate reaches the card's gate threshold.",
+            doc="Index of the likeliest gate; none where its probability reaches the card's none threshold.",
         ),
         Port("untrained", "trigger", doc="True with every output of a network that runs with weights=none."),
     )  # fmt: skip
@@ -60,8 +60,9 @@ class LogicGateDetectorNode(TensorNode):
     @classmethod
     def cost(cls, params: Mapping[str, Any], shapes: Mapping[str, Shape]) -> Cost:
         """Two operations per multiplication of the convolutions, and the memory of the weights."""
-        pooled, twice = SAMPLES // LogicGateDetector.POOL, SAMPLES // LogicGateDetector.POOL**2
-        products = SAMPLES * 5 * 3 * 32 + pooled * 5 * 32 * 64 + twice * 3 * 64 * 128 + 128 * 64 + 64 * 7
+        samples = SAMPLES // LogicGateDetector.PAIR
+        pooled, twice = samples // LogicGateDetector.POOL, samples // LogicGateDetector.POOL**2
+        products = samples * 5 * 3 * 32 + pooled * 5 * 32 * 64 + twice * 3 * 64 * 128 + 128 * 64 + 64 * 7
         return Cost(flops=2.0 * products, bytes=4.0 * 45_000)
 
     def prepare(self, ctx: Context) -> None:

@@ -1,9 +1,8 @@
 """What the network has to beat: a truth-table decoder, template correlation, the majority class, and two classical
 learners.
 
-The two hand-made decoders have settings (smoothing, statistic, rejection level). `tune` picks them on recordings of
-the training families, separately for every band of noise they are scored in: they are told the band, the network is
-not.
+The two hand-made decoders have settings (smoothing, thresholds, statistic, rejection level), which `tune` picks on
+recordings of the training families.
 """
 
 from __future__ import annotations
@@ -44,6 +43,10 @@ class Decoder:
     span: str
     statistic: str
     reject: float
+
+    def settings(self) -> dict[str, Any]:
+        """What `tune` has chosen, JSON-able."""
+        return {"width": self.width, "span": self.span, "statistic": self.statistic, "reject": round(self.reject, 4)}
 
     def predict(self, series: Series) -> Labels:
         """Class of each recording of (n, 3, 200)."""
@@ -130,16 +133,29 @@ def template_scores(series: Series, width: int) -> Array:
     return best
 
 
-def tune(method: str, series: Series, labels: Labels) -> Decoder:
-    """The settings of a decoder with the best macro-F1 on these recordings."""
+def tune(method: str, series: Series, labels: Labels, false_gates: float = 1.0) -> Decoder:
+    """The settings of a decoder with the best macro-F1 on these recordings.
+
+    Args:
+        method: "truth table" or "template".
+        series: (n, 3, 200).
+        labels: (n,).
+        false_gates: settings that call more than this share of the recordings without a gate one are left out.
+
+    Raises:
+        ValueError: no setting has so few false gates.
+    """
     best, chosen = -1.0, None
+    without = labels == NONE
     for width in WIDTHS:
         for span, statistic, scores in _candidates(method, series, width):
-            for reject in np.unique(np.quantile(scores.max(axis=1), np.linspace(0.0, 0.5, 51))):
-                reached = macro_f1(labels, decide(scores, float(reject)))
-                if reached > best:
+            for reject in np.unique(np.quantile(scores.max(axis=1), np.linspace(0.0, 0.9, 91))):
+                predicted = decide(scores, float(reject))
+                reached = macro_f1(labels, predicted)
+                if reached > best and (predicted[without] != NONE).mean() <= false_gates:
                     best, chosen = reached, Decoder(method, width, span, statistic, float(reject))
-    assert chosen is not None
+    if chosen is None:
+        raise ValueError(f"no setting of the {method} decoder has at most {false_gates:.1%} false gates")
     return chosen
 
 

@@ -13,14 +13,21 @@ import torch
 
 from models.card import Measured, Target
 from models.logic_gate_detector.architecture import LogicGateDetector
-from models.logic_gate_detector.baselines import classical_learners, conditional_means, tune
+from models.logic_gate_detector.baselines import Decoder, classical_learners, conditional_means, tune
 from models.logic_gate_detector.classes import NONE
-from models.logic_gate_detector.data import SNR_DB, Labels, TestBlock, balanced_block, generator, observe
+from models.logic_gate_detector.data import SNR_DB, Labels, Series, TestBlock, balanced_block, generator, observe
 from models.logic_gate_detector.oscillators import HELD_OUT_FAMILIES, TRAINING_FAMILIES
-from models.logic_gate_detector.recipe import Recipe, logits_of, training_recordings, validation_block
+from models.logic_gate_detector.recipe import (
+    FALSE_GATES,
+    Recipe,
+    draw_snr,
+    logits_of,
+    training_recordings,
+    validation_block,
+)
 from models.metrics import Probabilities, bootstrap, calibration_error, macro_f1
 
-TEST_SEED: Final = 20_250_001
+TEST_SEED: Final = 20_251_102
 TEST_BLOCKS: Final = 5
 PER_CELL: Final = 20
 SEEN_STREAM: Final = 1 << 16
@@ -36,6 +43,9 @@ BANDS: Final = {"≤ 0 dB": (-np.inf, 0.0), "5 dB": (5.0, 5.0), "≥ 10 dB": (10
 LOW, _, HIGH = BANDS
 TRUTH_TABLE: Final = "truth-table decoder"
 TEMPLATE: Final = "template correlation"
+# The rival of the bar is held to the same limit on false gates as the network: a decoder that may call any noise a gate
+# solves an easier task.
+RIVAL: Final = f"{TRUTH_TABLE}, as few false gates"
 
 
 def held_out_block(index: int, seed: int = TEST_SEED) -> TestBlock:
@@ -110,31 +120,33 @@ def run_baselines(blocks: Sequence[TestBlock], validation: TestBlock, recipe: Re
 
     Args:
         blocks: of the test split.
-        validation: recordings on which the decoders' settings are chosen, for each band of noise apart.
+        validation: recordings on which the decoders' settings are chosen: once for all noise, as for the network; for
+            each band of noise apart, which the decoder is then told; and, for the truth table, with as few false gates.
         recipe: whose noise range the learners are trained in.
     """
     series = np.concatenate([block.series for block in blocks])
     snr_db = np.concatenate([block.snr_db for block in blocks])
     found = []
+    truth = validation.recordings.labels
     for name, method in ((TRUTH_TABLE, "truth table"), (TEMPLATE, "template")):
+        decoder = tune(method, validation.series, truth)
+        found.append(Baseline(name, decoder.settings(), predict(decoder, series)))
         predicted = np.full(len(series), NONE, dtype=np.int64)
         setup: dict[str, Any] = {}
         for band in BANDS:
-            there = in_band(validation.snr_db, band)
-            decoder = tune(method, validation.series[there], validation.recordings.labels[there])
-            here = in_band(snr_db, band)
-            predicted[here] = np.concatenate([decoder.predict(part) for part in _parts(series[here])])
-            setup[band] = {
-                "width": decoder.width, "span": decoder.span, "statistic": decoder.statistic,
-                "reject": round(decoder.reject, 4),
-            }  # fmt: skip
-        found.append(Baseline(name, setup, predicted))
+            there, here = in_band(validation.snr_db, band), in_band(snr_db, band)
+            decoder = tune(method, validation.series[there], truth[there])
+            predicted[here] = predict(decoder, series[here])
+            setup[band] = decoder.settings()
+        found.append(Baseline(f"{name}, told the band of noise", setup, predicted))
+    decoder = tune("truth table", validation.series, truth, FALSE_GATES)
+    found.append(Baseline(RIVAL, decoder.settings(), predict(decoder, series)))
     majority = int(np.bincount(validation.recordings.labels).argmax())
     found.append(Baseline("majority class", {"class": majority}, np.full(len(series), majority, dtype=np.int64)))
     small = Recipe(recordings=LEARNER_RECORDINGS)
     recordings = training_recordings(small, LEARNER_SEED)
     rng = generator(LEARNER_SEED, 0)
-    noisy = observe(recordings, rng.uniform(*recipe.snr_db, len(recordings)), rng)
+    noisy = observe(recordings, draw_snr(recipe, len(recordings), rng), rng)
     features = conditional_means(noisy)
     for name, learner in classical_learners(seed=0).items():
         learner.fit(features, recordings.labels)
@@ -159,7 +171,6 @@ def evaluate(network: LogicGateDetector, blocks: Sequence[TestBlock], recipe: Re
     began = time.perf_counter()
     answers = answer(network, blocks)
     baselines = run_baselines(blocks, validation_block(recipe), recipe)
-    decoder = next(baseline for baseline in baselines if baseline.name == TRUTH_TABLE)
     truth, snr_db, predicted = answers.truth, answers.snr_db, answers.predicted
     everything = np.arange(len(truth))
     high, low = np.flatnonzero(in_band(snr_db, HIGH)), np.flatnonzero(in_band(snr_db, LOW))
@@ -168,6 +179,9 @@ def evaluate(network: LogicGateDetector, blocks: Sequence[TestBlock], recipe: Re
 
     def f1(of: Labels) -> Callable[[npt.NDArray[np.int64]], float]:
         return lambda cases: macro_f1(truth[cases], of[cases])
+
+    def lead(rival: Labels) -> Callable[[npt.NDArray[np.int64]], float]:
+        return lambda cases: f1(predicted)(cases) - f1(rival)(cases)
 
     def false_gates(cases: npt.NDArray[np.int64]) -> float:
         return float((predicted[cases] != NONE).mean())
@@ -178,12 +192,7 @@ def evaluate(network: LogicGateDetector, blocks: Sequence[TestBlock], recipe: Re
     metrics = {
         f"macro-F1 at {HIGH}": measured(f1(predicted), high, rng),
         f"macro-F1 at {LOW}": measured(f1(predicted), low, rng),
-        f"lead over the {TRUTH_TABLE} at {LOW} (macro-F1)": measured(
-            lambda cases: f1(predicted)(cases) - f1(decoder.predicted)(cases), low, rng
-        ),
-        f"lead over {TEMPLATE} at {LOW} (macro-F1)": measured(
-            lambda cases: f1(predicted)(cases) - f1(baselines[1].predicted)(cases), low, rng
-        ),
+        **{lead_over(baseline.name): measured(lead(baseline.predicted), low, rng) for baseline in baselines},
         "macro-F1 at all SNR": measured(f1(predicted), everything, rng),
         "macro-F1 at all SNR, most probable class": measured(f1(answers.probabilities.argmax(axis=1)), everything, rng),
         "false-gate rate on none": measured(false_gates, without, rng),
@@ -233,10 +242,9 @@ def evaluate(network: LogicGateDetector, blocks: Sequence[TestBlock], recipe: Re
 
 def targets_of(metrics: dict[str, Measured]) -> list[Target]:
     """The three bars of the specification."""
-    lead = f"lead over the {TRUTH_TABLE} at {LOW} (macro-F1)"
     bars: tuple[tuple[str, str, Callable[[float], bool]], ...] = (
         (f"macro-F1 at {HIGH}", f"≥ {REQUIRED_HIGH}", lambda value: value >= REQUIRED_HIGH),
-        (lead, f"≥ {REQUIRED_LEAD}", lambda value: value >= REQUIRED_LEAD),
+        (lead_over(RIVAL), f"≥ {REQUIRED_LEAD}", lambda value: value >= REQUIRED_LEAD),
         ("false-gate rate on none", f"≤ {ALLOWED_FALSE_GATES}", lambda value: value <= ALLOWED_FALSE_GATES),
     )
     return [
@@ -245,5 +253,11 @@ def targets_of(metrics: dict[str, Measured]) -> list[Target]:
     ]
 
 
-def _parts(series: npt.NDArray[np.float32], size: int = 1000) -> list[npt.NDArray[np.float32]]:
-    return [series[k : k + size] for k in range(0, len(series), size)]
+def lead_over(baseline: str) -> str:
+    """Name of the metric that compares the network with a baseline where there is much noise."""
+    return f"lead over {baseline} at {LOW} (macro-F1)"
+
+
+def predict(decoder: Decoder, series: Series) -> Labels:
+    """A decoder's answers, computed in parts that fit into memory."""
+    return np.concatenate([decoder.predict(series[k : k + 1000]) for k in range(0, len(series), 1000)])
