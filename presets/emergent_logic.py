@@ -28,8 +28,12 @@ PRESET: Final = Path(__file__).with_suffix(".json")
 CELLS: Final = 256
 TIERS: Final = {"quick": (CELLS,), "full": (CELLS, 1024)}
 
-HELD_OUT: Final = 120
 RETEST: Final = 500
+# The terms of the judgement, which the preset's file must not be able to soften.
+TERMS: Final = {
+    "search.train": 48, "search.held_out": 120, "search.sigma": 1e-3, "search.rate": 0.95,
+    "search.trial": 48, "search.lag": 2, "array.speed": 12.5,
+}  # fmt: skip
 FAMILIES_NEEDED: Final = 3
 RETAINED_NEEDED: Final = 0.8
 
@@ -64,8 +68,8 @@ def run_case(case: Case, seed: int) -> dict[str, Any]:
     torch.set_num_threads(1)
     side = round(case.cells**0.5)
     size = dict.fromkeys(("drive.N", "array.N", "sampler.N"), case.cells)
-    size |= {"gate_map.rows": side, "gate_map.cols": side, "search.held_out": HELD_OUT}
-    plan = Plan.of(Preset.load(PRESET).graph.replace({**size, **case.changes}))
+    size |= {"gate_map.rows": side, "gate_map.cols": side}
+    plan = Plan.of(Preset.load(PRESET).graph.replace({**TERMS, **size, **case.changes}))
     ticks = GateSearch.ticks(plan.nodes["search"].params)
     begun = time.perf_counter()
     result = Session(plan, seed=seed, ticks=ticks).run()
@@ -88,7 +92,7 @@ def run_case(case: Case, seed: int) -> dict[str, Any]:
         "ticks": ticks,
         "ticks_per_s": ticks / seconds,
         "train_trials": plan.nodes["search"].params["train"],
-        "held_out_trials": HELD_OUT,
+        "held_out_trials": plan.nodes["search"].params["held_out"],
         "retest_trials": plan.nodes["search"].params["retest"],
         "sigma": plan.nodes["search"].params["sigma"],
         "gates": {gate.pop("gate"): gate for gate in gates},

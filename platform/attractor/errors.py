@@ -79,12 +79,6 @@ class MissingWeights(AttractorError):
     code = "missing_weights"
 
 
-class Cancelled(AttractorError):
-    """The session was told to stop before its last tick."""
-
-    code = "cancelled"
-
-
 class CheckpointRefused(AttractorError):
     """A checkpoint that is damaged, or that belongs to another graph or version."""
 

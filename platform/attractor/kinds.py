@@ -105,8 +105,6 @@ def conversion(source: str, target: str, reduce: str | None) -> Conversion:
         if reduce is None:
             raise ConversionRefused("state3 becomes a vector by an axis.", 'Set "reduce" to "x", "y" or "z".')
         return Conversion("axis", _axis(reduce))
-    if (source, target) == ("spin", "prob"):
-        return _plain("running_mean", reduce)
     raise ConversionRefused(
         f"a {source} cannot enter a {target} port.", "Put a `util.encode` node between them, or choose another port."
     )

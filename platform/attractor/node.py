@@ -177,7 +177,6 @@ class Node(ABC):
     params: ClassVar[Sequence[Parameter]] = ()
     differentiable: ClassVar[bool | str] = True
     view: ClassVar[bool] = False
-    max_elements: ClassVar[int] = 1 << 26
 
     def __init__(self, id: str, params: Mapping[str, Any], shapes: Mapping[str, Shape] | None = None) -> None:
         """A node ready to be prepared.

@@ -509,8 +509,6 @@ def _converted(shape: Shape, how: Conversion) -> Shape:
         return ()
     if how.name == "axis":
         return shape[:-1]
-    if how.name == "running_mean":
-        return shape[1:]
     return shape
 
 
