@@ -114,9 +114,9 @@ def spread(seconds: list[float]) -> dict[str, float]:
     return {"runs": len(seconds), "p50_s": cuts[49], "p99_s": cuts[98], "max_s": max(seconds)}
 
 
-def test_submit_to_first_frame(visitor, capsys):
+def test_submit_to_first_frame_and_cancel(visitor, capsys):
     graph = visitor.graph()
-    accepted, first_frame = [], []
+    accepted, first_frame, ended = [], [], []
     for number in range(RUNS):
         wait_for_warm(visitor)
         begun = time.monotonic()
@@ -127,7 +127,10 @@ def test_submit_to_first_frame(visitor, capsys):
             while msgpack.unpackb(socket.recv(timeout=60))["kind"] != "frame":
                 pass
             first_frame.append(time.monotonic() - begun)
+        begun = time.monotonic()
         visitor.end(run["id"])
+        ended.append(time.monotonic() - begun)
+    report(capsys, "cancel to cancelled", **spread(ended))
     report(capsys, "submit to 201", **spread(accepted))
     report(capsys, "submit to first frame", **spread(first_frame))
     assert len(first_frame) == RUNS

@@ -25,8 +25,8 @@ logger = logging.getLogger(__name__)
 
 GOODBYE_SECONDS = 5.0
 """Time a child has to end after it has said that it is done."""
-STALLED_LEASES = 2.0
-"""A child that has not beaten for this many leases is killed: nothing inside it runs any more."""
+STALLED_SECONDS = 60.0
+"""A child that has not beaten for so long is killed: nothing inside it runs any more, and its lease is long over."""
 
 
 def worker_name() -> str:
@@ -93,7 +93,7 @@ class _Watched:
             except TimeoutError:
                 now = time.monotonic()
                 if self._started:
-                    if now - beaten > STALLED_LEASES * runs.lease:
+                    if now - beaten > max(STALLED_SECONDS, 2 * runs.lease):
                         self.stalled = True
                         return None
                     continue

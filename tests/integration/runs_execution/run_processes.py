@@ -29,7 +29,7 @@ from apps.workspaces.scope import scope
 from apps.workspaces.selectors import workspaces_of
 from config.layers import ROOT
 
-LEASE = {"ATTRACTOR__RUNS__LEASE": "2.0", "ATTRACTOR__RUNS__RENEW": "0.4", "ATTRACTOR__RUNS__SWEEP": "0.3"}
+LEASE = {"ATTRACTOR__RUNS__LEASE": "6.0", "ATTRACTOR__RUNS__RENEW": "1.0", "ATTRACTOR__RUNS__SWEEP": "0.5"}
 LONG = 1_000_000
 
 
@@ -100,7 +100,7 @@ class Program:
         if self.process.poll() is None:
             self.process.terminate()
             try:
-                self.process.wait(15)
+                self.process.wait(60)
             except subprocess.TimeoutExpired:
                 self.process.kill()
                 self.process.wait()
