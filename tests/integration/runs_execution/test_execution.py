@@ -52,7 +52,7 @@ def test_cancel_stops_a_run(tenant, shared_worker, eventually):
 
 def test_cancel_does_not_wait_for_a_block_that_takes_long(tenant, shared_worker, eventually):
     """One tick of this graph is 1,000,000 integration steps: no block boundary comes in any reasonable time."""
-    slow = tenant.graph_of(N=256, speed=10_000.0, dt=0.0001)
+    slow = tenant.graph_of(speed=10_000.0, dt=0.0001)
     run = tenant.submit(ticks=1000, graph=slow)
     eventually(lambda: tenant.look(run).state == "running", "the run to be claimed")
     time.sleep(3.0)  # into the first block, unless the machine is very busy; then it is cancelled even earlier
