@@ -77,12 +77,13 @@ export class PhaseScene {
   readonly #render: () => void;
   #uploaded = -1;
 
-  /** Raises an Error when the browser gives no WebGL context. `moved` is called when the view was turned. */
-  constructor(canvas: HTMLCanvasElement, trail: TrailRing, moved: () => void) {
+  /** Raises an Error when the browser gives no WebGL context. `smooth` asks for antialiasing and fine
+   * pixels; `moved` is called when the view was turned. */
+  constructor(canvas: HTMLCanvasElement, trail: TrailRing, smooth: boolean, moved: () => void) {
     this.#trail = trail;
     this.#render = moved;
-    this.#renderer = new WebGLRenderer({ canvas, antialias: true, alpha: true, powerPreference: "low-power" });
-    this.#renderer.setPixelRatio(Math.min(devicePixelRatio, 2));
+    this.#renderer = new WebGLRenderer({ canvas, antialias: smooth, alpha: true, powerPreference: "low-power" });
+    this.#renderer.setPixelRatio(smooth ? Math.min(devicePixelRatio, 2) : 1);
     this.#camera.position.set(2.8, 1.7, 3.7);
     this.#controls = new OrbitControls(this.#camera, canvas);
     this.#controls.enablePan = false;

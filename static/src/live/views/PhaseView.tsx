@@ -7,9 +7,11 @@ import { TrailRing } from "../trail";
 import { type View, parameter } from "../wiring";
 import { NoData } from "./NoData";
 import type { PhaseScene } from "./PhaseScene";
+import { isSoftwareRendered } from "./rendering";
 
-const CELLS = 64;
-const RATE = 30;
+/** Cells and frames a second; less where the processor has to draw, which may be the one that runs the graph. */
+const CARD = { cells: 64, rate: 30 };
+const PROCESSOR = { cells: 32, rate: 15 };
 const TURN = Math.PI / 24;
 
 interface Legend {
@@ -30,6 +32,8 @@ export function PhaseView({ view }: { view: View }) {
   const [problem, setProblem] = useState<string | null>(null);
   const [legend, setLegend] = useState<Legend | null>(null);
   const source = view.sources[0];
+  const [software] = useState(isSoftwareRendered);
+  const { cells, rate } = software ? PROCESSOR : CARD;
   const slots = Number(parameter(view.node, declarations, "trail") ?? 500);
 
   const draw = useCallback(() => {
@@ -40,22 +44,22 @@ export function PhaseView({ view }: { view: View }) {
   }, [box]);
 
   useFrames(
-    source ? { node: source.node, port: source.port, rate: RATE, decimation: 1, take: CELLS } : null,
+    source ? { node: source.node, port: source.port, rate, decimation: 1, take: cells } : null,
     visible && problem === null,
     (frame) => {
       if (frame.kind !== "frame" || frame.codec !== "raw") return;
-      const [n = 0, cells = 0, axes = 0] = frame.shape;
+      const [n = 0, sent = 0, axes = 0] = frame.shape;
       if (axes !== 3) {
         setProblem(`${view.sources[0]?.node} has ${axes} state variables a cell; this view draws three.`);
         return;
       }
-      if (trail.current === null || trail.current.cells !== cells) {
-        trail.current = new TrailRing(cells, slots);
-        setShape(cells);
+      if (trail.current === null || trail.current.cells !== sent) {
+        trail.current = new TrailRing(sent, slots);
+        setShape(sent);
       }
       const values = numbers(frame);
       if (values instanceof BigInt64Array) return;
-      for (let i = 0; i < n; i += 1) trail.current.push(frame.ticks[i] ?? frame.tick, values, i * cells * 3);
+      for (let i = 0; i < n; i += 1) trail.current.push(frame.ticks[i] ?? frame.tick, values, i * sent * 3);
       clock.mark(draw);
     },
   );
@@ -72,7 +76,7 @@ export function PhaseView({ view }: { view: View }) {
         if (gone) return;
         // Turning the view draws again, but that is no new frame.
         const redraw = () => scene.current?.draw();
-        const made = new module.PhaseScene(target, ring, () => clock.mark(redraw));
+        const made = new module.PhaseScene(target, ring, !software, () => clock.mark(redraw));
         scene.current = made;
         const fit = new ResizeObserver(([entry]) => {
           if (!entry) return;
@@ -99,7 +103,7 @@ export function PhaseView({ view }: { view: View }) {
       gone = true;
       stop();
     };
-  }, [shape, clock]);
+  }, [shape, clock, software]);
 
   useEffect(() => {
     const timer = setInterval(() => {
