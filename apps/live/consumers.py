@@ -6,10 +6,11 @@ import asyncio
 import contextlib
 import logging
 import time
+from importlib import import_module
 from typing import Any
 from urllib.parse import parse_qs
 
-from channels.db import database_sync_to_async
+from channels.auth import get_user
 from channels.exceptions import StopConsumer
 from channels.generic.websocket import AsyncWebsocketConsumer
 from django.conf import settings
@@ -20,7 +21,7 @@ from apps.live.ending import end
 from apps.live.feed import RunFeed
 from apps.live.hub import hub
 from apps.live.refusal import NOT_FOUND, refuse
-from apps.live.selectors import PAGE, RunArchive, Watched, hello, watched_run
+from apps.live.selectors import PAGE, RunArchive, Watched, hello, in_thread, watched_run
 from apps.live.subscription import Subscription, SubscriptionRefused, port_of
 from apps.live.viewer import MAX_SUBSCRIPTIONS, Viewer
 from apps.workspaces.missing import NotFound
@@ -53,7 +54,7 @@ class RunConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
             address = self.scope["url_route"]["kwargs"]
             self._slug, self._run_id = address["slug"], address["run_id"]
             after = _event_number(self.scope["query_string"])
-            watched = await self._authorised()
+            watched = await self._authorised(self.scope["user"])
         except NotFound:
             await refuse(self.scope, self.base_send)
             raise StopConsumer from None
@@ -91,16 +92,23 @@ class RunConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
                 if not self._viewer.subscribe(wanted):
                     raise SubscriptionRefused(f"{MAX_SUBSCRIPTIONS} ports are watched already; unsubscribe one")
                 self._demand_changed()
+                self._viewer.reply({"kind": "ack", "id": message.get("id"), "ok": True})
+                self._tell_refusal(wanted)
             case "unsubscribe":
                 if not self._viewer.unsubscribe(port_of(message)):
                     raise SubscriptionRefused("this port is not subscribed")
                 self._demand_changed()
+                self._viewer.reply({"kind": "ack", "id": message.get("id"), "ok": True})
             case "heartbeat":
                 self._viewer.reply({"kind": "heartbeat", "id": message.get("id")})
-                return
             case op:
                 raise SubscriptionRefused(f"op: {op!r:.60} is unknown; use subscribe, unsubscribe or heartbeat")
-        self._viewer.reply({"kind": "ack", "id": message.get("id"), "ok": True})
+
+    def _tell_refusal(self, wanted: Subscription) -> None:
+        """Repeat what the worker has said about a port that cannot be watched."""
+        refusal = None if self._feed is None else self._feed.refusal_of(wanted.key)
+        if refusal is not None:
+            self._viewer.reply(refusal)
 
     def _demand_changed(self) -> None:
         if self._feed is not None:
@@ -112,10 +120,12 @@ class RunConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
         try:
             async with hub().watched(str(watched.run.pk), self._viewer, lambda: RunArchive(watched)) as feed:
                 self._feed = feed
-                greeting = await database_sync_to_async(hello)(watched)
+                greeting = await in_thread(hello)(watched)
                 live = {"live": feed.away is None} | ({"reason": feed.away} if feed.away is not None else {})
                 await self._say({"kind": "hello", **greeting, **live})
                 feed.demand_changed()
+                for wanted in self._viewer.wanted:
+                    self._tell_refusal(wanted)
                 while True:
                     await self._say_what_waits(feed)
                     await self._wait()
@@ -165,7 +175,7 @@ class RunConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
         await self.send(bytes_data=payload)
 
     async def _supervise(self) -> None:
-        """Close on a silent client, and on one who may not watch any more."""
+        """Close on a silent client, and on one who has logged out or may not watch any more."""
         checked = time.monotonic()
         silence: float = settings.ATTRACTOR.live.silence
         while True:
@@ -182,16 +192,21 @@ class RunConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
             if now - checked > MEMBERSHIP_SECONDS:
                 checked = now
                 try:
-                    await self._authorised()
+                    await self._authorised(await self._user_now())
                 except NotFound:
                     await self.close(NOT_FOUND)
                     return
                 except DatabaseError as error:
                     logger.warning("a membership could not be checked just now: %s", error)
 
-    async def _authorised(self) -> Watched:
-        watched: Watched = await database_sync_to_async(watched_run)(self.scope["user"], self._slug, self._run_id)
+    async def _authorised(self, user: Any) -> Watched:
+        watched: Watched = await in_thread(watched_run)(user, self._slug, self._run_id)
         return watched
+
+    async def _user_now(self) -> Any:
+        """Who the session belongs to by now: nobody after a logout, a change of password or a deactivation."""
+        session = import_module(settings.SESSION_ENGINE).SessionStore(self.scope["session"].session_key)
+        return await get_user({"session": session})
 
 
 def _identity(message: dict[str, Any]) -> str | int | None:

@@ -56,6 +56,7 @@ class RunFeed:
         self._demand_changed = asyncio.Event()
         self._heard = time.monotonic()
         self._snapshot: Snapshot | None = None
+        self._refusals: dict[tuple[str, str], dict[str, Any]] = {}
         self._tasks: list[asyncio.Task[None]] = []
 
     async def open(self) -> None:
@@ -79,6 +80,10 @@ class RunFeed:
 
     def demand_changed(self) -> None:
         self._demand_changed.set()
+
+    def refusal_of(self, key: tuple[str, str]) -> dict[str, Any] | None:
+        """What the worker has said about a port that cannot be watched; it says so only once."""
+        return self._refusals.get(key)
 
     def _on_end(self, task: asyncio.Task[None]) -> None:
         if not task.cancelled() and (error := task.exception()) is not None:
@@ -137,8 +142,9 @@ class RunFeed:
                 viewer.offer_event(message)
 
     def _offer_refusal(self, message: dict[str, Any]) -> None:
-        """A port that cannot be watched: for those who asked for it."""
+        """A port that cannot be watched: for those who asked for it, and for those who will."""
         key = (message["payload"]["node"], message["payload"]["port"])
+        self._refusals[key] = message
         for viewer in self.viewers:
             if any(wanted.key == key for wanted in viewer.wanted):
                 viewer.reply(message)

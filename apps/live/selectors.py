@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 from uuid import UUID
 
@@ -21,6 +22,9 @@ if TYPE_CHECKING:
     from apps.accounts.models import User
 
 T = TypeVar("T")
+
+in_thread = partial(database_sync_to_async, thread_sensitive=False)
+"""For reads of sockets: on any thread of the pool. Channels' own default is one thread for all sockets together."""
 
 PAGE = 200
 """Events read at once."""
@@ -100,7 +104,7 @@ class RunArchive:
                 except Run.DoesNotExist:
                     raise NotFound(f"run {self._run.pk}") from None
 
-        result: T = await database_sync_to_async(inside)()
+        result: T = await in_thread(inside)()
         return result
 
 

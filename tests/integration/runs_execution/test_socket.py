@@ -5,6 +5,7 @@ import time
 import msgpack
 import numpy as np
 import pytest
+from django.contrib.sessions.models import Session as LoginSession
 from run_processes import free_port, make_tenant, started_server
 from websockets.exceptions import InvalidStatus
 
@@ -12,7 +13,8 @@ from apps.runs.models import Run
 from apps.workspaces.models import Membership, Role
 from apps.workspaces.scope import scope
 from apps.workspaces.services import add_member
-from attractor import GraphSpec, Plan, Session
+from attractor import GraphSpec, Plan
+from attractor import Session as EngineSession
 from config.settings import ATTRACTOR
 
 
@@ -46,7 +48,7 @@ def test_frames_show_what_the_engine_computes(tenant, server, shared_worker):
     acks = [m for m in socket.seen if m["kind"] == "ack"]
     assert [(ack["id"], ack["ok"]) for ack in acks] == [(1, True), (2, True), (3, True)]
 
-    session = Session(Plan.of(GraphSpec.parse(run.graph_version.spec)), seed=21, ticks=3000, block=1)
+    session = EngineSession(Plan.of(GraphSpec.parse(run.graph_version.spec)), seed=21, ticks=3000, block=1)
     for port in ("x", "state", "sync"):
         session.subscribe("osc", port)
     truth = {}
@@ -73,8 +75,8 @@ def test_frames_show_what_the_engine_computes(tenant, server, shared_worker):
         values = np.frombuffer(message["data"], "<f4").reshape(message["shape"])
         for tick, value in zip(message["ticks"], values, strict=True):
             np.testing.assert_array_equal(value, truth["state", tick][picked])
-    every = np.diff([tick for message in thinned for tick in message["ticks"]])
-    assert every.min() >= 10
+    windows = [tick // 10 for message in thinned for tick in message["ticks"]]
+    assert windows == sorted(set(windows))  # one value in each window of ten ticks, counted from tick 0
 
     for message in frames(socket, port="sync"):
         assert message["kind"] == "scalar"
@@ -232,6 +234,9 @@ def test_a_port_that_is_not_there_is_refused_by_the_worker(tenant, server, share
     assert (error["payload"]["code"], error["payload"]["port"]) == ("port_refused", "nonsense")
     assert error["payload"]["mend"]
     socket.hear_until(lambda m: m["kind"] == "frame")  # the other one is served
+    late = server.open(run, tenant)
+    late.say(op="subscribe", id=1, node="osc", port="nonsense")
+    assert late.hear_until(lambda m: m["kind"] == "error")["payload"] == error["payload"]
     tenant.command(run, "cancel")
 
 
@@ -298,6 +303,17 @@ def test_a_member_who_was_removed_is_shown_out(tenant, server):
     assert socket.hear()["kind"] == "hello"
     with scope(tenant.workspace.id, tenant.user.pk):
         Membership.objects.filter(user=viewer.user).delete()
+    for _ in range(5):
+        socket.say(op="heartbeat")
+        socket.hear_all(0.1)
+    assert socket.close_code(45.0) == 4404
+
+
+def test_a_logout_ends_the_socket(tenant, server):
+    cookie = tenant.cookie()
+    socket = server.open(tenant.submit(ticks=10), tenant, cookie=cookie)
+    assert socket.hear()["kind"] == "hello"
+    LoginSession.objects.all().delete()
     for _ in range(5):
         socket.say(op="heartbeat")
         socket.hear_all(0.1)
