@@ -49,10 +49,9 @@ def _installed() -> Registry:
     classes = list(NODES)
     for entry in entry_points(group=ENTRY_POINT):
         try:
-            module = entry.load()
+            classes += entry.load().NODES
         except Exception as error:
             raise AttractorError(
-                f"the node package {entry.value!r} cannot be imported ({error}): repair it or uninstall it"
+                f"the node package {entry.value!r} gives no node kinds ({error}): repair it or uninstall it"
             ) from error
-        classes += module.NODES
     return Registry(classes)

@@ -12,11 +12,11 @@ from typing import Any, Final
 import torch
 
 from attractor import checkpoint
+from attractor.control import legal_change, legal_trigger
 from attractor.errors import AttractorError, CheckpointRefused, ControlRejected, Problem
 from attractor.frame import Frame, Subscription
 from attractor.kinds import is_numeric
 from attractor.node import ABSENT, Event, HostNode
-from attractor.parameter import ParameterRefused
 from attractor.plan import DEFAULT_BLOCK, Plan
 from attractor.program import TICK_SECONDS, Program, ProgramState
 from attractor.result import ControlChange, RunResult, device_class, state_hash, versions
@@ -93,6 +93,8 @@ class Session:
         self.block = block
         self.tick = 0
         self.control_log: list[ControlChange] = []
+        self._kinds = {node: planned.cls for node, planned in plan.nodes.items()}
+        self._connected = {edge.dst for edge in plan.spec.edges}
         with torch.no_grad():
             self._program = Program(plan, seed, device)
             self._state = self._program.initial_state()
@@ -132,20 +134,9 @@ class Session:
         Raises:
             ControlRejected: not a live parameter of this graph, or not a legal value of it.
         """
-        node, _, name = target.partition(".")
-        planned = self.plan.nodes.get(node)
-        parameter = planned.cls.parameter(name) if planned else None
-        if planned is None or parameter is None or not parameter.live:
-            live = [f"{n}.{p.name}" for n, plan in self.plan.nodes.items() for p in plan.cls.params if p.live]
-            raise ControlRejected(
-                Problem(target, "is not a live parameter of this graph.", f"Live are: {', '.join(live) or 'none'}.")
-            )
-        try:
-            legal = parameter.validate(value)
-        except ParameterRefused as refused:
-            raise ControlRejected(Problem(target, str(refused), refused.mend)) from None
+        change = legal_change(self._kinds, target, value)
         with self._wishes.lock:
-            self._wishes.controls.append((node, name, legal))
+            self._wishes.controls.append(change)
 
     def trigger(self, target: str) -> None:
         """Fire an unconnected trigger input, ``"search.restart"``, for one tick.
@@ -153,15 +144,9 @@ class Session:
         Raises:
             ControlRejected: there is no such free trigger input.
         """
-        node, _, name = target.partition(".")
-        planned = self.plan.nodes.get(node)
-        port = planned.input_port(name) if planned else None
-        if planned is None or port is None or port.kind != "trigger" or planned.inputs.get(name):
-            raise ControlRejected(
-                Problem(target, "is not a free trigger input of this graph.", "Name an unconnected trigger input.")
-            )
+        fired = legal_trigger(self._kinds, self._connected, target)
         with self._wishes.lock:
-            self._wishes.triggers.append((node, name))
+            self._wishes.triggers.append(fired)
 
     def cancel(self) -> None:
         """Stop within one block, also while paused."""

@@ -286,7 +286,8 @@ class GateSearch(HostNode):
         score = torch.zeros(units)
         precedence = torch.tensor([_PRECEDENCE[name] for name in NAMES], dtype=torch.float32)
         worth = (precedence[sites.gate] + sites.margin.clamp(max=1)) * verified
-        for site in torch.argsort(worth, stable=True)[-int(verified.sum()) or len(worth) :].tolist():
+        order = torch.argsort(worth, stable=True)
+        for site in order[verified[order]].tolist():
             unit = sites.unit[site]
             if worth[site] > score[unit]:
                 score[unit] = worth[site]
