@@ -75,9 +75,15 @@ def django_db_setup(django_test_environment: None, django_db_blocker: Any, testb
     def flush_as_owner(self: DatabaseOperations, statements: list[str]) -> None:
         # The app role may not TRUNCATE, which would go past row-level security; between transactional tests
         # the owner does it.
-        with psycopg.connect(testbed.owner_url) as connection:
-            for statement in statements:
-                connection.execute(statement)
+        while True:
+            try:
+                with psycopg.connect(testbed.owner_url) as connection:
+                    for statement in statements:
+                        connection.execute(statement)
+                return
+            except psycopg.errors.DeadlockDetected:
+                # A program of a test that is still at work took the same tables in another order; it is done soon.
+                continue
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(DatabaseOperations, "execute_sql_flush", flush_as_owner)
