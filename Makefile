@@ -35,7 +35,7 @@ run: install ## Start everything: servers, worker, sweeper, site; Ctrl-C stops i
 	@exec $(BIN)/python -m config.launch up --with-parent
 
 test: install front ## Run the unit and integration tests on real PostgreSQL and Valkey
-	@$(PYTEST) -m "not slow and not browser" $(ARGS)
+	@$(PYTEST) -m "not slow and not browser and not benchmark" $(ARGS)
 
 test-rest: install front ## Run the tests that `make test` leaves out: slow ones, those in a real browser
 	@$(PYTEST) -m "slow or browser" $(ARGS)
@@ -54,7 +54,7 @@ types: install ## Check types (strict in the engine, models and presets)
 
 coverage: install front ## Run every test and report line and branch coverage
 	@$(BIN)/coverage erase
-	@$(BIN)/python -m coverage run -m pytest $(ARGS)
+	@$(BIN)/python -m coverage run -m pytest -m "not benchmark" $(ARGS)
 	@$(BIN)/coverage combine --quiet
 	@$(BIN)/coverage report
 
@@ -65,7 +65,7 @@ lock: install ## Resolve requirements/*.in again and write the lock
 	@$(BIN)/python requirements/lock.py
 
 bench: install ## Run the benchmarks
-	@$(BIN)/python -m pytest tests/benchmarks -m "" $(ARGS)
+	@$(BIN)/python -m pytest tests/benchmarks -m benchmark $(ARGS)
 
 clean: ## Remove the environment, what was built and all caches; keeps .attractor, where the data is
 	@rm -rf $(VENV) static/dist static/src/node_modules staticfiles htmlcov .coverage .coverage.* \

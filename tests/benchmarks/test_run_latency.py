@@ -1,6 +1,7 @@
 """How quickly a run shows itself, on the whole stack as `make run` starts it: `make bench`.
 
 Prints one JSON line a figure. Nothing is asserted about time; a figure that could not be taken is a failure.
+BENCH_RUNS says how many runs a latency is taken over.
 """
 
 import contextlib
@@ -22,8 +23,10 @@ from attractor import Plan, Preset, Session
 from config.layers import ROOT
 from tests.running_stack import RunningStack, started_stack
 
+pytestmark = pytest.mark.benchmark
+
 PRESET = "emergent_logic"
-RUNS = 50
+RUNS = int(os.environ.get("BENCH_RUNS", "50"))
 WATCH_SECONDS = 10.0
 WATCHED = (  # what the run's page asks for
     {"node": "phase", "port": "state", "rate": 30, "decimation": 1, "take": 64},
@@ -62,7 +65,7 @@ class Visitor:
     def graph(self) -> str:
         projects = self.http.get(self.api + "projects/").json()
         project = (projects["results"] if isinstance(projects, dict) else projects)[0]["id"]
-        return str(self.post("graphs/", project=project, name="bench", preset=PRESET)["id"])
+        return str(self.post("graphs/", project=project, preset=PRESET)["id"])
 
     def submit(self, graph: str, seed: int) -> dict[str, Any]:
         self.submitted += 1
