@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Final, Literal
+
+LARGEST: Final = (2.0 - 2.0**-23) * 2.0**127
+"""Largest number of single precision."""
 
 ParameterType = Literal["float", "int", "bool", "choice", "text", "list"]
 
@@ -108,7 +111,7 @@ class Parameter:
         if isinstance(value, bool) or not isinstance(value, int | float):
             raise self._refused(value, "not a number")
         if not _finite(value):
-            raise self._refused(value, "not finite, or too large for a float")
+            raise self._refused(value, "not finite, or too large for single precision")
         if self.type == "int" and value != int(value):
             raise self._refused(value, "not a whole number")
         too_low = self.min is not None and (value <= self.min if self.open_min else value < self.min)
@@ -127,8 +130,9 @@ def _numbers(value: Any) -> bool:
 
 
 def _finite(value: float) -> bool:
+    """Whether a value is finite also in single precision, in which every node computes."""
     try:
-        return math.isfinite(value)
+        return math.isfinite(value) and abs(value) <= LARGEST
     except OverflowError:  # A whole number that no float can hold.
         return False
 

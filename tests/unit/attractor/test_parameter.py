@@ -33,7 +33,7 @@ def test_everything_else_is_refused_with_the_range(value):
         (Parameter("f", "bool", False), [True, False], [0, 1, "true"]),
         (Parameter("c", "choice", "a", choices=("a", "b")), ["b"], ["c", 1, None]),
         (Parameter("s", "text", ""), ["x"], [1, None]),
-        (Parameter("v", "list", [0.0]), [[1, 2], [[1], [2]], []], [1, ["a"], [None], [True], [float("nan")]]),
+        (Parameter("v", "list", [0.0]), [[1, 2], [[1], [2]], []], [1, ["a"], [None], [True], [float("nan")], [3.5e38]]),
     ],
 )
 def test_types(declaration, good, bad):
