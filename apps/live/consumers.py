@@ -34,7 +34,6 @@ TRY_AGAIN = 1013
 BROKEN = 1011
 HEARTBEAT_SECONDS = 2.0
 """A message at least this often, so that a client can tell a quiet run from a dead connection (stale after 3 s)."""
-MEMBERSHIP_SECONDS = 30.0
 MAX_EVENT_NUMBER = 2**63 - 1
 
 
@@ -177,19 +176,19 @@ class RunConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
     async def _supervise(self) -> None:
         """Close on a silent client, and on one who has logged out or may not watch any more."""
         checked = time.monotonic()
-        silence: float = settings.ATTRACTOR.live.silence
+        live = settings.ATTRACTOR.live
         while True:
-            await asyncio.sleep(min(1.0, silence / 4))
+            await asyncio.sleep(min(1.0, live.silence / 4))
             if self._serving.done():
                 if not self._serving.cancelled() and (error := self._serving.exception()) is not None:
                     logger.error("a run socket broke", exc_info=error, extra={"run_id": str(self._run_id)})
                     await self.close(BROKEN)
                 return
             now = time.monotonic()
-            if now - self._heard > silence:
+            if now - self._heard > live.silence:
                 await self.close(SILENT, "nothing was heard for too long")
                 return
-            if now - checked > MEMBERSHIP_SECONDS:
+            if now - checked > live.recheck:
                 checked = now
                 try:
                     await self._authorised(await self._user_now())
