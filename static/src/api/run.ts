@@ -73,7 +73,7 @@ export interface RunResult {
   tier: string;
   device: string;
   versions: Record<string, string>;
-  weights: Record<string, unknown>;
+  weights: Record<string, Record<string, unknown>>;
   control_log: ControlChange[];
   result_hash: string;
   outputs: Record<string, unknown>;

@@ -121,9 +121,16 @@ function ResultFacts({ result }: { result: RunResult }) {
       {weights.length > 0 && (
         <>
           <dt>Weights</dt>
-          <dd className="mono">
-            {weights.map(([name, value]) => `${name} ${typeof value === "string" ? value : JSON.stringify(value)}`).join(", ")}
-          </dd>
+          {weights.map(([node, facts]) => (
+            <dd key={node}>
+              <strong>{node}</strong>
+              {Object.entries(facts).map(([name, value]) => (
+                <span className="weight-fact" key={name} title={String(value)}>
+                  {name} <span className="mono">{String(value)}</span>
+                </span>
+              ))}
+            </dd>
+          ))}
         </>
       )}
       <dt>Control log</dt>
