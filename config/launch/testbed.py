@@ -51,7 +51,9 @@ class Testbed:
                     "ATTRACTOR_DATABASE_URL is set, but ATTRACTOR_DATABASE_OWNER_URL is not: tests migrate"
                 )
             self._maintenance_url = owner
-            name = f"test_{database_of(configured)}"
+            # Of the processes that share a session each has its own database.
+            process = os.environ.get("PYTEST_XDIST_WORKER", "")
+            name = f"test_{process}{database_of(configured)}"
             self.app_url, self.owner_url = in_database(configured, name), in_database(owner, name)
             os.environ["ATTRACTOR_DATABASE_URL"] = self.app_url
             os.environ["ATTRACTOR_DATABASE_OWNER_URL"] = self.owner_url
