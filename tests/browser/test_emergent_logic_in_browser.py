@@ -43,7 +43,7 @@ def drawn(page: Page, view: str) -> int:
 
 def wait_for_frames(page: Page, view: str, more_than: int) -> None:
     page.wait_for_function(
-        "([view, n]) => Number(document.querySelector(`[data-view=${view}]`).dataset.framesDrawn) > n",
+        "([view, n]) => Number(document.querySelector(`[data-view=${view}]`)?.dataset.framesDrawn) > n",
         arg=[view, more_than],
         timeout=120 * SECOND,
     )
