@@ -6,7 +6,7 @@ The palette, the checker, the API schema, the reference page and the contract te
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Final, final
 
@@ -97,24 +97,40 @@ class Context:
         dt: length of a tick in seconds.
         batch: leading batch dimensions of states and values, () in a plain run.
         device, dtype: of floating-point tensors.
+        kernels: whether the node may call kernels (`attractor.kernels`); else it computes with plain torch.
         random: the node's own random numbers at this tick.
     """
 
     def __init__(
-        self, node: str, seed: int, dt: float, device: torch.device, dtype: torch.dtype, batch: Shape = ()
-    ) -> None:
+        self, node: str, seed: int, dt: float, device: torch.device, dtype: torch.dtype, batch: Shape = (),
+        kernels: bool = False,
+    ) -> None:  # fmt: skip
         self.node = node
         self.tick = 0
         self.dt = dt
         self.batch = batch
         self.device = device
         self.dtype = dtype
+        self.kernels = kernels
         self.random = Draws(RandomStream(seed, node, device, dtype), self)
         self.events: list[Event] = []
 
     def fail(self, message: str, mend: str) -> NodeFailed:
         """The error to raise when this node cannot compute this tick."""
         return NodeFailed(self.node, self.tick, message, mend)
+
+    def require(self, ok: torch.Tensor, failure: Callable[[], NodeFailed]) -> None:
+        """Stop the run with `failure()` unless every element of `ok` is true.
+
+        A node that must look at its values to know that it went wrong (a diverged state) says it with this, never with
+        an `if` on a tensor: a compiled region then makes the check at the end of the block, outside its program.
+
+        Args:
+            ok: bool, any shape.
+            failure: makes the error. It is called only when the check fails, with concrete values at hand.
+        """
+        if not bool(ok.all()):
+            raise failure()
 
     def log(self, message: str, level: str = "info", **data: Any) -> None:
         """Say something in the run's event log."""

@@ -31,6 +31,7 @@ from attractor.node import (
 )  # fmt: skip
 from attractor.parameter import ParameterRefused
 from attractor.plan import Component, Plan
+from attractor.tier import EAGER, Tier
 from attractor.wiring import PlannedEdge, PlannedNode, PlannedRoute
 
 TICK_SECONDS = 0.01
@@ -65,15 +66,17 @@ class Program:
         plan: what to run.
         seed: run seed.
         device: where tensors live.
+        tier: how it is carried out.
 
     Raises:
         AttractorError: a node cannot be prepared (missing weights, a time step that is too coarse).
     """
 
-    tier = "eager"
-
-    def __init__(self, plan: Plan, seed: int, device: torch.device | str = "cpu") -> None:
+    def __init__(self, plan: Plan, seed: int, device: torch.device | str = "cpu", tier: Tier = EAGER) -> None:
+        if tier.compiled:
+            raise AttractorError(f"the tier {tier.name!r} is not part of this version: choose eager or kernels")
         self.plan = plan
+        self.tier = tier
         self.device = torch.device(device)
         self.dtype = torch.float32
         self.nodes: dict[str, Node] = {}
@@ -86,7 +89,7 @@ class Program:
             self._prepare(planned, seed)
 
     def _prepare(self, planned: PlannedNode, seed: int) -> None:
-        ctx = Context(planned.id, seed, TICK_SECONDS, self.device, self.dtype)
+        ctx = Context(planned.id, seed, TICK_SECONDS, self.device, self.dtype, kernels=self.tier.kernels)
         node = planned.cls(planned.id, planned.params, planned.shapes)
         _guarded(ctx, node.prepare, ctx)
         self.nodes[planned.id] = node

@@ -35,6 +35,7 @@ class RunResult:
     ticks: int
     complete: bool
     tier: str
+    tier_reason: str
     device: str
     versions: dict[str, str]
     weights: dict[str, Any]

@@ -20,6 +20,7 @@ from attractor.node import ABSENT, Event, HostNode
 from attractor.plan import DEFAULT_BLOCK, Plan
 from attractor.program import TICK_SECONDS, Program, ProgramState
 from attractor.result import ControlChange, RunResult, device_class, state_hash, versions
+from attractor.tier import Tier
 
 # Longest value that a result carries in its JSON; bigger ones are for exports.
 MAX_RESULT_ELEMENTS: Final = 4096
@@ -73,15 +74,16 @@ class Session:
         ticks: length of the run.
         block: ticks between two visits; it changes speed and reaction time, never a result.
         device: where tensors live.
+        tier: ``eager``, ``compiled``, ``kernels``, ``compiled+kernels``, or ``auto`` for what the cost rule says.
 
     Raises:
-        ValueError: seed, ticks or block out of range.
+        ValueError: seed, ticks or block out of range, or no such tier.
         AttractorError: a node cannot be prepared.
     """
 
     def __init__(
         self, plan: Plan, seed: int = 0, ticks: int = 1000, block: int = DEFAULT_BLOCK,
-        device: torch.device | str = "cpu",
+        device: torch.device | str = "cpu", tier: str = "auto",
     ) -> None:  # fmt: skip
         if not 0 <= seed < 2**63:
             raise ValueError(f"the seed {seed} is not in [0, 2^63)")
@@ -96,7 +98,7 @@ class Session:
         self._kinds = {node: planned.cls for node, planned in plan.nodes.items()}
         self._connected = {edge.dst for edge in plan.spec.edges}
         with torch.no_grad():
-            self._program = Program(plan, seed, device)
+            self._program = Program(plan, seed, device, Tier.choose(tier, plan, ticks))
             self._state = self._program.initial_state()
         self._last: dict[tuple[str, str], Any] = {}
         self._wishes = _Wishes()
@@ -288,7 +290,8 @@ class Session:
             seed=self.seed,
             ticks=self.tick,
             complete=self.tick == self.ticks,
-            tier=self._program.tier,
+            tier=self._program.tier.name,
+            tier_reason=self._program.tier.reason,
             device=device_class(self._program.device),
             versions=versions(),
             weights=self._weights(),
@@ -311,7 +314,7 @@ class Session:
         hosts = {n: node.state_dict() for n, node in self._program.nodes.items() if isinstance(node, HostNode)}
         header = {
             "graph_hash": self.plan.spec.content_hash, "seed": self.seed, "tick": self.tick, "ticks": self.ticks,
-            "block": self.block, "tier": self._program.tier, "versions": versions(), "weights": self._weights(),
+            "block": self.block, "tier": self._program.tier.name, "versions": versions(), "weights": self._weights(),
             "control_log": [asdict(change) for change in self.control_log],
         }  # fmt: skip
         state = self._state
@@ -337,8 +340,8 @@ class Session:
             raise CheckpointRefused(
                 f"the checkpoint is of graph {header['graph_hash']}, not of {plan.spec.content_hash}"
             )
-        session = cls(plan, header["seed"], header["ticks"], header["block"], device)
-        here = {"tier": session._program.tier, "versions": versions(), "weights": session._weights()}
+        session = cls(plan, header["seed"], header["ticks"], header["block"], device, header["tier"])
+        here = {"tier": session._program.tier.name, "versions": versions(), "weights": session._weights()}
         for what, own in here.items():
             if header[what] != own:
                 raise CheckpointRefused(

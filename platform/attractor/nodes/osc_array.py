@@ -161,9 +161,8 @@ class CoupledOscillatorArray(TensorNode):
         if s.requires_grad and ctx.tick % self.settings["bptt"] == 0:
             s = s.detach()
         s = self._advanced(s.contiguous(), inputs, params, ctx)
-        # `not <=` so that a NaN trips the guard too.
-        if not float(s.detach().abs().amax()) <= GUARD:
-            raise self._diverged(s.detach(), ctx)
+        # A NaN is not `<=` either, so it trips the guard too.
+        ctx.require(s.detach().abs().amax() <= GUARD, lambda: self._diverged(s.detach(), ctx))
         outputs: Outputs = dict(zip("xyz", s.unbind(-2), strict=False))
         own = {parameter.name: per_unit(params[parameter.name]) for parameter in self.cell.params}
         phases = self.cell.phase_vector(s, own)

@@ -302,3 +302,20 @@ def test_progress_runs_to_one(plan):
     assert [(report.first, report.tick) for report in reports] == [(0, 20), (20, 40), (40, 50)]
     assert reports[-1].progress == 1
     assert reports[-1].eta_s == 0
+
+
+def test_a_run_says_its_tier_and_keeps_it_over_a_checkpoint(plan, tmp_path):
+    session = Session(plan, seed=3, ticks=64, tier="kernels")
+    assert all(ctx.kernels for ctx in session._program.contexts.values())
+    next(iter(session))
+    session.checkpoint(tmp_path / "at")
+    resumed = Session.restore(tmp_path / "at", plan).run()
+    assert (resumed.tier, resumed.tier_reason) == ("kernels", "asked for")
+    short = Session(plan, seed=3, ticks=64).run()
+    assert short.tier == "eager"
+    assert "cost rule" in short.tier_reason
+
+
+def test_an_unknown_tier_is_refused(plan):
+    with pytest.raises(ValueError, match="no tier 'fast'.*eager, compiled, kernels"):
+        Session(plan, tier="fast")
