@@ -317,5 +317,5 @@ def test_a_run_says_its_tier_and_keeps_it_over_a_checkpoint(plan, tmp_path):
 
 
 def test_an_unknown_tier_is_refused(plan):
-    with pytest.raises(ValueError, match="no tier 'fast'.*eager, compiled, kernels"):
+    with pytest.raises(ValueError, match="there is no tier 'fast'"):
         Session(plan, tier="fast")
