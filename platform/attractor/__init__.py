@@ -4,6 +4,7 @@ GraphSpec  ->  check  ->  Plan  ->  Program  ->  Session
 """
 
 from attractor.check import check
+from attractor.control import ControlChange
 from attractor.errors import AttractorError, GraphRejected, NodeFailed, Problem
 from attractor.graph import GraphSpec
 from attractor.plan import Plan
@@ -16,6 +17,7 @@ from attractor.session import BlockReport, Session
 __all__ = [
     "AttractorError",
     "BlockReport",
+    "ControlChange",
     "GraphRejected",
     "GraphSpec",
     "NodeFailed",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import platform
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from importlib.metadata import version
 from typing import Any
@@ -13,17 +13,9 @@ from typing import Any
 import numpy as np
 import torch
 
+from attractor.control import ControlChange
 from attractor.node import Absent, HostNode, Node
 from attractor.program import ProgramState
-
-
-@dataclass(frozen=True, slots=True)
-class ControlChange:
-    """A live change of a base value, with the first tick at which it held; a trigger has the value true."""
-
-    tick: int
-    target: str
-    value: float | int | bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +48,13 @@ def versions() -> dict[str, str]:
         "python": platform.python_version(),
         "torch": torch.__version__,
         "numpy": np.__version__,
+        "numba": version("numba"),
     }
+
+
+def kind_versions(nodes: Iterable[Node]) -> dict[str, int]:
+    """Version of every node kind among `nodes`: another one may compute another thing."""
+    return dict(sorted({(node.kind, node.version) for node in nodes}))
 
 
 def device_class(device: torch.device) -> str:
