@@ -287,8 +287,7 @@ def test_a_run_says_its_tier_and_keeps_it_over_a_checkpoint(plan, tmp_path):
     session = Session(plan, seed=3, ticks=64, tier="kernels")
     assert all(ctx.kernels for ctx in session._program.contexts.values())
     next(iter(session))
-    session.checkpoint(tmp_path / "at")
-    resumed = Session.restore(tmp_path / "at", plan).run()
+    resumed = Session.restore(session.checkpoint(tmp_path), plan).run()
     assert (resumed.tier, resumed.tier_reason) == ("kernels", "asked for")
     short = Session(plan, seed=3, ticks=64).run()
     assert short.tier == "eager"
