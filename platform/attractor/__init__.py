@@ -13,9 +13,12 @@ from attractor.program import Program
 from attractor.registry import Registry
 from attractor.result import RunResult
 from attractor.session import BlockReport, Session
+from attractor.sweep import Sweep
+from attractor.sweep_axis import Axis
 
 __all__ = [
     "AttractorError",
+    "Axis",
     "BlockReport",
     "ControlChange",
     "GraphRejected",
@@ -28,5 +31,6 @@ __all__ = [
     "Registry",
     "RunResult",
     "Session",
+    "Sweep",
     "check",
 ]

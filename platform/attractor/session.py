@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import torch
 
@@ -15,15 +15,11 @@ from attractor import checkpoint
 from attractor.control import ControlChange, Schedule, legal_change, legal_trigger
 from attractor.errors import AttractorError, CheckpointRefused, ControlRejected, Problem
 from attractor.frame import Frame, Subscription
-from attractor.kinds import is_numeric
-from attractor.node import ABSENT, Event, HostNode
+from attractor.node import Event, HostNode
 from attractor.plan import DEFAULT_BLOCK, Plan
-from attractor.program import TICK_SECONDS, Program, ProgramState
-from attractor.result import RunResult, device_class, kind_versions, state_hash, versions
+from attractor.program import TICK_SECONDS, Program, ProgramState, remember
+from attractor.result import RunResult, device_class, kind_versions, versions, weights
 from attractor.tier import Tier
-
-# Longest value that a result carries in its JSON; bigger ones are for exports.
-MAX_RESULT_ELEMENTS: Final = 4096
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,10 +207,7 @@ class Session:
         except BaseException as failure:
             self._failure = failure
             raise
-        for key, block in values.items():
-            spoken = next((item for item in reversed(block.items) if item is not ABSENT), ABSENT)
-            if spoken is not ABSENT:
-                self._last[key] = spoken
+        remember(self._last, values)
         self.tick = first + ticks
         with self._wishes.lock:
             watched = list(self._wishes.subscriptions.values())
@@ -280,37 +273,10 @@ class Session:
             AttractorError: a node failed, so that there is a result of no tick.
         """
         self._intact()
-        outputs: dict[str, Any] = {}
-        tables: dict[str, Any] = {}
-        for (node, port), value in self._last.items():
-            planned = self.plan.nodes[node]
-            kind = planned.kinds.get(port)
-            if kind is None:  # A view repeats what its source has already said.
-                continue
-            if kind == "table":
-                tables[f"{node}.{port}"] = value
-            elif not is_numeric(kind):
-                outputs[f"{node}.{port}"] = value
-            elif value.numel() <= MAX_RESULT_ELEMENTS:
-                outputs[f"{node}.{port}"] = value.tolist()
-        return RunResult(
-            graph_hash=self.plan.spec.content_hash,
-            seed=self.seed,
-            ticks=self.tick,
-            complete=self.tick == self.ticks,
-            tier=self._program.tier.name,
-            tier_reason=self._program.tier.reason,
-            device=device_class(self._program.device),
-            versions=versions(),
-            weights=self._weights(),
-            control_log=list(self.control_log),
-            result_hash=state_hash(self._state, self._program.nodes, self._last),
-            outputs=outputs,
-            tables=tables,
-        )
-
-    def _weights(self) -> dict[str, Any]:
-        return {name: facts for name, node in self._program.nodes.items() if (facts := node.manifest())}
+        return RunResult.of(
+            self._program, self._state, self._last, graph_hash=self.plan.spec.content_hash, seed=self.seed,
+            ticks=self.tick, complete=self.tick == self.ticks, control_log=self.control_log,
+        )  # fmt: skip
 
     def checkpoint(self, store: Path | str) -> Path:
         """Write the session into a store of checkpoints, whole or not at all. Call it between two blocks.
@@ -346,7 +312,7 @@ class Session:
             "device": device_class(self._program.device),
             "versions": versions(),
             "kinds": kind_versions(self._program.nodes.values()),
-            "weights": self._weights(),
+            "weights": weights(self._program.nodes),
         }
 
     @classmethod
