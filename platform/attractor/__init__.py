@@ -4,6 +4,7 @@ GraphSpec  ->  check  ->  Plan  ->  Program  ->  Session
 """
 
 from attractor.check import check
+from attractor.control import ControlChange
 from attractor.errors import AttractorError, GraphRejected, NodeFailed, Problem
 from attractor.graph import GraphSpec
 from attractor.plan import Plan
@@ -12,10 +13,14 @@ from attractor.program import Program
 from attractor.registry import Registry
 from attractor.result import RunResult
 from attractor.session import BlockReport, Session
+from attractor.sweep import Sweep
+from attractor.sweep_axis import Axis
 
 __all__ = [
     "AttractorError",
+    "Axis",
     "BlockReport",
+    "ControlChange",
     "GraphRejected",
     "GraphSpec",
     "NodeFailed",
@@ -26,5 +31,6 @@ __all__ = [
     "Registry",
     "RunResult",
     "Session",
+    "Sweep",
     "check",
 ]

@@ -119,20 +119,12 @@ class CoupledOscillatorArray(TensorNode):
             bytes=n * (4.0 * 60 + 8 * 3 * near) + BYTES_PER_DRAW * draws,
         )
 
-    def prepare(self, ctx: Context) -> None:
-        """Draws the graph and tests the step.
+    @classmethod
+    def batch_rounding(cls, params: Mapping[str, Any], kernels: bool) -> str | None:
+        return "the slopes of a batch are matrix products that are summed in another order"
 
-        Raises:
-            NodeFailed: the integration step fails the halving test.
-        """
-        own = tuple((parameter.name, self.settings[parameter.name]) for parameter in self.cell.params)
-        error = halving_error(self.cell.name, own, self.settings["method"], self.settings["dt"])
-        if error > TOLERANCE:
-            raise ctx.fail(
-                f"dt = {self.settings['dt']:g} is too coarse: halving it moves the state of a {self.cell.name} cell "
-                f"by {error:.2g} after 1 time unit (allowed: {TOLERANCE:g}).",
-                'Make `dt` smaller, or set `method` to "dopri5".',
-            )
+    def prepare(self, ctx: Context) -> None:
+        """Draws the graph."""
 
         def uniform(n: int, lane: int) -> npt.NDArray[np.float64]:
             return ctx.random.uniform(n, lane).to("cpu", torch.float64).numpy()
@@ -143,12 +135,27 @@ class CoupledOscillatorArray(TensorNode):
         self.topology = topology
         self.neighbourhood = Neighbourhood(topology, ctx.device, ctx.dtype)
 
+    def accept(self, params: Params, ctx: Context) -> None:
+        """Tests the step.
+
+        Raises:
+            NodeFailed: the integration step fails the halving test.
+        """
+        own = tuple((parameter.name, params[parameter.name]) for parameter in self.cell.params)
+        error = halving_error(self.cell.name, own, self.settings["method"], self.settings["dt"])
+        if error > TOLERANCE:
+            raise ctx.fail(
+                f"dt = {self.settings['dt']:g} is too coarse: halving it moves the state of a {self.cell.name} cell "
+                f"by {error:.2g} after 1 time unit (allowed: {TOLERANCE:g}).",
+                'Make `dt` smaller, or set `method` to "dopri5".',
+            )
+
     def initial_state(self, ctx: Context) -> State:
         depth, n, scale = len(self.cell.components), self.size, self.settings["init_scale"]
         s = torch.zeros(depth, n, dtype=ctx.dtype, device=ctx.device)
         match self.settings["init"]:
             case "random":
-                s = scale * ctx.random.normal(depth * n, lane=_START).view(depth, n)
+                s = scale * ctx.random.normal((depth, n), lane=_START)
             case "phase_ring":
                 angle = torch.arange(n, dtype=ctx.dtype, device=ctx.device) * (2.0 * math.pi / n)
                 s[0], s[1] = scale * torch.cos(angle), scale * torch.sin(angle)
@@ -161,9 +168,8 @@ class CoupledOscillatorArray(TensorNode):
         if s.requires_grad and ctx.tick % self.settings["bptt"] == 0:
             s = s.detach()
         s = self._advanced(s.contiguous(), inputs, params, ctx)
-        # `not <=` so that a NaN trips the guard too.
-        if not float(s.detach().abs().amax()) <= GUARD:
-            raise self._diverged(s.detach(), ctx)
+        # A NaN is not `<=` either, so it trips the guard too.
+        ctx.require(s.detach().abs().amax() <= GUARD, lambda: self._diverged(s.detach(), ctx))
         outputs: Outputs = dict(zip("xyz", s.unbind(-2), strict=False))
         own = {parameter.name: per_unit(params[parameter.name]) for parameter in self.cell.params}
         phases = self.cell.phase_vector(s, own)
@@ -186,10 +192,10 @@ class CoupledOscillatorArray(TensorNode):
         noise = params["noise"]
         if isinstance(noise, torch.Tensor) or noise > 0:
             depth, n = s.shape[-2:]
-            draws = ctx.random.normal(steps * depth * n, lane=_NOISE).view(steps, depth, n)
+            draws = ctx.random.normal((steps, depth, n), lane=_NOISE)
             sigma = noise * rate**0.5
             sigma = sigma[..., None, None] if isinstance(sigma, torch.Tensor) else sigma
-            for z in draws:
+            for z in draws.unbind(-3):
                 s = stochastic_heun(field, s, h, sigma, z)
             return s
         step = METHODS[self.settings["method"]]
