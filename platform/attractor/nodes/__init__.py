@@ -5,6 +5,9 @@ from attractor.nodes.an_gates import GateSearch
 from attractor.nodes.an_pattern import RecurringPattern
 from attractor.nodes.ctl_pid import Pid
 from attractor.nodes.ebm_gaussian import GaussianField
+from attractor.nodes.ebm_moments import MomentAccumulator
+from attractor.nodes.ebm_profile import SamplingProfiler
+from attractor.nodes.ebm_validate import StateValidator
 from attractor.nodes.gen_value import Value
 from attractor.nodes.osc_array import CoupledOscillatorArray
 from attractor.nodes.util_encode import Encode
@@ -17,6 +20,9 @@ NODES: tuple[type[Node], ...] = (
     RecurringPattern,
     Pid,
     GaussianField,
+    MomentAccumulator,
+    SamplingProfiler,
+    StateValidator,
     Value,
     CoupledOscillatorArray,
     Encode,
