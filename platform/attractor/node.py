@@ -79,9 +79,9 @@ class Draws:
         """Standard normal numbers, shape (n,)."""
         return self._stream.normal(self._context.tick, n, lane)
 
-    def uniform(self, n: int, lane: int = 0) -> torch.Tensor:
-        """Numbers uniform on (0, 1), shape (n,)."""
-        return self._stream.uniform(self._context.tick, n, lane)
+    def uniform(self, n: int, lane: int = 0, ahead: bool = True) -> torch.Tensor:
+        """Numbers uniform on (0, 1), shape (n,). For `ahead` see `RandomStream.uniform`."""
+        return self._stream.uniform(self._context.tick, n, lane, ahead)
 
     def permutation(self, n: int, lane: int = 0) -> torch.Tensor:
         """A uniformly random order of 0..n-1, shape (n,), int64."""

@@ -64,8 +64,9 @@ def rank_normalised(draws: Draws) -> Draws:
     """Normal scores of the pooled ranks: Φ⁻¹((r − 3/8)/(S + 1/4)), ties at their mean rank (Blom 1958)."""
     *lead, chains, n = draws.shape
     ranks = rankdata(draws.reshape(*lead, chains * n), method="average", axis=-1)
-    scores: Draws = ndtri((ranks - 0.375) / (chains * n + 0.25))
-    return scores.reshape(draws.shape)
+    scores = ndtri((ranks - 0.375) / (chains * n + 0.25))
+    shaped: Draws = scores.reshape(draws.shape)
+    return shaped
 
 
 def _split(draws: Draws) -> Draws:
@@ -86,7 +87,9 @@ def _plain_r_hat(draws: Draws) -> Draws:
     """√((n − 1)/n + B/(nW)): variance between the chains' means against the variance within chains."""
     n = draws.shape[-1]
     between = draws.mean(-1).var(-1, ddof=1)
-    within = draws.var(-1, ddof=1).mean(-1)
+    # Rounding gives a constant chain a variance; it has none.
+    still = draws.max(-1) == draws.min(-1)
+    within = np.where(still, 0.0, draws.var(-1, ddof=1)).mean(-1)
     # Chains that stand still in different places disagree without bound.
     with np.errstate(divide="ignore", invalid="ignore"):
         ratio: Draws = np.sqrt((n - 1) / n + between / within)
@@ -121,5 +124,5 @@ def _autocovariance(draws: Draws) -> Draws:
     n = draws.shape[-1]
     centred = draws - draws.mean(-1, keepdims=True)
     spectrum = np.fft.rfft(centred, 2 * n)
-    sums: Draws = np.fft.irfft(np.abs(spectrum) ** 2, 2 * n)[..., :n]
-    return sums / n
+    covariance: Draws = np.fft.irfft(np.abs(spectrum) ** 2, 2 * n)[..., :n] / n
+    return covariance

@@ -10,6 +10,7 @@ Welford's update when b is one sample. All sums are kept in double precision.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 
@@ -31,8 +32,8 @@ class Moments:
     @classmethod
     def none(cls, batch: tuple[int, ...], n: int, device: torch.device) -> Moments:
         """The sums of no samples."""
-        kwargs = {"dtype": torch.float64, "device": device}
-        return cls(torch.zeros((), **kwargs), torch.zeros(*batch, n, **kwargs), torch.zeros(*batch, n, n, **kwargs))  # type: ignore[arg-type]
+        kwargs: dict[str, Any] = {"dtype": torch.float64, "device": device}
+        return cls(torch.zeros((), **kwargs), torch.zeros(*batch, n, **kwargs), torch.zeros(*batch, n, n, **kwargs))
 
     @classmethod
     def of(cls, samples: torch.Tensor) -> Moments:
