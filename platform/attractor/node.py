@@ -87,9 +87,10 @@ class Draws:
         """Standard normal numbers; the elements of a shape are those of the draw in row-major order."""
         return self._drawn(shape, lambda stream, n: stream.normal(self._context.tick, n, lane))
 
-    def uniform(self, shape: int | Shape, lane: int = 0) -> torch.Tensor:
-        """Numbers uniform on (0, 1); the elements of a shape are those of the draw in row-major order."""
-        return self._drawn(shape, lambda stream, n: stream.uniform(self._context.tick, n, lane))
+    def uniform(self, shape: int | Shape, lane: int = 0, ahead: bool = True) -> torch.Tensor:
+        """Numbers uniform on (0, 1); the elements of a shape are those of the draw in row-major order. For `ahead` see
+        `RandomStream.uniform`."""
+        return self._drawn(shape, lambda stream, n: stream.uniform(self._context.tick, n, lane, ahead))
 
     def permutation(self, n: int, lane: int = 0) -> torch.Tensor:
         """A uniformly random order of 0..n-1, shape (n,), int64."""

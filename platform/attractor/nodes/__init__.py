@@ -4,7 +4,18 @@ from attractor.node import Node
 from attractor.nodes.an_gates import GateSearch
 from attractor.nodes.an_pattern import RecurringPattern
 from attractor.nodes.ctl_pid import Pid
+from attractor.nodes.ebm_anneal import Annealing
+from attractor.nodes.ebm_clamp import ConditionalSampler
+from attractor.nodes.ebm_factor import WeightedFactor
 from attractor.nodes.ebm_gaussian import GaussianField
+from attractor.nodes.ebm_higher_order import MultiSpinCoupling
+from attractor.nodes.ebm_moments import MomentAccumulator
+from attractor.nodes.ebm_multichain import MultiChain
+from attractor.nodes.ebm_profile import SamplingProfiler
+from attractor.nodes.ebm_train_cd import ContrastiveDivergence
+from attractor.nodes.ebm_train_moments import MomentMatching
+from attractor.nodes.ebm_train_pcd import PersistentContrastiveDivergence
+from attractor.nodes.ebm_validate import StateValidator
 from attractor.nodes.gen_value import Value
 from attractor.nodes.osc_array import CoupledOscillatorArray
 from attractor.nodes.util_encode import Encode
@@ -16,7 +27,18 @@ NODES: tuple[type[Node], ...] = (
     GateSearch,
     RecurringPattern,
     Pid,
+    Annealing,
+    ConditionalSampler,
+    WeightedFactor,
     GaussianField,
+    MultiSpinCoupling,
+    MomentAccumulator,
+    MultiChain,
+    SamplingProfiler,
+    ContrastiveDivergence,
+    MomentMatching,
+    PersistentContrastiveDivergence,
+    StateValidator,
     Value,
     CoupledOscillatorArray,
     Encode,
