@@ -100,7 +100,7 @@ def stack() -> Iterator[RunningStack]:
     """The whole stack, started on empty data: PostgreSQL, Valkey, worker, sweeper, web server, front end."""
     data_dir = settings.TESTBED.data_dir / "stack"
     shutil.rmtree(data_dir, ignore_errors=True)
-    with started_stack(data_dir) as running:
+    with started_stack(data_dir, covered=False) as running:
         yield running
 
 

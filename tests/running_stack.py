@@ -37,10 +37,17 @@ def free_port() -> int:
 
 
 @contextlib.contextmanager
-def started_stack(data_dir: Path, patience: float = 240.0) -> Iterator[RunningStack]:
-    """Run `python -m config.launch up` on a data folder until the block ends."""
+def started_stack(data_dir: Path, patience: float = 240.0, covered: bool = True) -> Iterator[RunningStack]:
+    """Run `python -m config.launch up` on a data folder until the block ends.
+
+    Args:
+        data_dir: of the stack.
+        patience: seconds until it must be up.
+        covered: whether its programs are traced when the tests measure coverage, which slows a run down three times.
+    """
+    dropped = ("ATTRACTOR_DATABASE",) if covered else ("ATTRACTOR_DATABASE", "COVERAGE_PROCESS")
     env = {
-        **{key: value for key, value in os.environ.items() if not key.startswith("ATTRACTOR_DATABASE")},
+        **{key: value for key, value in os.environ.items() if not key.startswith(dropped)},
         "ATTRACTOR_ENV": "test",
         "ATTRACTOR_DATA_DIR": str(data_dir),
         "ATTRACTOR__WEB__PORT": str(free_port()),
