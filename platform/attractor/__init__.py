@@ -6,7 +6,9 @@ GraphSpec  ->  check  ->  Plan  ->  Program  ->  Session
 from attractor.check import check
 from attractor.control import ControlChange
 from attractor.errors import AttractorError, GraphRejected, NodeFailed, Problem
+from attractor.fit import FitResult, fit
 from attractor.graph import GraphSpec
+from attractor.loss import Loss, squared_error
 from attractor.plan import Plan
 from attractor.preset import Preset
 from attractor.program import Program
@@ -21,8 +23,10 @@ __all__ = [
     "Axis",
     "BlockReport",
     "ControlChange",
+    "FitResult",
     "GraphRejected",
     "GraphSpec",
+    "Loss",
     "NodeFailed",
     "Plan",
     "Preset",
@@ -33,4 +37,6 @@ __all__ = [
     "Session",
     "Sweep",
     "check",
+    "fit",
+    "squared_error",
 ]

@@ -372,6 +372,15 @@ class Node(ABC):
         return None
 
     @classmethod
+    def gradient_refusal(cls, params: Mapping[str, Any]) -> str | None:
+        """Why no gradient passes through this node with these parameters; None when one does.
+
+        The default is what `differentiable` says. A node that is differentiable in some modes refuses the
+        others.
+        """
+        return None if cls.differentiable is True else str(cls.differentiable)
+
+    @classmethod
     def declaration(cls) -> dict[str, Any]:
         """JSON-able declaration: what palette, API and reference page show."""
         return {

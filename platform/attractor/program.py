@@ -150,8 +150,11 @@ class Program:
         """The state before tick 0."""
         state = ProgramState()
         for name, node in self.nodes.items():
+            ctx = self.contexts[name]
+            # A program that has run before begins anew, with the draws of tick 0.
+            ctx.tick = 0
             if isinstance(node, TensorNode):
-                state.nodes[name] = _guarded(self.contexts[name], node.initial_state, self.contexts[name])
+                state.nodes[name] = _guarded(ctx, node.initial_state, ctx)
         for edge in self.plan.delays:
             dtype = KINDS[edge.target_kind].dtype
             dtype = self.dtype if dtype == torch.float32 else dtype
@@ -307,7 +310,7 @@ class _Pass:
         lanes: dict[str, list[Any]] = {port.name: [] for port in node.outputs}
         for k in range(self.ticks):
             ctx.tick = self.first + k
-            out = _guarded(ctx, node.step, tick_of(inputs, k), params[k], ctx)
+            out = _guarded(ctx, node.step, _constants(tick_of(inputs, k)), _constants(params[k]), ctx)
             refuse_undeclared(node, out, ctx)
             for port, lane in lanes.items():
                 lane.append(out.get(port, ABSENT))
@@ -405,7 +408,7 @@ class _Pass:
                 inputs[port.name] = self.program.fired() if fired else ABSENT
         params = self.params(name, k, value)
         if isinstance(node, HostNode):
-            out = _guarded(ctx, node.step, inputs, params, ctx)
+            out = _guarded(ctx, node.step, _constants(inputs), _constants(params), ctx)
         else:
             assert isinstance(node, TensorNode)
             new, out = _guarded(ctx, node.step, self.state.nodes[name], inputs, params, ctx)
@@ -452,6 +455,19 @@ class _Pass:
             raw = convert(route.conversion, self.values[route.source].items[-1])
             if raw is not ABSENT:
                 self.state.sources[route.index] = raw
+
+
+def _constants(values: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Values without their gradients, which end at a node in Python."""
+    if not torch.is_grad_enabled():
+        return values
+    return {name: _constant(value) for name, value in values.items()}
+
+
+def _constant(value: Any) -> Any:
+    if isinstance(value, tuple):
+        return tuple(_constant(item) for item in value)
+    return value.detach() if isinstance(value, torch.Tensor) else value
 
 
 def _guarded(ctx: Context, call: Callable[..., Any], *args: Any) -> Any:

@@ -88,6 +88,10 @@ class GaussianField(TensorNode):
         return Cost(flops=draws * (20.0 + 4 * near), bytes=BYTES_PER_DRAW * draws + 16.0 * n * near)
 
     @classmethod
+    def gradient_refusal(cls, params: Mapping[str, Any]) -> str | None:
+        return "its proposals are accepted or refused" if params["method"] == "langevin" else None
+
+    @classmethod
     def batch_rounding(cls, params: Mapping[str, Any], kernels: bool) -> str | None:
         if params["method"] == "exact":
             return "the draws of a batch are matrix products that are summed in another order"

@@ -40,7 +40,12 @@ class Value(TensorNode):
         Parameter("order", "choice", "cyclic", choices=("cyclic", "shuffled"),
                   doc="schedule: rows in their own order, or in a fresh random order in every pass."),
     )  # fmt: skip
-    differentiable = "its value is given, it depends on nothing"
+
+    @classmethod
+    def gradient_refusal(cls, params: Mapping[str, Any]) -> str | None:
+        if params["type"] == "scalar":
+            return None
+        return f"only the number of a scalar can be varied smoothly, not a {params['type']}"
 
     @classmethod
     def validate(cls, params: Mapping[str, Any]) -> None:

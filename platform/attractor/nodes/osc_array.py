@@ -164,8 +164,10 @@ class CoupledOscillatorArray(TensorNode):
         return {"s": s.expand(*ctx.batch, depth, n).clone()}
 
     def step(self, state: State, inputs: Inputs, params: Params, ctx: Context) -> tuple[State, Outputs]:
-        s = state["s"] if inputs["initial"] is ABSENT else inputs["initial"].to(state["s"].dtype).transpose(-1, -2)
-        if s.requires_grad and ctx.tick % self.settings["bptt"] == 0:
+        s = state["s"]
+        if inputs["initial"] is not ABSENT:
+            s = inputs["initial"].to(s.dtype).transpose(-1, -2)
+        elif s.requires_grad and ctx.tick % self.settings["bptt"] == 0:
             s = s.detach()
         s = self._advanced(s.contiguous(), inputs, params, ctx)
         # A NaN is not `<=` either, so it trips the guard too.
@@ -180,7 +182,7 @@ class CoupledOscillatorArray(TensorNode):
         speed, rate = params["speed"], 1.0
         if isinstance(speed, torch.Tensor):
             # A sweep of speeds takes the steps of the fastest one; the field of the others is slowed down.
-            fastest = float(speed.max())
+            fastest = float(speed.detach().max())
             speed, rate = fastest, speed / fastest
         units = speed * ctx.dt
         steps = max(1, math.ceil(units / self.settings["dt"] - 1e-9))
