@@ -162,6 +162,15 @@ def per_unit(value: Any) -> Any:
     return value.unsqueeze(-1) if isinstance(value, torch.Tensor) and value.dim() else value
 
 
+def exact(value: Any) -> Any:
+    """A live parameter ready for arithmetic with other parameters.
+
+    In a plain run a parameter is a Python number, so that a formula of several of them is worked out in double
+    precision; in a sweep it must be worked out in the same precision, or a point of it would not be its run.
+    """
+    return value.double() if isinstance(value, torch.Tensor) and value.is_floating_point() else value
+
+
 class Node(ABC):
     """A node of a graph. Subclass `TensorNode` or `HostNode`, never this."""
 
