@@ -7,6 +7,10 @@ from attractor.nodes.ctl_pid import Pid
 from attractor.nodes.ebm_gaussian import GaussianField
 from attractor.nodes.gen_value import Value
 from attractor.nodes.osc_array import CoupledOscillatorArray
+from attractor.nodes.osc_chua import ChuaOscillator
+from attractor.nodes.osc_lorenz import LorenzSystem
+from attractor.nodes.osc_rossler import RosslerSystem
+from attractor.nodes.osc_vanderpol import VanDerPolOscillator
 from attractor.nodes.util_encode import Encode
 from attractor.nodes.viz_grid import Grid
 from attractor.nodes.viz_phase3d import PhaseSpace
@@ -19,6 +23,10 @@ NODES: tuple[type[Node], ...] = (
     GaussianField,
     Value,
     CoupledOscillatorArray,
+    ChuaOscillator,
+    LorenzSystem,
+    RosslerSystem,
+    VanDerPolOscillator,
     Encode,
     Grid,
     PhaseSpace,
