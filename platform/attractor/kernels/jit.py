@@ -33,11 +33,12 @@ UNUSED_DAYS: Final = 30
 def jit(function: F, /) -> F: ...
 @overload
 def jit(
-    *, parallel: bool = ..., fastmath: bool | set[str] = ..., inline: Literal["never", "always"] = ...
-) -> Callable[[F], F]: ...
+    *, parallel: bool = ..., fastmath: bool | set[str] = ..., inline: Literal["never", "always"] = ...,
+    forceinline: bool = ...,
+) -> Callable[[F], F]: ...  # fmt: skip
 def jit(
     function: F | None = None, /, *, parallel: bool = False, fastmath: bool | set[str] = False,
-    inline: Literal["never", "always"] = "never",
+    inline: Literal["never", "always"] = "never", forceinline: bool = False,
 ) -> F | Callable[[F], F]:  # fmt: skip
     """Compile a function at its first call, without the interpreter lock, and keep the code on disk.
 
@@ -49,6 +50,7 @@ def jit(
         parallel: spread ``numba.prange`` over threads; only over work whose pieces are independent.
         fastmath: liberties for LLVM, as Numba takes them. With any, results may depend on the length of a loop.
         inline: "always" inlines in Numba, before types are known; LLVM inlines small functions anyway.
+        forceinline: LLVM inlines the function wherever it is called, so that a constant argument prunes its branches.
     """
 
     def compiled(function: F) -> F:
@@ -60,7 +62,7 @@ def jit(
         try:
             dispatcher: Any = numba.njit(
                 nogil=True, error_model="numpy", cache=folder is not None, parallel=parallel, fastmath=fastmath,
-                inline=inline,
+                inline=inline, forceinline=forceinline,
             )(function)  # fmt: skip
         finally:
             config.CACHE_DIR = before

@@ -18,6 +18,10 @@ from attractor.nodes.ebm_train_pcd import PersistentContrastiveDivergence
 from attractor.nodes.ebm_validate import StateValidator
 from attractor.nodes.gen_value import Value
 from attractor.nodes.osc_array import CoupledOscillatorArray
+from attractor.nodes.osc_chua import ChuaOscillator
+from attractor.nodes.osc_lorenz import LorenzSystem
+from attractor.nodes.osc_rossler import RosslerSystem
+from attractor.nodes.osc_vanderpol import VanDerPolOscillator
 from attractor.nodes.util_encode import Encode
 from attractor.nodes.viz_grid import Grid
 from attractor.nodes.viz_phase3d import PhaseSpace
@@ -41,6 +45,10 @@ NODES: tuple[type[Node], ...] = (
     StateValidator,
     Value,
     CoupledOscillatorArray,
+    ChuaOscillator,
+    LorenzSystem,
+    RosslerSystem,
+    VanDerPolOscillator,
     Encode,
     Grid,
     PhaseSpace,
