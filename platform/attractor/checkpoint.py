@@ -13,10 +13,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
+import numpy as np
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load, save
 
+from attractor.composed import Composed, composed
 from attractor.errors import CheckpointRefused
 from attractor.node import ABSENT
 
@@ -166,6 +168,10 @@ def _flatten(value: Any, name: str, tensors: dict[str, torch.Tensor]) -> Any:
         return leaf
     if value is ABSENT:
         return {"$absent": True}
+    if isinstance(value, Composed):
+        return {"$composed": value.composition, "parts": _flatten(dict(value.parts()), name, tensors)}
+    if isinstance(value, np.ndarray):
+        return {"$array": _flatten(torch.tensor(value), name, tensors)}
     if isinstance(value, Mapping):
         # Integer keys (edge numbers) would come back from JSON as texts: pairs keep them.
         return {"$map": [[key, _flatten(item, f"{name}/{key}", tensors)] for key, item in value.items()]}
@@ -189,6 +195,16 @@ def _unflatten(value: Any, tensors: Mapping[str, torch.Tensor], device: torch.de
             return tensor.to(device) if "device" in value else tensor
         if "$absent" in value:
             return ABSENT
+        if "$array" in value:
+            return _unflatten(value["$array"], tensors, torch.device("cpu")).numpy()
+        if "$composed" in value:
+            cls = composed(value["$composed"])
+            if cls is None:
+                raise CheckpointRefused(
+                    f"the checkpoint holds a value of the kind {value['$composed']!r}, which is not installed here; "
+                    "install the package it comes from"
+                )
+            return cls.of_parts(_unflatten(value["parts"], tensors, device))
         if "$float" in value:
             return float(value["$float"])
         return {key: _unflatten(item, tensors, device) for key, item in value["$map"]}

@@ -13,6 +13,7 @@ from typing import Any, Final
 import numpy as np
 import torch
 
+from attractor.composed import Composed
 from attractor.control import ControlChange
 from attractor.kinds import is_numeric
 from attractor.node import Absent, HostNode, Node
@@ -60,7 +61,7 @@ class RunResult:
             if kind == "table":
                 tables[f"{node}.{port}"] = value
             elif not is_numeric(kind):
-                outputs[f"{node}.{port}"] = value
+                outputs[f"{node}.{port}"] = value.summary() if isinstance(value, Composed) else value
             elif value.numel() <= MAX_RESULT_ELEMENTS:
                 outputs[f"{node}.{port}"] = value.tolist()
         return cls(
@@ -129,5 +130,10 @@ def _feed(digest: Any, value: Any) -> None:
             _feed(digest, item)
     elif isinstance(value, Absent):
         digest.update(b"A")
+    elif isinstance(value, Composed):
+        digest.update(f"C{value.composition}".encode())
+        _feed(digest, dict(value.parts()))
+    elif isinstance(value, np.ndarray):
+        _feed(digest, torch.tensor(value))
     else:
         digest.update(("J" + json.dumps(value, sort_keys=True)).encode())

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import hashlib
-from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping
+from abc import abstractmethod
 from functools import cached_property
 from typing import Any, ClassVar, Self
 
 import numpy as np
 import torch
 
+from attractor.composed import Composed
 from attractor.energy.colouring import Colouring, dsatur
 from attractor.energy.interaction_graph import InteractionGraph
 
 
-class EnergyModel(ABC):
+class EnergyModel(Composed):
     """p(v) ∝ exp(−E(v)/T) over N units. Immutable; a changed model is a new one that shares what did not change.
 
     Numbers (couplings, biases, temperature) may carry leading dimensions of a sweep, the structure never does.
@@ -28,18 +28,6 @@ class EnergyModel(ABC):
     variables: ClassVar[str]
     size: int
     temperature: torch.Tensor
-
-    @abstractmethod
-    def parts(self) -> Iterator[tuple[str, Any]]:
-        """Everything the law depends on, by name: tensors, integer arrays, numbers.
-
-        Identity and checkpoint are made of it.
-        """
-
-    @classmethod
-    @abstractmethod
-    def of_parts(cls, parts: Mapping[str, Any]) -> Self:
-        """The model that has these `parts`."""
 
     @property
     @abstractmethod

@@ -91,6 +91,7 @@ class PottsModel(EnergyModel):
     """
 
     variables: ClassVar[str] = "cat"
+    composition: ClassVar[str] = "attractor.potts_model"
 
     bias: torch.Tensor
     temperature: torch.Tensor

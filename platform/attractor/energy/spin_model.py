@@ -33,6 +33,7 @@ class SpinModel(EnergyModel):
     """
 
     variables: ClassVar[str] = "spin"
+    composition: ClassVar[str] = "attractor.spin_model"
 
     couplings: Couplings
     bias: torch.Tensor

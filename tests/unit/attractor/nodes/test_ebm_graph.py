@@ -87,6 +87,17 @@ def test_blocks_change_nothing(one_block):
         assert all(np.array_equal(a, b) for a, b in zip(data, pieces[key][1], strict=True))
 
 
+def test_models_on_edges_survive_a_checkpoint(tmp_path):
+    whole, stopped = Session(plan(), seed=3, ticks=40, block=20), Session(plan(), seed=3, ticks=40, block=20)
+    next(iter(stopped))
+    resumed = Session.restore(stopped.checkpoint(tmp_path), plan())
+    result = whole.run()
+    assert resumed.run().result_hash == result.result_hash
+    assert Session(plan(), seed=4, ticks=40).run().result_hash != result.result_hash
+    json.dumps(result.outputs)
+    assert result.outputs["factor.factor"]["variables"] == "spin"
+
+
 def test_a_model_of_other_units_is_refused_before_the_run():
     nodes = NODES | {"source": ("ebm.higher_order", {"N": N + 1, "arrangement": "tuples", "tuples": TUPLES})}
     with pytest.raises(GraphRejected, match=r"nodes\.factor\.model"):
