@@ -5,6 +5,10 @@ from attractor.nodes.an_gates import GateSearch
 from attractor.nodes.an_pattern import RecurringPattern
 from attractor.nodes.ctl_pid import Pid
 from attractor.nodes.ebm_gaussian import GaussianField
+from attractor.nodes.field_probe import FieldProbe
+from attractor.nodes.field_source import SourceSplat
+from attractor.nodes.field_wave import WaveField
+from attractor.nodes.field_wave_complex import ComplexEnvelope
 from attractor.nodes.gen_value import Value
 from attractor.nodes.osc_array import CoupledOscillatorArray
 from attractor.nodes.util_encode import Encode
@@ -17,6 +21,10 @@ NODES: tuple[type[Node], ...] = (
     RecurringPattern,
     Pid,
     GaussianField,
+    FieldProbe,
+    SourceSplat,
+    WaveField,
+    ComplexEnvelope,
     Value,
     CoupledOscillatorArray,
     Encode,
