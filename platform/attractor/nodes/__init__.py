@@ -16,6 +16,10 @@ from attractor.nodes.ebm_train_cd import ContrastiveDivergence
 from attractor.nodes.ebm_train_moments import MomentMatching
 from attractor.nodes.ebm_train_pcd import PersistentContrastiveDivergence
 from attractor.nodes.ebm_validate import StateValidator
+from attractor.nodes.field_probe import FieldProbe
+from attractor.nodes.field_source import SourceSplat
+from attractor.nodes.field_wave import WaveField
+from attractor.nodes.field_wave_complex import ComplexEnvelope
 from attractor.nodes.gen_value import Value
 from attractor.nodes.osc_array import CoupledOscillatorArray
 from attractor.nodes.osc_chua import ChuaOscillator
@@ -43,6 +47,10 @@ NODES: tuple[type[Node], ...] = (
     MomentMatching,
     PersistentContrastiveDivergence,
     StateValidator,
+    FieldProbe,
+    SourceSplat,
+    WaveField,
+    ComplexEnvelope,
     Value,
     CoupledOscillatorArray,
     ChuaOscillator,
