@@ -17,8 +17,8 @@ TILE: Final = 1024
 """Cells of a program, consecutive in memory: all loads but those of the neighbours along the last axis are aligned."""
 
 
-@triton.jit  # type: ignore[untyped-decorator]
-def _cells(  # type: ignore[no-untyped-def]
+@triton.jit
+def _cells(
     p, d, source, table, p_new, d_new, planes, rows, width, source_stride, columns,
     PERIODIC: tl.constexpr, DEEP: tl.constexpr, FED: tl.constexpr, TILE: tl.constexpr,
 ):  # fmt: skip
