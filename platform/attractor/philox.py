@@ -104,9 +104,15 @@ class RandomStream:
         counter[3] = moments >> _SHIFT
         return philox(counter.reshape(4, -1), self._key).reshape(ticks, blocks * 4)[:, :n]
 
-    def uniform(self, tick: int, n: int, lane: int = 0) -> torch.Tensor:
+    def uniform(self, tick: int, n: int, lane: int = 0, ahead: bool = True) -> torch.Tensor:
         """n numbers uniform on (0, 1): (k + 1/2)·2^-24 for k < 2^24 in float32, which rounds the upper half to
-        multiples of 2^-24. Neither end occurs."""
+        multiples of 2^-24. Neither end occurs.
+
+        `ahead` prepares those of the following ticks too; without it nothing is kept, which suits the many lanes of a
+        long computation inside one tick. The numbers are the same.
+        """
+        if not ahead:
+            return torch.from_numpy(_uniforms(self, tick, n, lane, 1)[0]).to(self._device, self._dtype)
         return self._ahead("uniform", tick, n, lane)
 
     def normal(self, tick: int, n: int, lane: int = 0) -> torch.Tensor:

@@ -87,6 +87,16 @@ class Encode(TensorNode):
         size = channels * {"window": params["window"], "project": params["N"]}.get(params["mode"], params["classes"])
         return Cost(flops=2.0 * size, bytes=8.0 * size)
 
+    @classmethod
+    def gradient_refusal(cls, params: Mapping[str, Any]) -> str | None:
+        return "a class number has no neighbours" if params["mode"] == "one_hot" else None
+
+    @classmethod
+    def batch_rounding(cls, params: Mapping[str, Any], kernels: bool) -> str | None:
+        if params["mode"] == "project":
+            return "the projections of a batch are matrix products that are summed in another order"
+        return None
+
     @property
     def _channels(self) -> int:
         return sum(shape[0] if shape else 1 for name, shape in self.port_shapes.items() if name != "value")
