@@ -366,6 +366,10 @@ class Node(ABC):
     def batch_rounding(cls, params: Mapping[str, Any], kernels: bool) -> str | None:
         """Why a point of a batch may differ in its last bits from the same run alone; None when it never does.
 
+        Element by element, and in sums over the last axes, torch computes a batch as it computes its points. Matrix
+        products, standard deviations, and sums over an axis in front of the batch dimensions are added in another
+        order.
+
         Args:
             kernels: whether the node may call kernels.
         """

@@ -183,7 +183,7 @@ class GaussianField(TensorNode):
                     mean = (b.unsqueeze(-2) + self.neighbourhood.total(x)) / self.diagonal
                     x = torch.where(block, mean + kick, x)
             energies.append(self.energy(x, b))
-        energy = torch.stack(energies).mean(0).mean(-1)
+        energy = torch.stack(energies, dim=-1).mean(-1).mean(-1)
         return {"x": x}, {"x": x[..., 0, :], "energy": energy, "samples": x, "acceptance": ABSENT}
 
     def _langevin(
@@ -216,9 +216,9 @@ class GaussianField(TensorNode):
                 energies.append(energy)
         outputs = {
             "x": x[..., 0, :],
-            "energy": torch.stack(energies).mean(0).mean(-1),
+            "energy": torch.stack(energies, dim=-1).mean(-1).mean(-1),
             "samples": x,
-            "acceptance": torch.stack(accepted).to(x.dtype).mean(0).mean(-1),
+            "acceptance": torch.stack(accepted, dim=-1).to(x.dtype).mean(-1).mean(-1),
         }
         return {"x": x}, outputs
 
