@@ -79,22 +79,22 @@ class SingleOscillator(TensorNode):
         )
 
     def prepare(self, ctx: Context) -> None:
+        self.ensemble = Ensemble(self.cell, self.settings["method"], ctx.device, ctx.dtype)
+
+    def accept(self, params: Params, ctx: Context) -> None:
         """Tests the step.
 
         Raises:
             NodeFailed: the integration step fails the halving test.
         """
-        error = halving_error(
-            self.cell.name, tuple(self.field_params(self.settings).items()), self.settings["method"],
-            self.settings["dt"],
-        )  # fmt: skip
+        dt = self.settings["dt"]
+        error = halving_error(self.cell.name, tuple(self.field_params(params).items()), self.settings["method"], dt)
         if error > TOLERANCE:
             raise ctx.fail(
-                f"dt = {self.settings['dt']:g} is too coarse: halving it moves the state by {error:.2g} after 1 time "
-                f"unit (allowed: {TOLERANCE:g}).",
+                f"dt = {dt:g} is too coarse: halving it moves the state by {error:.2g} after 1 time unit "
+                f"(allowed: {TOLERANCE:g}).",
                 'Make `dt` smaller, or set `method` to "dopri5".',
             )
-        self.ensemble = Ensemble(self.cell, self.settings["method"], ctx.device, ctx.dtype)
 
     def field_params(self, params: Params, inputs: Inputs | None = None) -> dict[str, Any]:
         """The parameters of the cell in a tick."""

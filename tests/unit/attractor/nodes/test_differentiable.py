@@ -11,6 +11,7 @@ from attractor.node import ABSENT, TensorNode
 from attractor.nodes import NODES
 
 SIZES = {"N": 6, "chains": 2, "window": 3, "degree": 2, "rows": 2, "cols": 3}
+POINTS = [[0.3, 1.7], [2.6, 3.1], [3.2, 0.4]]
 # Settings in which a kind is tried, beside its defaults with the sizes above.
 SETTINGS = {
     "gen.value": [{"value": 0.7}],
@@ -23,8 +24,25 @@ SETTINGS = {
     ],
     "ebm.gaussian": [{"method": method, "graph": "ring"} for method in ("exact", "gibbs")],
     "ctl.pid": [{"Ki": 2.0, "low": -3.0, "high": 3.0}],
+    # At speed 1 a tick is a whole number of steps, and beside it one more: a jump of the number, not of the orbit.
+    **{f"osc.{cell}": [{"speed": 5.2}] for cell in ("chua", "lorenz", "rossler", "vanderpol")},
+    "field.source": [{"size": [16, 17], "positions": POINTS}, {"size": [16, 17], "positions": POINTS, "normalise": False}],
+    "field.probe": [{"positions": POINTS}],
+    "field.wave": [
+        {"size": [16, 17], "steps": 3, "dt": 0.3}, {"size": [16, 17], "boundary": "pml", "pml_width": 4, "dt": 0.3},
+        {"size": [16, 17], "boundary": "mur1", "dt": 0.3}, {"size": [16, 17], "boundary": "reflecting", "dt": 0.3},
+    ],
+    "field.wave_complex": [
+        {"size": [16, 17], "dt": 0.3, "loss2": 0.5, "n2k": 0.8, "gain": 0.3},
+        {"size": [16, 17], "boundary": "pml", "pml_width": 4, "dt": 0.3, "loss2": 0.5, "n2k": 0.8},
+    ],
 }  # fmt: skip
 VARIADIC = {"util.encode": {"value": [(3,), ()]}}
+# Ports whose shape other things than symbols decide; None: not connected.
+SHAPES = {
+    "field.source": {"amplitude": (3,), "strength": (3,), "position": None},
+    "field.probe": {"field": (5, 6), "position": None},
+}
 TICKS = 4
 
 
@@ -52,7 +70,12 @@ def shapes(cls, params):
     for port in cls.inputs:
         if port.variadic:
             found |= {f"{port.name}[{k}]": shape for k, shape in enumerate(VARIADIC[cls.kind][port.name])}
-        elif port.kind in ("scalar", "vector", "state3", "matrix", "prob", "field"):
+        elif port.name in SHAPES.get(cls.kind, {}):
+            shape = SHAPES[cls.kind][port.name]
+            found |= {} if shape is None else {port.name: shape}
+        elif port.kind in ("field", "cfield"):
+            found[port.name] = tuple(sizes["size"])
+        elif port.kind in ("scalar", "vector", "state3", "matrix", "prob"):
             symbols = (sizes.get(symbol, 6) if isinstance(symbol, str) else symbol for symbol in port.shape)
             found[port.name] = tuple(symbols)
     return found
@@ -73,10 +96,15 @@ def test_gradients_are_those_of_central_differences(cls, params):
     cls.validate({**cls.defaults(), **params})
     generator = torch.Generator().manual_seed(1)
 
-    def noise(shape):
-        return torch.randn(shape, dtype=torch.float64, generator=generator)
+    complex_ports = {port.name for port in cls.inputs if port.kind == "cfield"}
 
-    inputs = {name: 0.3 * noise((TICKS, *shape)) for name, shape in known.items()}
+    def noise(shape, dtype=torch.float64):
+        return torch.randn(shape, dtype=dtype, generator=generator)
+
+    inputs = {
+        name: 0.3 * noise((TICKS, *shape), torch.complex128 if name in complex_ports else torch.float64)
+        for name, shape in known.items()
+    }
     live = [p for p in cls.params if p.live and p.type == "float"]
     base = {p.name: torch.tensor(inner(p, params.get(p.name, p.default)), dtype=torch.float64) for p in live}
     weights: dict[str, torch.Tensor] = {}
@@ -95,6 +123,8 @@ def test_gradients_are_those_of_central_differences(cls, params):
                 elif port.name in known and not (port.when_absent == "skip" and tick):
                     given[port.name] = point[f"in {port.name}"][tick]
             for name, value in bench(**given).items():
+                if isinstance(value, torch.Tensor) and value.is_complex():
+                    value = torch.view_as_real(value)
                 if isinstance(value, torch.Tensor) and value is not ABSENT and value.is_floating_point():
                     key = f"{name} {tick}"
                     weights.setdefault(key, noise(value.shape))
@@ -107,12 +137,12 @@ def test_gradients_are_those_of_central_differences(cls, params):
     found = torch.autograd.grad(loss(leaves), list(leaves.values()), allow_unused=True)
     largest = 0.0
     for name, gradient in zip(names, found, strict=True):
-        direction = torch.ones_like(point[name]) if not point[name].dim() else noise(point[name].shape)
+        direction = torch.ones_like(point[name]) if not point[name].dim() else noise(point[name].shape, point[name].dtype)
         step = 1e-6 * max(1.0, float(point[name].abs().max()))
         with torch.no_grad():
             ends = [float(loss({**point, name: point[name] + sign * step * direction})) for sign in (1, -1)]
         expected = (ends[0] - ends[1]) / (2 * step)
-        along = 0.0 if gradient is None else float((gradient * direction).sum())
+        along = 0.0 if gradient is None else float((gradient.conj() * direction).sum().real)
         assert along == pytest.approx(expected, rel=1e-4, abs=1e-7), name
         largest = max(largest, abs(along))
     assert largest > 1e-3
