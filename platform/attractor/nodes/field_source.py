@@ -82,6 +82,10 @@ class SourceSplat(TensorNode):
         # The field, and the factors of every axis with what makes them.
         return Cost(flops=2.0 * n * cells + 12.0 * n * sum(size), bytes=4.0 * (2 * cells + 4 * n * sum(size)))
 
+    @classmethod
+    def batch_rounding(cls, params: Mapping[str, Any], kernels: bool) -> str | None:
+        return "the sums over the points of a batch are matrix products that are summed in another order"
+
     def prepare(self, ctx: Context) -> None:
         self.fixed = torch.tensor(positions_of(self.settings), dtype=ctx.dtype, device=ctx.device)
 

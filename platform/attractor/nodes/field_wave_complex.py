@@ -112,6 +112,12 @@ class ComplexEnvelope(TensorNode):
         constants = 16.0 * (h * h + w * w) if params["boundary"] == "pml" else 16.0 * cells
         return Cost(flops=params["steps"] * (linear + 60.0 * cells), bytes=constants + 8.0 * 6 * cells)
 
+    @classmethod
+    def batch_rounding(cls, params: Mapping[str, Any], kernels: bool) -> str | None:
+        if params["boundary"] == "pml":
+            return "the linear steps of a batch are matrix products that are summed in another order"
+        return None
+
     def prepare(self, ctx: Context) -> None:
         """Makes the linear half step and the whole one (two halves that meet between nonlinear steps)."""
         diffraction = 0.5 / self.settings["k"]

@@ -78,6 +78,10 @@ class SingleOscillator(TensorNode):
             flops=steps * STAGES[params["method"]] * 20.0 + 40.0 * depth * count, bytes=4.0 * 12 * depth * count
         )
 
+    @classmethod
+    def batch_rounding(cls, params: Mapping[str, Any], kernels: bool) -> str | None:
+        return None if kernels else "the slopes of a batch are matrix products that are summed in another order"
+
     def prepare(self, ctx: Context) -> None:
         self.ensemble = Ensemble(self.cell, self.settings["method"], ctx.device, ctx.dtype)
 

@@ -133,7 +133,7 @@ def _bias(
     row = torch.zeros(len(cell.components), 1, dtype=like.dtype, device=like.device)
     row[cell.driven] = 1.0
     if isinstance(rate, torch.Tensor):
-        drive = drive * rate.unsqueeze(-1)
+        drive = (drive * rate.unsqueeze(-1)).to(like.dtype)
     driven = row * drive.unsqueeze(-2)
     return driven if bias is None else bias + driven
 
