@@ -37,6 +37,7 @@ class ConditionalSampler(TensorNode):
         Port(
             "observations",
             "any",
+            among=("spin", "vector", "matrix"),
             doc="Observed spins [C, N], or a vector [N] for all chains.",
         ),
         Port("mask", "vector", shape=("N",), doc="1: the spin is observed and held; 0: it is free."),

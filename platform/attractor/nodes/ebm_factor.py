@@ -36,7 +36,14 @@ class WeightedFactor(TensorNode):
     references = ("Kschischang, Frey & Loeliger 2001 (factor graphs)", "see the settings of each type")
     inputs = (
         Port("model", "model", optional=True, doc="What the term is put on."),
-        Port("variables", "any", optional=True, when_absent="skip", doc="Values [C, N] at which `energy` is told."),
+        Port(
+            "variables",
+            "any",
+            optional=True,
+            when_absent="skip",
+            among=("spin", "cat", "matrix"),
+            doc="Values [C, N] at which `energy` is told.",
+        ),
         Port(
             "weight_mod", "scalar", optional=True, doc="Modulates the weight: w·(1 + weight_mod); nothing counts as 0."
         ),

@@ -33,7 +33,11 @@ class MomentAccumulator(TensorNode):
     references = ("Welford 1962, Technometrics 4:419", "Chan, Golub & LeVeque 1983, Am. Stat. 37:242")
     inputs = (
         Port(
-            "samples", "any", when_absent="skip", doc="Spins or a matrix [C, N]: C samples a tick; a vector [N]: one."
+            "samples",
+            "any",
+            when_absent="skip",
+            among=("spin", "cat", "matrix", "vector", "prob"),
+            doc="Spins or a matrix [C, N]: C samples a tick; a vector [N]: one.",
         ),
     )
     outputs = (

@@ -49,7 +49,7 @@ class SamplingProfiler(TensorNode):
     )
     references = ("Sokal 1996, Monte Carlo methods in statistical mechanics (automatic windowing)",)
     inputs = (
-        Port("samples", "any", when_absent="skip",
+        Port("samples", "any", when_absent="skip", among=("spin", "cat", "matrix", "vector", "prob", "scalar"),
              doc="Spins or a matrix [C, N]: C chains of N quantities; a vector [N]: one chain; a scalar: one of one."),
         Port("acceptance", "scalar", optional=True, when_absent="skip",
              doc="Share of accepted moves of a Metropolis-type kernel."),

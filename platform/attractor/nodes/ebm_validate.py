@@ -24,8 +24,21 @@ class StateValidator(TensorNode):
     summary = "Counts what is not a spin in a state, and holds it back or puts it right."
     equation = "valid: every s_i ∈ {−1, +1} and every energy finite; project: s_i ← +1 if s_i ≥ 0, else −1"
     inputs = (
-        Port("state", "any", when_absent="skip", doc="Spins or a matrix [C, N], or a vector [N] of one chain."),
-        Port("energy", "any", optional=True, when_absent="skip", doc="Energies of the chains, [C] or a scalar."),
+        Port(
+            "state",
+            "any",
+            when_absent="skip",
+            among=("spin", "matrix", "vector"),
+            doc="Spins or a matrix [C, N], or a vector [N] of one chain.",
+        ),
+        Port(
+            "energy",
+            "any",
+            optional=True,
+            when_absent="skip",
+            among=("vector", "scalar"),
+            doc="Energies of the chains, [C] or a scalar.",
+        ),
     )
     outputs = (
         Port("state", "spin", shape=("C", "N"), doc="The state; silent in a tick in which it is held back."),

@@ -28,7 +28,15 @@ class Encode(TensorNode):
         "project: Σ_k gain·(2v_k − 1)·W_k, W ~ N(0, 1) fixed by the run's seed; window: the last ticks of v"
     )
     references = ("Pedregosa et al. 2011 (standard, minmax, one_hot: scikit-learn's conventions)",)
-    inputs = (Port("value", "any", variadic=True, doc="Scalars and vectors; joined in the order of the edges."),)
+    inputs = (
+        Port(
+            "value",
+            "any",
+            variadic=True,
+            among=("scalar", "vector", "prob", "signal"),
+            doc="Scalars and vectors; joined in the order of the edges.",
+        ),
+    )
     outputs = (
         Port("value", "any", doc="window: matrix [M, window]; every other mode: vector. Silent until all spoke."),
     )

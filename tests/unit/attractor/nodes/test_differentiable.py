@@ -26,7 +26,10 @@ SETTINGS = {
     "ctl.pid": [{"Ki": 2.0, "low": -3.0, "high": 3.0}],
     # At speed 1 a tick is a whole number of steps, and beside it one more: a jump of the number, not of the orbit.
     **{f"osc.{cell}": [{"speed": 5.2}] for cell in ("chua", "lorenz", "rossler", "vanderpol")},
-    "field.source": [{"size": [16, 17], "positions": POINTS}, {"size": [16, 17], "positions": POINTS, "normalise": False}],
+    "field.source": [
+        {"size": [16, 17], "positions": POINTS},
+        {"size": [16, 17], "positions": POINTS, "normalise": False},
+    ],
     "field.probe": [{"positions": POINTS}],
     "field.wave": [
         {"size": [16, 17], "steps": 3, "dt": 0.3}, {"size": [16, 17], "boundary": "pml", "pml_width": 4, "dt": 0.3},
@@ -122,9 +125,9 @@ def test_gradients_are_those_of_central_differences(cls, params):
                     )
                 elif port.name in known and not (port.when_absent == "skip" and tick):
                     given[port.name] = point[f"in {port.name}"][tick]
-            for name, value in bench(**given).items():
-                if isinstance(value, torch.Tensor) and value.is_complex():
-                    value = torch.view_as_real(value)
+            for name, told in bench(**given).items():
+                complex_valued = isinstance(told, torch.Tensor) and told.is_complex()
+                value = torch.view_as_real(told) if complex_valued else told
                 if isinstance(value, torch.Tensor) and value is not ABSENT and value.is_floating_point():
                     key = f"{name} {tick}"
                     weights.setdefault(key, noise(value.shape))
@@ -137,7 +140,9 @@ def test_gradients_are_those_of_central_differences(cls, params):
     found = torch.autograd.grad(loss(leaves), list(leaves.values()), allow_unused=True)
     largest = 0.0
     for name, gradient in zip(names, found, strict=True):
-        direction = torch.ones_like(point[name]) if not point[name].dim() else noise(point[name].shape, point[name].dtype)
+        direction = (
+            torch.ones_like(point[name]) if not point[name].dim() else noise(point[name].shape, point[name].dtype)
+        )
         step = 1e-6 * max(1.0, float(point[name].abs().max()))
         with torch.no_grad():
             ends = [float(loss({**point, name: point[name] + sign * step * direction})) for sign in (1, -1)]
