@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 import torch
 
+from attractor.block_pass import ProgramState
 from attractor.node import Absent, HostNode, Node
-from attractor.program import ProgramState
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,13 +12,14 @@ from typing import Any, Final
 import torch
 
 from attractor import checkpoint
+from attractor.block_pass import ProgramState
 from attractor.control import legal_change, legal_trigger
 from attractor.errors import AttractorError, CheckpointRefused, ControlRejected, Problem
 from attractor.frame import Frame, Subscription
 from attractor.kinds import is_numeric
 from attractor.node import ABSENT, Event, HostNode
 from attractor.plan import DEFAULT_BLOCK, Plan
-from attractor.program import TICK_SECONDS, Program, ProgramState
+from attractor.program import TICK_SECONDS, Program
 from attractor.result import ControlChange, RunResult, device_class, state_hash, versions
 from attractor.tier import Tier
 
@@ -204,7 +205,9 @@ class Session:
             self._failure = failure
             raise
         for key, block in values.items():
-            spoken = next((item for item in reversed(block.items) if item is not ABSENT), ABSENT)
+            spoken = block.last
+            if spoken is ABSENT:
+                spoken = next((item for item in reversed(block.items) if item is not ABSENT), ABSENT)
             if spoken is not ABSENT:
                 self._last[key] = spoken
         self.tick = first + ticks
