@@ -28,8 +28,8 @@ from attractor.node import (
     refuse_undeclared,
     tick_of,
 )
-from attractor.parameter import ParameterRefused
-from attractor.step_plan import Arrival, StepPlan
+from attractor.parameter import Parameter, ParameterRefused
+from attractor.step_plan import Arrival, Influence, StepPlan
 
 Values = dict[tuple[str, str], Block]
 Lanes = dict[tuple[str, str], list[Any]]
@@ -183,14 +183,14 @@ class BlockPass:
         self.state.held[index] = block.last
         return block
 
-    def _raw(self, source: tuple[str, str], k: int) -> Any:
-        return self.values[source].items[k]
+    def _raw(self, influence: Influence, k: int) -> Any:
+        return _converted(influence.convert, self.values[influence.source].items[k])
 
     def loop(self, plans: Sequence[StepPlan]) -> None:
         """Nodes of a feedback loop, in the order of the delay-free edges: tick by tick."""
         LoopPass(self, plans).run()
 
-    def params(self, plan: StepPlan, k: int, raw_of: Callable[[tuple[str, str], int], Any]) -> Mapping[str, Any]:
+    def params(self, plan: StepPlan, k: int, raw_of: Callable[[Influence, int], Any]) -> Mapping[str, Any]:
         """Effective parameters of a node at tick k of the block. Routes read their source one tick late."""
         base = self.base[plan.name]
         if not plan.modulated:
@@ -202,13 +202,13 @@ class BlockPass:
             for influence in influences:
                 index = influence.index
                 if k > 0:
-                    spoken = raw_of(influence.source, k - 1)
+                    spoken = raw_of(influence, k - 1)
                     if spoken is not ABSENT:
-                        state.sources[index] = spoken if influence.convert is None else influence.convert(spoken)
+                        state.sources[index] = spoken
                 raw = state.sources.get(index)
                 if raw is None:
                     continue
-                raw = number_of(raw)
+                raw = self.number(raw)
                 value = transformed(influence.spec.transform, raw, state.smoothed.get(index), influence.keep)
                 if influence.keep > 0.0:
                     state.smoothed[index] = value
@@ -217,24 +217,31 @@ class BlockPass:
                 continue
             if changed is None:
                 changed = dict(base)
-            try:
-                value = effective(parameter, base[parameter.name], entries)
-            except ParameterRefused as refused:
-                raise NodeFailed(
-                    plan.name, self.first + k, f"{plan.name}.{parameter.name}: {refused}", refused.mend
-                ) from refused
+            value = self.effective(plan, k, parameter, base[parameter.name], entries)
             changed[parameter.name] = value.to(plan.ctx.dtype) if _floats(value) else value
         return base if changed is None else changed
+
+    def number(self, raw: Any) -> Any:
+        """The value of a route's source as routes compute with it."""
+        return number_of(raw)
+
+    def effective(self, plan: StepPlan, k: int, parameter: Parameter, base: Any, entries: Sequence[Any]) -> Any:
+        """The effective value of one parameter at tick k of the block."""
+        try:
+            return effective(parameter, base, entries)
+        except ParameterRefused as refused:
+            raise NodeFailed(
+                plan.name, self.first + k, f"{plan.name}.{parameter.name}: {refused}", refused.mend
+            ) from refused
 
     def close(self, plans: Collection[StepPlan]) -> None:
         """Keep the last value of every route's source for the first tick of the next block."""
         for plan in plans:
             for _, influences in plan.modulated:
                 for influence in influences:
-                    spoken = self.values[influence.source].last
+                    spoken = _converted(influence.convert, self.values[influence.source].last)
                     if spoken is not ABSENT:
-                        converted = spoken if influence.convert is None else influence.convert(spoken)
-                        self.state.sources[influence.index] = converted
+                        self.state.sources[influence.index] = spoken
 
     def _keep(self, lanes: Lanes) -> None:
         for key, lane in lanes.items():
@@ -254,9 +261,13 @@ class LoopPass:
             for inlet in plan.inlets:
                 for arrival in inlet.arrivals:
                     if arrival.source not in self.lanes:
-                        self.outside[arrival.index] = block.arriving(arrival).items
+                        self.outside[arrival.index] = self.coming(arrival)
                     elif arrival.delay:
                         self.returning.append(arrival)
+
+    def coming(self, arrival: Arrival) -> list[Any]:
+        """What comes in from outside, tick by tick."""
+        return self.block.arriving(arrival).items
 
     def run(self) -> None:
         try:
@@ -290,9 +301,7 @@ class LoopPass:
         if arrival.delay:
             item = state.delayed[arrival.index]
         else:
-            item = self.lanes[arrival.source][-1]
-            if arrival.convert is not None and item is not ABSENT:
-                item = arrival.convert(item)
+            item = _converted(arrival.convert, self.lanes[arrival.source][-1])
         if arrival.hold:
             if item is ABSENT:
                 return state.held.get(arrival.index, ABSENT)
@@ -303,14 +312,13 @@ class LoopPass:
         """What the delayed edges inside the loop hand to the next tick."""
         delayed = self.block.state.delayed
         for arrival in self.returning:
-            item = self.lanes[arrival.source][-1]
-            if arrival.convert is not None and item is not ABSENT:
-                item = arrival.convert(item)
+            item = _converted(arrival.convert, self.lanes[arrival.source][-1])
             delayed[arrival.index] = item
 
-    def raw(self, source: tuple[str, str], k: int) -> Any:
-        lane = self.lanes.get(source)
-        return self.block._raw(source, k) if lane is None else lane[k]
+    def raw(self, influence: Influence, k: int) -> Any:
+        """What the source of a route said in tick k, converted."""
+        lane = self.lanes.get(influence.source)
+        return self.block._raw(influence, k) if lane is None else _converted(influence.convert, lane[k])
 
 
 def guarded(ctx: Context, call: Callable[..., Any], *args: Any) -> Any:
@@ -323,6 +331,10 @@ def guarded(ctx: Context, call: Callable[..., Any], *args: Any) -> Any:
         raise NodeFailed(
             ctx.node, ctx.tick, f"{type(error).__name__}: {error}.", "This is a fault of the node's code: report it."
         ) from error
+
+
+def _converted(convert: Callable[[Any], Any] | None, value: Any) -> Any:
+    return value if convert is None or value is ABSENT else convert(value)
 
 
 def _floats(value: Any) -> bool:

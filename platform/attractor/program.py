@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable, Iterator
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 import torch
 
 from attractor.block_pass import BlockPass, ProgramState, Values, guarded
-from attractor.errors import AttractorError, NodeFailed
+from attractor.errors import NodeFailed
 from attractor.fault import earliest_fault
 from attractor.kinds import KINDS
 from attractor.node import Context, Event, Node, TensorNode
-from attractor.plan import Plan
+from attractor.plan import Component, Plan
 from attractor.step_plan import StepPlan
 from attractor.tier import EAGER, Tier
 from attractor.wiring import PlannedNode
+
+if TYPE_CHECKING:
+    from attractor.compiled.compiled_plan import CompiledPlan
 
 TICK_SECONDS = 0.01
 """Length of a control tick: 100 Hz."""
@@ -34,8 +39,6 @@ class Program:
     """
 
     def __init__(self, plan: Plan, seed: int, device: torch.device | str = "cpu", tier: Tier = EAGER) -> None:
-        if tier.compiled:
-            raise AttractorError(f"the tier {tier.name!r} is not part of this version: choose eager or kernels")
         self.plan = plan
         self.tier = tier
         self.device = torch.device(device)
@@ -45,7 +48,6 @@ class Program:
         self.base: dict[str, dict[str, Any]] = {}
         for planned in plan.nodes.values():
             self._prepare(planned, seed)
-        self._components = plan.components
         self._steps = {
             name: StepPlan.of(
                 plan.nodes[name], place, self.nodes[name], self.contexts[name],
@@ -54,6 +56,8 @@ class Program:
             for place, name in enumerate(plan.order)
         }  # fmt: skip
         self._order = tuple(self._steps.values())
+        self._version = 0
+        self.compiled = self._compiled() if tier.compiled else None
         self._shapes = {name: planned.shapes for name, planned in plan.nodes.items()}
 
     def _prepare(self, planned: PlannedNode, seed: int) -> None:
@@ -64,11 +68,45 @@ class Program:
         self.contexts[planned.id] = ctx
         self.base[planned.id] = dict(planned.params)
 
+    def _compiled(self) -> CompiledPlan:
+        # Imported here: torch's compiler takes seconds to load.
+        from attractor.compiled.compiled_plan import CompiledPlan
+
+        with torch.no_grad():
+            return CompiledPlan.of(self.plan, self._steps, self.initial_state(), self.base, self.device)
+
+    @property
+    def tier_reason(self) -> str:
+        """Why the program has its tier, and what of it is compiled."""
+        return self.tier.reason if self.compiled is None else f"{self.tier.reason}; {self.compiled.summary()}"
+
+    def _parts(self) -> Iterator[Callable[[BlockPass], None]]:
+        """What a block goes through, in order."""
+        if self.compiled is None:
+            for component in self.plan.components:
+                yield self._interpreted(component)
+            return
+        for place, stage in enumerate(self.compiled.stages):
+            region = self.compiled.regions.get(place)
+            # A program carries no gradient: whoever wants one is interpreted.
+            if region is not None and not torch.is_grad_enabled():
+                yield partial(region.run, version=self._version)
+            else:
+                yield from map(self._interpreted, stage.components)
+
+    def _interpreted(self, component: Component) -> Callable[[BlockPass], None]:
+        if component.loop:
+            plans = [self._steps[name] for name in component.nodes]
+            return lambda block: block.loop(plans)
+        plan = self._steps[component.nodes[0]]
+        return lambda block: block.single(plan)
+
     def initial_state(self) -> ProgramState:
         """The state before tick 0."""
         state = ProgramState()
         for name, node in self.nodes.items():
             if isinstance(node, TensorNode):
+                self.contexts[name].tick = 0
                 state.nodes[name] = guarded(self.contexts[name], node.initial_state, self.contexts[name])
         for edge in self.plan.delays:
             init = torch.as_tensor(edge.init, dtype=KINDS[edge.target_kind].dtype, device=self.device)
@@ -92,12 +130,9 @@ class Program:
         """
         block = BlockPass(state, first, ticks, triggers, self.base, self.device)
         raised: NodeFailed | None = None
-        for component in self._components:
+        for part in self._parts():
             try:
-                if component.loop:
-                    block.loop([self._steps[name] for name in component.nodes])
-                else:
-                    block.single(self._steps[component.nodes[0]])
+                part(block)
             except NodeFailed as failure:
                 # Whatever comes later in the order cannot have failed before, and of its own ticks only those count.
                 raised = failure
@@ -113,6 +148,7 @@ class Program:
     def set_base(self, node: str, parameter: str, value: Any) -> None:
         """Set the base value of a live parameter (validated by the session)."""
         self.base[node] = {**self.base[node], parameter: value}
+        self._version += 1
 
     def events(self) -> list[Event]:
         """What nodes said since the last call, in the order of ticks."""

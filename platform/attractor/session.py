@@ -99,7 +99,7 @@ class Session:
         self._kinds = {node: planned.cls for node, planned in plan.nodes.items()}
         self._connected = {edge.dst for edge in plan.spec.edges}
         with torch.no_grad():
-            self._program = Program(plan, seed, device, Tier.choose(tier, plan, ticks))
+            self._program = Program(plan, seed, device, Tier.choose(tier, plan, ticks, device))
             self._state = self._program.initial_state()
         self._last: dict[tuple[str, str], Any] = {}
         self._wishes = _Wishes()
@@ -294,7 +294,7 @@ class Session:
             ticks=self.tick,
             complete=self.tick == self.ticks,
             tier=self._program.tier.name,
-            tier_reason=self._program.tier.reason,
+            tier_reason=self._program.tier_reason,
             device=device_class(self._program.device),
             versions=versions(),
             weights=self._weights(),
