@@ -7,9 +7,10 @@ from typing import Any
 
 import torch
 
+from attractor.block_pass import ProgramState, Values, remember
 from attractor.errors import AttractorError
 from attractor.node import State, TensorNode
-from attractor.program import Program, ProgramState, Values, remember
+from attractor.program import Program
 from attractor.result import RunResult
 
 

@@ -111,7 +111,7 @@ class Sweep:
         self.device = torch.device(device)
         self._registry = registry or Registry.default()
         points = span(spec, axes, mode, seed, self._registry)
-        self.tier = Tier.choose(tier, Plan.of(spec, self._registry), ticks)
+        self.tier = Tier.choose(tier, Plan.of(spec, self._registry), ticks, self.device)
         self.outcomes = [Outcome(point) for point in points]
         self.parts: list[Part] = []
         self._cancelled = threading.Event()
@@ -199,6 +199,8 @@ class Sweep:
 
     def _width(self, plan: Plan) -> tuple[int, str]:
         """How many points fit into one program, and why not more."""
+        if self.tier.compiled and self.exact:
+            return 1, f"the tier {self.tier.name!r}: a program compiled for a batch rounds in another order"
         for planned in plan.nodes.values():
             refusal = planned.cls.batch_refusal(planned.params)
             if refusal is None and self.exact:

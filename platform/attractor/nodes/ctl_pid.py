@@ -83,7 +83,7 @@ class Pid(TensorNode):
         kp, ki, kd = (torch.as_tensor(params[name], dtype=ctx.dtype, device=ctx.device) for name in ("Kp", "Ki", "Kd"))
         error = (params["setpoint"] if inputs["setpoint"] is ABSENT else inputs["setpoint"]) - y
         sign = -1.0 if self.settings["reverse"] else 1.0
-        before = state["measured"] if bool(state["started"]) else y
+        before = torch.where(state["started"], state["measured"], y)
 
         n = self.settings["d_filter"]
         td = torch.where(kp > 0, kd / torch.where(kp > 0, kp, 1.0), kd)

@@ -9,6 +9,7 @@ import torch
 from sample_nodes import REGISTRY, edge, node
 
 from attractor import AttractorError, GraphRejected, GraphSpec, NodeFailed
+from attractor.compiled import compiled_region
 from attractor.ensemble import Ensemble
 from attractor.plan import Plan
 from attractor.program import Program
@@ -172,3 +173,15 @@ def test_a_state_that_takes_up_the_batch_later_is_refused(monkeypatch):
     program = Program(plan, 0, batch=(2,), base={"r": {"slope": torch.tensor([1.0, 2.0])}})
     with pytest.raises(AttractorError, match="does not keep the dimensions"):
         Ensemble(program, [0, 1]).advance(3)
+
+
+@pytest.mark.parametrize("exact", [True, False])
+def test_in_the_compiled_tier_points_share_a_program_only_where_they_may_round_differently(monkeypatch, exact):
+    """The traced graphs themselves are carried out, and round as plain torch does; also after points have failed."""
+    monkeypatch.setattr(compiled_region, "compiled", lambda trace: trace.graph)
+    axes = [Axis("s.factor", (0.1, 0.7)), Axis("sum.limit", (1.1, 90.0))]
+    sweep = swept(axes, tier="compiled", exact=exact)
+    alive = [is_the_single_run(sweep, outcome) for outcome in sweep.run()]
+    assert alive.count(True) >= 2
+    assert [len(part.points) for part in sweep.parts] == ([1] * 4 if exact else [4])
+    assert ("compiled" in sweep.parts[0].reason) == exact
