@@ -8,10 +8,11 @@ BIN := $(VENV)/bin
 # What runs the tests; .ci/run measures coverage with it.
 PYTEST ?= $(BIN)/python -m pytest
 STAMP := $(VENV)/.installed
+PEERS := $(VENV)/.peers-installed
 PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test test-rest test-front lint types coverage lock front clean bench
+.PHONY: help install run test test-rest test-front lint types coverage lock front clean bench bench-stack
 
 help: ## Print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -64,8 +65,17 @@ front: install ## Build the front end if its sources changed
 lock: install ## Resolve requirements/*.in again and write the lock
 	@$(BIN)/python requirements/lock.py
 
-bench: install ## Run the benchmarks
+bench: $(PEERS) ## Run every benchmark, beside the peers of requirements/bench.txt
 	@$(BIN)/python -m pytest tests/benchmarks -m benchmark $(ARGS)
+
+bench-stack: install ## Run the benchmarks of the running site alone, which need no peers
+	@$(BIN)/python -m pytest tests/benchmarks/test_run_latency.py -m benchmark $(ARGS)
+
+# Peers share the environment, so that both sides of a comparison run in one process.
+$(PEERS): $(STAMP) requirements/bench.txt
+	@echo "→ Installing the peers that the benchmarks compare with …"
+	@$(PIP) install -qq -r requirements/bench.txt
+	@touch $@
 
 clean: ## Remove the environment, what was built and all caches; keeps .attractor, where the data is
 	@rm -rf $(VENV) static/dist static/src/node_modules staticfiles htmlcov .coverage .coverage.* \
