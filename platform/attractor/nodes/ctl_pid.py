@@ -72,7 +72,7 @@ class Pid(TensorNode):
             "integral": zero,
             "derivative": zero.clone(),
             "measured": zero.clone(),
-            "started": torch.tensor(False),
+            "started": torch.zeros((), dtype=torch.bool, device=ctx.device),
         }
 
     def step(self, state: State, inputs: Inputs, params: Params, ctx: Context) -> tuple[State, Outputs]:
@@ -96,5 +96,6 @@ class Pid(TensorNode):
         # Without an integral part there is nothing to wind up.
         unwinding = torch.where(ki > 0, h / tracking, 0.0)
         integral = state["integral"] + h * ki * sign * error + unwinding * (control - wanted)
-        new = {"integral": integral, "derivative": derivative, "measured": y, "started": torch.tensor(True)}
+        started = torch.ones_like(state["started"])
+        new = {"integral": integral, "derivative": derivative, "measured": y, "started": started}
         return new, {"control": control, "error": error}
