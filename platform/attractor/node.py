@@ -75,6 +75,11 @@ class Draws:
         self._stream = stream
         self._context = context
 
+    @property
+    def key(self) -> torch.Tensor:
+        """The key of the stream, int64 (2,) on the CPU: a kernel that is given it makes the same draws by itself."""
+        return self._stream.key
+
     def normal(self, n: int, lane: int = 0) -> torch.Tensor:
         """Standard normal numbers, shape (n,)."""
         return self._stream.normal(self._context.tick, n, lane)
