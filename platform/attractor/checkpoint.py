@@ -11,10 +11,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
+import numpy as np
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load, save
 
+from attractor.energy import MODELS, EnergyModel
 from attractor.errors import CheckpointRefused
 from attractor.node import ABSENT
 
@@ -122,6 +124,11 @@ def _flatten(value: Any, name: str, tensors: dict[str, torch.Tensor]) -> Any:
         return {"$tensor": name}
     if value is ABSENT:
         return {"$absent": True}
+    if isinstance(value, EnergyModel):
+        return {"$model": type(value).__name__, "parts": _flatten(dict(value.parts()), name, tensors)}
+    if isinstance(value, np.ndarray):
+        tensors[name] = torch.from_numpy(value).contiguous()
+        return {"$array": name}
     if isinstance(value, Mapping):
         # Integer keys (edge numbers) would come back from JSON as texts: pairs keep them.
         return {"$map": [[key, _flatten(item, f"{name}/{key}", tensors)] for key, item in value.items()]}
@@ -138,5 +145,9 @@ def _unflatten(value: Any, tensors: Mapping[str, torch.Tensor]) -> Any:
             return tensors[value["$tensor"]]
         if "$absent" in value:
             return ABSENT
+        if "$array" in value:
+            return tensors[value["$array"]].numpy()
+        if "$model" in value:
+            return MODELS[value["$model"]].of_parts(_unflatten(value["parts"], tensors))
         return {key: _unflatten(item, tensors) for key, item in value["$map"]}
     return value

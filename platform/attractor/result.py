@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from attractor.energy import EnergyModel
 from attractor.node import Absent, HostNode, Node
 from attractor.program import ProgramState
 
@@ -89,6 +90,8 @@ def _feed(digest: Any, value: Any) -> None:
         digest.update(f"L{len(value)}".encode())
         for item in value:
             _feed(digest, item)
+    elif isinstance(value, EnergyModel):
+        digest.update(f"E{value.identity}".encode())
     elif isinstance(value, Absent):
         digest.update(b"A")
     else:

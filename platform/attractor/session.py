@@ -13,6 +13,7 @@ import torch
 
 from attractor import checkpoint
 from attractor.control import legal_change, legal_trigger
+from attractor.energy import EnergyModel
 from attractor.errors import AttractorError, CheckpointRefused, ControlRejected, Problem
 from attractor.frame import Frame, Subscription
 from attractor.kinds import is_numeric
@@ -280,7 +281,7 @@ class Session:
             if kind == "table":
                 tables[f"{node}.{port}"] = value
             elif not is_numeric(kind):
-                outputs[f"{node}.{port}"] = value
+                outputs[f"{node}.{port}"] = value.summary() if isinstance(value, EnergyModel) else value
             elif value.numel() <= MAX_RESULT_ELEMENTS:
                 outputs[f"{node}.{port}"] = value.tolist()
         return RunResult(

@@ -79,13 +79,7 @@ class SpinSampler:
 
     def _take_numbers(self) -> None:
         model, tables = self.model, self._tables
-        couplings = model.couplings
-        if couplings.edges is None:
-            i, j = torch.from_numpy(self._edges).to(couplings.values.device).unbind(-1)
-            pairs = couplings.values[..., i, j]
-        else:
-            pairs = couplings.values
-        self._pairs = _points(pairs.float()[..., tables.pairs], 1)
+        self._pairs = _points(model.couplings.pairs[1].float()[..., tables.pairs], 1)
         weights = [term.weights.float() for term in model.products]
         batch = common_batch(*(weight.shape[:-1] for weight in weights))
         empty = self._pairs.new_zeros(*batch, 0)

@@ -5,6 +5,7 @@ from attractor.nodes.an_gates import GateSearch
 from attractor.nodes.an_pattern import RecurringPattern
 from attractor.nodes.ctl_pid import Pid
 from attractor.nodes.ebm_gaussian import GaussianField
+from attractor.nodes.ebm_ising import Ising
 from attractor.nodes.gen_value import Value
 from attractor.nodes.osc_array import CoupledOscillatorArray
 from attractor.nodes.util_encode import Encode
@@ -17,6 +18,7 @@ NODES: tuple[type[Node], ...] = (
     RecurringPattern,
     Pid,
     GaussianField,
+    Ising,
     Value,
     CoupledOscillatorArray,
     Encode,
