@@ -90,7 +90,7 @@ class SpinSampler:
 
     def __call__(
         self, spins: torch.Tensor, keys: torch.Tensor, tick: int, sweeps: int, lane: int = 0, *,
-        clamp: torch.Tensor | None = None, temperature: torch.Tensor | None = None,
+        field: torch.Tensor | None = None, clamp: torch.Tensor | None = None, temperature: torch.Tensor | None = None,
     ) -> torch.Tensor:  # fmt: skip
         """Spins after a number of sweeps.
 
@@ -100,6 +100,7 @@ class SpinSampler:
             tick: of the draws.
             sweeps: number of sweeps.
             lane: of the draws; it must differ from those of the node's other draws.
+            field: (..., N, C) or (N, C), added to the bias of single chains.
             clamp: int8 (..., N, C) or (N, C): ±1 holds a spin there, 0 leaves it free.
             temperature: (..., sweeps or 1, C or 1) in place of the model's: a schedule, or a ladder of chains.
 
@@ -109,10 +110,13 @@ class SpinSampler:
         batch, bias = spins.shape[:-2], self._bias
         scale = self._scale if temperature is None else _points(log2_odds(temperature.float()), 2)
         flat = spins.reshape(-1, *spins.shape[-2:])
+        own = self._tables.order[: self._tables.free]
+        if field is not None:
+            bias = bias + _points(field.float(), 2)[:, own]
         if clamp is not None:
             held = _points(clamp, 2)
             flat = torch.where(held == 0, flat, held)
-            bias = bias + CLAMP_FIELD * held[:, self._tables.order[: self._tables.free]].float()
+            bias = bias + CLAMP_FIELD * held[:, own].float()
         after = self._sweep(
             flat, bias, self._pairs, self._weights, scale, _points(keys, 1), tick, lane, sweeps,
             *self._tables.structure(),

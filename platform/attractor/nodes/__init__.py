@@ -4,8 +4,10 @@ from attractor.node import Node
 from attractor.nodes.an_gates import GateSearch
 from attractor.nodes.an_pattern import RecurringPattern
 from attractor.nodes.ctl_pid import Pid
+from attractor.nodes.ebm_blocking import BlockPlan
 from attractor.nodes.ebm_gaussian import GaussianField
 from attractor.nodes.ebm_ising import Ising
+from attractor.nodes.ebm_mixed import MixedModel
 from attractor.nodes.gen_value import Value
 from attractor.nodes.osc_array import CoupledOscillatorArray
 from attractor.nodes.util_encode import Encode
@@ -17,8 +19,10 @@ NODES: tuple[type[Node], ...] = (
     GateSearch,
     RecurringPattern,
     Pid,
+    BlockPlan,
     GaussianField,
     Ising,
+    MixedModel,
     Value,
     CoupledOscillatorArray,
     Encode,

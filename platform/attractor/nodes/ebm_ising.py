@@ -63,7 +63,7 @@ class Ising(TensorNode):
         Port("energy", "scalar", doc="E of that state, mean over the chains."),
         Port("magnetisation", "scalar", doc="Mean spin over units and chains."),
         Port("prob", "prob", shape=("N",), doc="P(s_i = +1) given the other spins, mean over the chains."),
-        Port("model", "model", doc="The model that was sampled, for samplers, trainers and profilers."),
+        Port("model", "model", shape=("N",), doc="The model that was sampled, for samplers, trainers and profilers."),
     )
     params = (
         Parameter("N", "int", 64, min=1, max=16384, doc="Number of spins."),
