@@ -13,12 +13,12 @@ import networkx as nx
 import numpy as np
 import pytest
 import torch
+from attractor.statistics.autocorrelation_time import autocorrelation_time
+from tests.benchmarks.report import Side
 
 from attractor.energy import Couplings, SpinModel
 from attractor.energy.lattice_sampler import LatticeSampler
 from attractor.energy.spin_sampler import SpinSampler, random_spins
-from attractor.statistics.autocorrelation_time import autocorrelation_time
-from tests.benchmarks.report import Side
 
 pytestmark = pytest.mark.benchmark
 
@@ -101,7 +101,7 @@ class Thrml:
             return thrml.sample_states(key, program, schedule, state, [], free)
 
         def many(schedule: thrml.SamplingSchedule):
-            return jax.jit(lambda keys, state: jax.vmap(partial(run, schedule))(keys, state))
+            return jax.jit(jax.vmap(partial(run, schedule)))
 
         self.last = {n: many(thrml.SamplingSchedule(n, 1, 1)) for n in (SWEEPS - 1, 199)}
         self.series = many(thrml.SamplingSchedule(0, DRAWS, 1))

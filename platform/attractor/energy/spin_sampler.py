@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Sequence
 from typing import Self
 
 import numpy as np
 import numpy.typing as npt
 import torch
 
-from attractor.energy.batch import common_batch
+from attractor.energy.batch import as_points, common_batch
 from attractor.energy.colouring import Colouring
 from attractor.energy.spin_model import SpinModel
 from attractor.kernels import gibbs
@@ -79,14 +77,14 @@ class SpinSampler:
 
     def _take_numbers(self) -> None:
         model, tables = self.model, self._tables
-        self._pairs = _points(model.couplings.pairs[1].float()[..., tables.pairs], 1)
+        self._pairs = as_points(model.couplings.pairs[1].float()[..., tables.pairs], 1)
         weights = [term.weights.float() for term in model.products]
         batch = common_batch(*(weight.shape[:-1] for weight in weights))
         empty = self._pairs.new_zeros(*batch, 0)
         together = torch.cat([empty, *(weight.expand(*batch, -1) for weight in weights)], dim=-1)
-        self._weights = _points(together[..., tables.weights], 1)
-        self._bias = _points(model.bias.float()[..., tables.order[: tables.free]].unsqueeze(-1), 2)
-        self._scale = _points(log2_odds(model.temperature.float())[..., None, None], 2)
+        self._weights = as_points(together[..., tables.weights], 1)
+        self._bias = as_points(model.bias.float()[..., tables.order[: tables.free]].unsqueeze(-1), 2)
+        self._scale = as_points(log2_odds(model.temperature.float())[..., None, None], 2)
 
     def __call__(
         self, spins: torch.Tensor, keys: torch.Tensor, tick: int, sweeps: int, lane: int = 0, *,
@@ -108,17 +106,17 @@ class SpinSampler:
             int8 (..., N, C).
         """
         batch, bias = spins.shape[:-2], self._bias
-        scale = self._scale if temperature is None else _points(log2_odds(temperature.float()), 2)
+        scale = self._scale if temperature is None else as_points(log2_odds(temperature.float()), 2)
         flat = spins.reshape(-1, *spins.shape[-2:])
         own = self._tables.order[: self._tables.free]
         if field is not None:
-            bias = bias + _points(field.float(), 2)[:, own]
+            bias = bias + as_points(field.float(), 2)[:, own]
         if clamp is not None:
-            held = _points(clamp, 2)
+            held = as_points(clamp, 2)
             flat = torch.where(held == 0, flat, held)
             bias = bias + CLAMP_FIELD * held[:, own].float()
         after = self._sweep(
-            flat, bias, self._pairs, self._weights, scale, _points(keys, 1), tick, lane, sweeps,
+            flat, bias, self._pairs, self._weights, scale, as_points(keys, 1), tick, lane, sweeps,
             *self._tables.structure(),
         )  # fmt: skip
         return after.view(*batch, *spins.shape[-2:])
@@ -127,9 +125,3 @@ class SpinSampler:
 def random_spins(uniform: torch.Tensor) -> torch.Tensor:
     """Spins of probability 1/2 from uniform numbers, int8."""
     return torch.where(uniform < 0.5, 1, -1).to(torch.int8)
-
-
-def _points(value: torch.Tensor, own: int) -> torch.Tensor:
-    """A value with leading dimensions (...) and `own` further ones, as (B, …); B = 1 where there are none."""
-    shape: Sequence[int] = value.shape[value.dim() - own :]
-    return value.reshape(math.prod(value.shape[: value.dim() - own]), *shape)

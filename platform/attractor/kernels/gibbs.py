@@ -188,7 +188,7 @@ def reference(
                     if low <= p < high:
                         near = state[:, members[int(starts[g]) : int(starts[g + 1])]]
                         field[:, p - low] += products[:, g, None] * near.prod(1)
-            u_power = _fma(drawn[:, low:high], _power(now * field), drawn[:, low:high])
+            u_power = fma(drawn[:, low:high], power(now * field), drawn[:, low:high])
             state[:, low:high] = torch.where(u_power < 1.0, 1.0, -1.0)
     out = spins.clone()
     out[:, order] = state.to(torch.int8)
@@ -205,18 +205,18 @@ def _ranks(groups: torch.Tensor) -> list[tuple[list[int], list[int]]]:
     return found
 
 
-def _power(x: torch.Tensor) -> torch.Tensor:
-    """2^x, operation by operation as the kernels compute it."""
+def power(x: torch.Tensor) -> torch.Tensor:
+    """2^x, operation by operation as the kernels compute it; cut at |x| = 126."""
     x = x.clamp(-LIMIT, LIMIT)
     whole = x.round()
     y = x - whole
     p = torch.full_like(y, EXP2[0])
     for c in EXP2[1:]:
-        p = _fma(p, y, torch.full_like(y, c))
+        p = fma(p, y, torch.full_like(y, c))
     return torch.ldexp(p, whole.int())
 
 
-def _fma(a: torch.Tensor, b: torch.Tensor, c: torch.Tensor) -> torch.Tensor:
+def fma(a: torch.Tensor, b: torch.Tensor, c: torch.Tensor) -> torch.Tensor:
     """a·b + c of float32 rounded once: the product is exact in double precision, and the sum there as good as exact."""
     return (a.double() * b.double() + c.double()).float()
 

@@ -8,6 +8,7 @@ from attractor.nodes.ebm_blocking import BlockPlan
 from attractor.nodes.ebm_gaussian import GaussianField
 from attractor.nodes.ebm_ising import Ising
 from attractor.nodes.ebm_mixed import MixedModel
+from attractor.nodes.ebm_potts import Potts
 from attractor.nodes.gen_value import Value
 from attractor.nodes.osc_array import CoupledOscillatorArray
 from attractor.nodes.util_encode import Encode
@@ -23,6 +24,7 @@ NODES: tuple[type[Node], ...] = (
     GaussianField,
     Ising,
     MixedModel,
+    Potts,
     Value,
     CoupledOscillatorArray,
     Encode,

@@ -17,7 +17,7 @@ from attractor.energy.spin_sampler import SpinSampler, random_spins
 from attractor.node import ABSENT, Context, Cost, Inputs, Outputs, Params, ShapeProblem, State, TensorNode
 from attractor.parameter import Parameter
 from attractor.port import Port, Shape
-from attractor.topology import DEGREE, Topology, grid_sides, make_topology, validate_topology
+from attractor.topology import DEGREE, grid_sides, make_topology, validate_topology
 
 GRAPHS: Final = {"grid": "grid2d", "dense": "all_to_all", "sparse_k": "random"}
 
@@ -145,7 +145,7 @@ class Ising(TensorNode):
             return ctx.random.uniform(count, lane).to("cpu", torch.float64).numpy()
 
         topology = make_topology(GRAPHS[self.settings["graph"]], n, degree, 0.0, uniform)
-        edges = np.argwhere(np.triu(topology.adjacency(), 1)) if topology.neighbours is None else _pairs(topology)
+        edges = topology.edges()
         match self.settings["J_init"]:
             case "gauss_sk":
                 values = ctx.random.normal(len(edges), _COUPLINGS) * (scale / math.sqrt(n))
@@ -225,11 +225,3 @@ def spin_outputs(model: SpinModel, s: torch.Tensor, ctx: Context) -> Outputs:
         "spins": s.mT, "energy": model.energy(v).mean(-1), "magnetisation": v.mean((-2, -1)),
         "prob": torch.sigmoid(odds).mean(-2), "model": model,
     }  # fmt: skip
-
-
-def _pairs(topology: Topology) -> npt.NDArray[np.int64]:
-    near = topology.neighbours
-    assert near is not None
-    own = np.broadcast_to(np.arange(topology.size), near.shape)
-    kept = own < near
-    return np.stack([own[kept], near[kept]], axis=1)

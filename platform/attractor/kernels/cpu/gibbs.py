@@ -10,10 +10,8 @@ from typing import Any, Final
 
 import numpy as np
 
-from attractor.kernels import fma as fused
-from attractor.kernels.cpu import bitcast
+from attractor.kernels.cpu.exponential import fma, power
 from attractor.kernels.cpu.philox import fill, uniform
-from attractor.kernels.gibbs import EXP2, LIMIT
 from attractor.kernels.jit import jit
 
 WIDTHS: Final = (64, 32)
@@ -21,13 +19,6 @@ WIDTHS: Final = (64, 32)
 PIECE: Final = 512
 """Units that `chain` takes at once: their fields and random words stay in the first-level cache."""
 
-# Numba fills in the first argument of an intrinsic, which a type checker cannot know.
-fma: Any = fused.fma
-bits_of: Any = bitcast.bits_of
-float_of: Any = bitcast.float_of
-
-_LIMIT = np.float32(LIMIT)
-_C5, _C4, _C3, _C2, _C1, _C0 = (np.float32(c) for c in EXP2)
 _ONE = np.float32(1.0)
 _FOUR = np.uint64(4)
 
@@ -35,17 +26,8 @@ _FOUR = np.uint64(4)
 @jit(inline="always")
 def _is_up(word: Any, x: Any) -> Any:
     """Whether u < 1/(1 + 2^x), for the uniform u of a random word."""
-    x = min(max(x, -_LIMIT), _LIMIT)
-    whole = np.rint(x)
-    y = x - whole
-    p = fma(_C5, y, _C4)
-    p = fma(p, y, _C3)
-    p = fma(p, y, _C2)
-    p = fma(p, y, _C1)
-    p = fma(p, y, _C0)
-    power = float_of(np.int32(bits_of(p) + (np.int32(whole) << np.int32(23))))
     u = uniform(word)
-    return fma(u, power, u) < _ONE
+    return fma(u, power(x), u) < _ONE
 
 
 @jit
