@@ -22,7 +22,7 @@ class Frame:
         kind: data kind.
         tick, t: the last tick in it, and its time in seconds.
         ticks: shape (n,), int64.
-        data: array of shape (n, …), or a list of n JSON-able objects (tables, texts).
+        data: array of shape (n, …), or a list of n JSON-able objects (tables, texts, summaries of models).
         seq: number of the frame within its subscription.
     """
 

@@ -83,6 +83,15 @@ class Draws:
         self._context = context
         self._preparing = False
 
+    @property
+    def key(self) -> torch.Tensor:
+        """The key of the stream, int64 (2,) on the CPU; of B streams (B, 2). A kernel given it makes the same draws."""
+        if len(self._streams) == 1:
+            return self._streams[0].key
+        if self._preparing:
+            raise SeedsDiffer(self._context.node)
+        return torch.stack([stream.key for stream in self._streams])
+
     def normal(self, shape: int | Shape, lane: int = 0) -> torch.Tensor:
         """Standard normal numbers; the elements of a shape are those of the draw in row-major order."""
         return self._drawn(shape, lambda stream, n: stream.normal(self._context.tick, n, lane))

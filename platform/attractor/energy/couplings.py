@@ -98,6 +98,14 @@ class Couplings:
             return InteractionGraph.complete(self.size)
         return InteractionGraph.of_edges(self.size, edges)
 
+    @cached_property
+    def pairs(self) -> tuple[Indices, torch.Tensor]:
+        """The coupled pairs i < j in lexicographic order, (E, 2), and their couplings, (..., E)."""
+        if self.edges is not None:
+            return self.edges, self.values
+        i, j = torch.from_numpy(self.graph.edges).to(self.values.device).unbind(-1)
+        return self.graph.edges, self.values[..., i, j]
+
     def matrix(self) -> torch.Tensor:
         """J, (..., N, N)."""
         return self.values if self.edges is None else _matrix(self.size, self.edges, self.values)

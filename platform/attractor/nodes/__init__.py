@@ -5,12 +5,16 @@ from attractor.nodes.an_gates import GateSearch
 from attractor.nodes.an_pattern import RecurringPattern
 from attractor.nodes.ctl_pid import Pid
 from attractor.nodes.ebm_anneal import Annealing
+from attractor.nodes.ebm_blocking import BlockPlan
 from attractor.nodes.ebm_clamp import ConditionalSampler
 from attractor.nodes.ebm_factor import WeightedFactor
 from attractor.nodes.ebm_gaussian import GaussianField
 from attractor.nodes.ebm_higher_order import MultiSpinCoupling
+from attractor.nodes.ebm_ising import Ising
+from attractor.nodes.ebm_mixed import MixedModel
 from attractor.nodes.ebm_moments import MomentAccumulator
 from attractor.nodes.ebm_multichain import MultiChain
+from attractor.nodes.ebm_potts import Potts
 from attractor.nodes.ebm_profile import SamplingProfiler
 from attractor.nodes.ebm_train_cd import ContrastiveDivergence
 from attractor.nodes.ebm_train_moments import MomentMatching
@@ -35,17 +39,21 @@ NODES: tuple[type[Node], ...] = (
     GateSearch,
     RecurringPattern,
     Pid,
+    BlockPlan,
     Annealing,
     ConditionalSampler,
     WeightedFactor,
     GaussianField,
     MultiSpinCoupling,
+    Ising,
+    MixedModel,
     MomentAccumulator,
     MultiChain,
     SamplingProfiler,
     ContrastiveDivergence,
     MomentMatching,
     PersistentContrastiveDivergence,
+    Potts,
     StateValidator,
     FieldProbe,
     SourceSplat,
