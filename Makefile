@@ -7,13 +7,15 @@ VENV := .venv
 BIN := $(VENV)/bin
 # What runs the tests; .ci/run measures coverage with it.
 PYTEST ?= $(BIN)/python -m pytest
-# How many processes run the tests, each with servers of its own; a file's tests stay together. Empty: one.
-WORKERS ?=
+# How many processes run the tests that need no servers; a file's tests stay together.
+WORKERS ?= auto
+QUICK := not slow and not browser and not benchmark
 STAMP := $(VENV)/.installed
+PEERS := $(VENV)/.peers-installed
 PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test test-rest test-front lint types coverage lock front clean bench
+.PHONY: help install run test test-rest test-front lint types coverage lock front clean bench bench-stack
 
 help: ## Print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -37,7 +39,12 @@ run: install ## Start everything: servers, worker, sweeper, site; Ctrl-C stops i
 	@exec $(BIN)/python -m config.launch up --with-parent
 
 test: install front ## Run the unit and integration tests on real PostgreSQL and Valkey
-	@$(PYTEST) $(if $(WORKERS),-n $(WORKERS) --dist loadfile) -m "not slow and not browser and not benchmark" $(ARGS)
+ifdef ARGS
+	@$(PYTEST) -m "$(QUICK)" $(ARGS)
+else
+	@$(PYTEST) -n $(WORKERS) --dist loadfile -m "$(QUICK)" tests/unit
+	@$(PYTEST) -m "$(QUICK)" tests/integration
+endif
 
 test-rest: install front ## Run the tests that `make test` leaves out: slow ones, those in a real browser
 	@$(PYTEST) -m "slow or browser" $(ARGS)
@@ -66,8 +73,17 @@ front: install ## Build the front end if its sources changed
 lock: install ## Resolve requirements/*.in again and write the lock
 	@$(BIN)/python requirements/lock.py
 
-bench: install ## Run the benchmarks
+bench: $(PEERS) ## Run every benchmark, beside the peers of requirements/bench.txt
 	@$(BIN)/python -m pytest tests/benchmarks -m benchmark $(ARGS)
+
+bench-stack: install ## Run the benchmarks of the running site alone, which need no peers
+	@$(BIN)/python -m pytest tests/benchmarks/test_run_latency.py -m benchmark $(ARGS)
+
+# Peers share the environment, so that both sides of a comparison run in one process.
+$(PEERS): $(STAMP) requirements/bench.txt
+	@echo "→ Installing the peers that the benchmarks compare with …"
+	@$(PIP) install -qq -r requirements/bench.txt
+	@touch $@
 
 clean: ## Remove the environment, what was built and all caches; keeps .attractor, where the data is
 	@rm -rf $(VENV) static/dist static/src/node_modules staticfiles htmlcov .coverage .coverage.* \

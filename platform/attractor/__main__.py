@@ -14,6 +14,7 @@ from attractor.plan import Plan
 from attractor.preset import Preset
 from attractor.registry import Registry
 from attractor.session import Session
+from attractor.tier import REQUESTS
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -26,6 +27,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     run.add_argument("--seed", type=_seed, default=0, help="run seed, 0 to 2^63 - 1 (default 0)")
     run.add_argument("--ticks", type=_ticks, help="length of the run, at least 1 (default: the preset's)")
     run.add_argument("--set", action="append", default=[], metavar="NODE.PARAM=VALUE", help="change a base value")
+    run.add_argument("--tier", choices=REQUESTS, default="auto", help="how it is computed (default: the cost rule)")
     run.add_argument("--json", type=Path, metavar="FILE", help="write the whole result there")
     run.add_argument("--quiet", action="store_true", help="no progress")
     run.set_defaults(do=_run)
@@ -57,7 +59,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _run(args: argparse.Namespace) -> int:
     preset = Preset.load(args.preset)
     plan = Plan.of(preset.graph.replace(dict(map(_assignment, args.set))))
-    session = Session(plan, seed=args.seed, ticks=args.ticks or preset.limits.ticks)
+    session = Session(plan, seed=args.seed, ticks=args.ticks or preset.limits.ticks, tier=args.tier)
     show = not args.quiet and sys.stderr.isatty()
     for report in session:
         for event in report.events:
@@ -75,6 +77,7 @@ def _run(args: argparse.Namespace) -> int:
     for name, value in sorted(result.outputs.items()):
         if not isinstance(value, list):
             print(f"{name} = {value:g}" if isinstance(value, float) else f"{name} = {value}")
+    print(f"tier {result.tier}: {result.tier_reason}")
     print(f"graph {result.graph_hash}\nresult {result.result_hash}")
     return 0
 

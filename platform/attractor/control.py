@@ -1,8 +1,10 @@
-"""What a live control may name: a live parameter, or a trigger input that nothing is connected to."""
+"""Live controls: what they may name (a live parameter, or a trigger input that nothing is connected to), their log, and
+a log that is to be replayed."""
 
 from __future__ import annotations
 
-from collections.abc import Container, Mapping
+from collections.abc import Container, Iterable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from attractor.errors import ControlRejected, Problem
@@ -10,6 +12,72 @@ from attractor.node import Node
 from attractor.parameter import ParameterRefused
 
 Kinds = Mapping[str, type[Node]]
+
+
+@dataclass(frozen=True, slots=True)
+class ControlChange:
+    """A live change of a base value, with the first tick at which it held; a trigger has the value true."""
+
+    tick: int
+    target: str
+    value: float | int | bool
+
+
+class Schedule:
+    """Control changes that are known beforehand, such as the log of a run that is to be replayed.
+
+    Args:
+        kinds: node id → kind, for the nodes of the graph.
+        connected: inputs (``"search.restart"``) that an edge leads to.
+        changes: what happens at which tick; those of one tick in the order in which they count.
+
+    Raises:
+        ControlRejected: one of them is not legal in this graph; a tick is negative.
+    """
+
+    def __init__(self, kinds: Kinds, connected: Container[str], changes: Iterable[ControlChange]) -> None:
+        self._kinds = kinds
+        self._pending = sorted(changes, key=lambda change: change.tick)
+        for change in self._pending:
+            if change.tick < 0:
+                raise ControlRejected(
+                    Problem(change.target, f"is to change at tick {change.tick}.", "The first tick is 0.")
+                )
+            if self._is_trigger(change.target):
+                legal_trigger(kinds, connected, change.target)
+            else:
+                legal_change(kinds, change.target, change.value)
+
+    @property
+    def pending(self) -> tuple[ControlChange, ...]:
+        """What has not taken hold yet, in order."""
+        return tuple(self._pending)
+
+    def next_tick(self, after: int) -> int | None:
+        """The first tick after `after` at which something changes."""
+        return next((change.tick for change in self._pending if change.tick > after), None)
+
+    def due(self, tick: int) -> tuple[list[tuple[str, str, Any]], list[tuple[str, str]]]:
+        """Take out what happens at a tick: changes (node, parameter, value) and triggers (node, port)."""
+        changes: list[tuple[str, str, Any]] = []
+        triggers: list[tuple[str, str]] = []
+        while self._pending and self._pending[0].tick <= tick:
+            change = self._pending.pop(0)
+            if self._is_trigger(change.target):
+                node, _, port = change.target.partition(".")
+                triggers.append((node, port))
+            else:
+                changes.append(legal_change(self._kinds, change.target, change.value))
+        return changes, triggers
+
+    def _is_trigger(self, target: str) -> bool:
+        """A name that both a live parameter and a trigger input have means the parameter, as everywhere."""
+        node, _, name = target.partition(".")
+        kind = self._kinds.get(node)
+        if kind is None:
+            return False
+        parameter, port = kind.parameter(name), kind.port(name, kind.inputs)
+        return (parameter is None or not parameter.live) and port is not None and port.kind == "trigger"
 
 
 def legal_change(kinds: Kinds, target: str, value: Any) -> tuple[str, str, Any]:

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from attractor.composed import Composed
 from attractor.node import ABSENT, Block
 
 
@@ -21,7 +22,7 @@ class Frame:
         kind: data kind.
         tick, t: the last tick in it, and its time in seconds.
         ticks: shape (n,), int64.
-        data: array of shape (n, …), or a list of n JSON-able objects (tables, texts).
+        data: array of shape (n, …), or a list of n JSON-able objects (tables, texts, summaries of models).
         seq: number of the frame within its subscription.
     """
 
@@ -68,7 +69,8 @@ class Subscription:
             data = torch.stack([_spread(item, self.take) for item in items]).detach().cpu().numpy()
         else:
             # Objects are whole states of affairs: the newest says everything.
-            ticks, data = ticks[-1:], items[-1:]
+            newest = items[-1]
+            ticks, data = ticks[-1:], [newest.summary() if isinstance(newest, Composed) else newest]
         return Frame(
             self.node, self.port, self.source, self.kind, ticks[-1], seconds(ticks[-1]),
             np.asarray(ticks, dtype=np.int64), data, self.seq,

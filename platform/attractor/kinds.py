@@ -39,6 +39,7 @@ KINDS: Final = _kinds(
     DataKind("trigger", torch.bool, (), "event, true for one tick"),
     DataKind("text", None, (), "text"),
     DataKind("table", None, (), "columns and rows"),
+    DataKind("model", None, (), "an energy model: variables, couplings, biases, temperature"),
 )
 
 ANY: Final = "any"

@@ -77,6 +77,8 @@ def effective(parameter: Parameter, base: Any, routes: Sequence[tuple[RouteSpec,
         )
     if parameter.min is not None or parameter.max is not None:
         result = torch.clamp(torch.as_tensor(result), parameter.min, parameter.max)
-    if isinstance(result, torch.Tensor) and result.dim() == 0:
+    if isinstance(result, torch.Tensor) and result.dim() == 0 and not result.requires_grad:
         result = result.item()
-    return round(result) if parameter.type == "int" and isinstance(result, float) else result
+    if parameter.type == "int":
+        return result.round().long() if isinstance(result, torch.Tensor) else round(result)
+    return result

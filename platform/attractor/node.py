@@ -5,14 +5,18 @@ The palette, the checker, the API schema, the reference page and the contract te
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from copy import copy
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Final, final
 
 import torch
 
-from attractor.errors import NodeFailed
+from attractor.errors import AttractorError, NodeFailed
+from attractor.kinds import is_numeric
 from attractor.parameter import Parameter
 from attractor.philox import RandomStream
 from attractor.port import Port, Shape
@@ -69,27 +73,80 @@ class Event:
 
 
 class Draws:
-    """The random stream of a node at the context's tick."""
+    """The random stream of a node at the context's tick.
 
-    def __init__(self, stream: RandomStream, context: Context) -> None:
-        self._stream = stream
+    A sweep over the run seed has one stream for each of its B points: its draws have the dimension B in front.
+    """
+
+    def __init__(self, streams: Sequence[RandomStream], context: Context) -> None:
+        self._streams = tuple(streams)
         self._context = context
+        self._preparing = False
 
-    def normal(self, n: int, lane: int = 0) -> torch.Tensor:
-        """Standard normal numbers, shape (n,)."""
-        return self._stream.normal(self._context.tick, n, lane)
+    @property
+    def key(self) -> torch.Tensor:
+        """The key of the stream, int64 (2,) on the CPU; of B streams (B, 2). A kernel given it makes the same draws."""
+        if len(self._streams) == 1:
+            return self._streams[0].key
+        if self._preparing:
+            raise SeedsDiffer(self._context.node)
+        return torch.stack([stream.key for stream in self._streams])
 
-    def uniform(self, n: int, lane: int = 0) -> torch.Tensor:
-        """Numbers uniform on (0, 1), shape (n,)."""
-        return self._stream.uniform(self._context.tick, n, lane)
+    def normal(self, shape: int | Shape, lane: int = 0) -> torch.Tensor:
+        """Standard normal numbers; the elements of a shape are those of the draw in row-major order."""
+        return self._drawn(shape, lambda stream, n: stream.normal(self._context.tick, n, lane))
+
+    def uniform(self, shape: int | Shape, lane: int = 0, ahead: bool = True) -> torch.Tensor:
+        """Numbers uniform on (0, 1); the elements of a shape are those of the draw in row-major order. For `ahead` see
+        `RandomStream.uniform`."""
+        return self._drawn(shape, lambda stream, n: stream.uniform(self._context.tick, n, lane, ahead))
 
     def permutation(self, n: int, lane: int = 0) -> torch.Tensor:
         """A uniformly random order of 0..n-1, shape (n,), int64."""
-        return self._stream.permutation(self._context.tick, n, lane)
+        return self._drawn(n, lambda stream, n: stream.permutation(self._context.tick, n, lane))
+
+    @contextmanager
+    def preparing(self) -> Iterator[None]:
+        """While a node is prepared: what it draws then would be another constant for every seed of a sweep.
+
+        Raises:
+            SeedsDiffer: inside, when something is drawn from several streams.
+        """
+        self._preparing = True
+        try:
+            yield
+        finally:
+            self._preparing = False
+
+    def narrowed(self, points: Sequence[int], context: Context) -> Draws:
+        """The draws of some points of a sweep, in another context."""
+        several = len(self._streams) > 1
+        return Draws([self._streams[point] for point in points] if several else self._streams, context)
+
+    def _drawn(self, shape: int | Shape, draw: Callable[[RandomStream, int], torch.Tensor]) -> torch.Tensor:
+        n = shape if isinstance(shape, int) else math.prod(shape)
+        if len(self._streams) == 1:
+            drawn = draw(self._streams[0], n)
+        elif self._preparing:
+            raise SeedsDiffer(self._context.node)
+        else:
+            drawn = torch.stack([draw(stream, n) for stream in self._streams])
+        return drawn if isinstance(shape, int) else drawn.view(*drawn.shape[:-1], *shape)
+
+
+class SeedsDiffer(AttractorError):
+    """A node draws its constants (a random graph, random weights): runs of different seeds cannot share them."""
+
+    def __init__(self, node: str) -> None:
+        self.node = node
+        super().__init__(f"node {node!r} draws its constants from the run seed: give every seed a program of its own")
 
 
 class Context:
     """What a node may know of the run in which it stands.
+
+    Args:
+        seed: the run seed, or one for every point of a sweep whose batch shape is (B,).
 
     Attributes:
         node: id of the node.
@@ -97,24 +154,55 @@ class Context:
         dt: length of a tick in seconds.
         batch: leading batch dimensions of states and values, () in a plain run.
         device, dtype: of floating-point tensors.
+        kernels: whether the node may call kernels (`attractor.kernels`); else it computes with plain torch.
         random: the node's own random numbers at this tick.
     """
 
     def __init__(
-        self, node: str, seed: int, dt: float, device: torch.device, dtype: torch.dtype, batch: Shape = ()
-    ) -> None:
+        self, node: str, seed: int | Sequence[int], dt: float, device: torch.device, dtype: torch.dtype,
+        batch: Shape = (), kernels: bool = False,
+    ) -> None:  # fmt: skip
         self.node = node
         self.tick = 0
         self.dt = dt
         self.batch = batch
         self.device = device
         self.dtype = dtype
-        self.random = Draws(RandomStream(seed, node, device, dtype), self)
+        self.kernels = kernels
+        seeds = [seed] if isinstance(seed, int) else seed
+        self.random = Draws([RandomStream(each, node, device, dtype) for each in seeds], self)
         self.events: list[Event] = []
+
+    def narrowed(self, points: Sequence[int]) -> Context:
+        """The same for some points of a batch (B,)."""
+        other = copy(self)
+        other.batch = (len(points),)
+        other.random = self.random.narrowed(points, other)
+        other.events = []
+        return other
+
+    def alone(self) -> Context:
+        """The same for the first point of a batch, as if it were the only run."""
+        other = self.narrowed([0]) if self.batch else copy(self)
+        other.batch = ()
+        return other
 
     def fail(self, message: str, mend: str) -> NodeFailed:
         """The error to raise when this node cannot compute this tick."""
         return NodeFailed(self.node, self.tick, message, mend)
+
+    def require(self, ok: torch.Tensor, failure: Callable[[], NodeFailed]) -> None:
+        """Stop the run with `failure()` unless every element of `ok` is true.
+
+        A node that must look at its values to know that it went wrong (a diverged state) says it with this, never with
+        an `if` on a tensor: a compiled region then makes the check at the end of the block, outside its program.
+
+        Args:
+            ok: bool, any shape.
+            failure: makes the error. It is called only when the check fails, with concrete values at hand.
+        """
+        if not bool(ok.all()):
+            raise failure()
 
     def log(self, message: str, level: str = "info", **data: Any) -> None:
         """Say something in the run's event log."""
@@ -162,6 +250,15 @@ def per_unit(value: Any) -> Any:
     return value.unsqueeze(-1) if isinstance(value, torch.Tensor) and value.dim() else value
 
 
+def exact(value: Any) -> Any:
+    """A live parameter ready for arithmetic with other parameters.
+
+    In a plain run a parameter is a Python number, so that a formula of several of them is worked out in double
+    precision; in a sweep it must be worked out in the same precision, or a point of it would not be its run.
+    """
+    return value.double() if isinstance(value, torch.Tensor) and value.is_floating_point() else value
+
+
 class Node(ABC):
     """A node of a graph. Subclass `TensorNode` or `HostNode`, never this."""
 
@@ -176,6 +273,7 @@ class Node(ABC):
     outputs: ClassVar[Sequence[Port]] = ()
     params: ClassVar[Sequence[Parameter]] = ()
     differentiable: ClassVar[bool | str] = True
+    batchable: ClassVar[bool | str] = True
     view: ClassVar[bool] = False
 
     def __init__(self, id: str, params: Mapping[str, Any], shapes: Mapping[str, Shape] | None = None) -> None:
@@ -258,6 +356,44 @@ class Node(ABC):
         return Cost(flops=float(elements), bytes=4.0 * elements)
 
     @classmethod
+    def batch_refusal(cls, params: Mapping[str, Any]) -> str | None:
+        """Why several runs cannot be one program where this node is; None when they can.
+
+        In a batch a port speaks for all points or for none, and an object on a port is the same for all of them. A node
+        that decides from its values whether it speaks, or that makes objects of them, says so in `batchable`.
+        """
+        if cls.batchable is not True:
+            return str(cls.batchable)
+        kinds = cls.output_kinds(params)
+        for port in cls.outputs:
+            kind = kinds.get(port.name, port.kind)
+            if not is_numeric(kind) and kind != "text":
+                return f"its output {port.name!r} is a {kind}, which has no batch dimension"
+        return None
+
+    @classmethod
+    def batch_rounding(cls, params: Mapping[str, Any], kernels: bool) -> str | None:
+        """Why a point of a batch may differ in its last bits from the same run alone; None when it never does.
+
+        Element by element, and in sums over the last axes, torch computes a batch as it computes its points. Matrix
+        products, standard deviations, and sums over an axis in front of the batch dimensions are added in another
+        order.
+
+        Args:
+            kernels: whether the node may call kernels.
+        """
+        return None
+
+    @classmethod
+    def gradient_refusal(cls, params: Mapping[str, Any]) -> str | None:
+        """Why no gradient passes through this node with these parameters; None when one does.
+
+        The default is what `differentiable` says. A node that is differentiable in some modes refuses the
+        others.
+        """
+        return None if cls.differentiable is True else str(cls.differentiable)
+
+    @classmethod
     def declaration(cls) -> dict[str, Any]:
         """JSON-able declaration: what palette, API and reference page show."""
         return {
@@ -270,7 +406,16 @@ class Node(ABC):
         }  # fmt: skip
 
     def prepare(self, ctx: Context) -> None:
-        """Make heavy constants (adjacency, factors, weights). Called once, before the first tick."""
+        """Make heavy constants (adjacency, factors, weights). Called once, before the first tick.
+
+        They may depend on structural parameters only: the points of a sweep share them.
+        """
+
+    def accept(self, params: Params, ctx: Context) -> None:
+        """Refuse base values of live parameters with which no run can begin (a step that is too coarse for them).
+
+        Called after `prepare`, once for every point of a sweep, with numbers. Raises `NodeFailed`.
+        """
 
     def manifest(self) -> dict[str, Any]:
         """What the run's manifest must name of this node (hashes of weights); empty for most."""
@@ -318,6 +463,7 @@ class HostNode(Node):
     """A node in ordinary Python, with its state inside. It runs between tensor regions and carries no gradient."""
 
     differentiable: ClassVar[bool | str] = "it runs in Python, outside the tensor program"
+    batchable: ClassVar[bool | str] = "it runs in Python, with one state inside"
 
     @abstractmethod
     def step(self, inputs: Inputs, params: Params, ctx: Context) -> Outputs:

@@ -78,6 +78,26 @@ def stream_key(seed: int, node: str) -> tuple[int, int]:
     return int.from_bytes(digest[:4], "little"), int.from_bytes(digest[4:8], "little")
 
 
+def uniforms(keys: npt.NDArray[np.int64], tick: int, first: int, n: int, lane: int = 0) -> npt.NDArray[np.float32]:
+    """Elements `first` … `first + n − 1` of the uniform draw of each key: what a kernel draws by itself.
+
+    Args:
+        keys: (B, 2), see `RandomStream.key`.
+
+    Returns:
+        (B, n), the numbers of `RandomStream.uniform`.
+    """
+    begin, end = first // 4, -(-(first + n) // 4)
+    counter = np.empty((4, end - begin), dtype=np.uint64)
+    counter[0] = np.arange(begin, end, dtype=np.uint64)
+    counter[1] = lane
+    counter[2] = tick & 0xFFFFFFFF
+    counter[3] = tick >> 32
+    skip = first - 4 * begin
+    words = [philox(counter, (int(k0), int(k1))).reshape(-1)[skip : skip + n] for k0, k1 in keys]
+    return _unit(np.stack(words))
+
+
 class RandomStream:
     """The random numbers of one node in one run.
 
@@ -93,6 +113,11 @@ class RandomStream:
         self._dtype = dtype
         self._cache: dict[tuple[str, int, int], tuple[int, Any]] = {}
 
+    @property
+    def key(self) -> torch.Tensor:
+        """The two 32-bit words of the stream's key, int64 (2,) on the CPU: for a kernel that draws by itself."""
+        return torch.tensor(self._key, dtype=torch.int64)
+
     def words(self, tick: int, n: int, lane: int = 0, ticks: int = 1) -> Words:
         """Raw 32-bit words of `ticks` consecutive ticks, shape (ticks, n)."""
         blocks = -(-n // 4)
@@ -104,9 +129,15 @@ class RandomStream:
         counter[3] = moments >> _SHIFT
         return philox(counter.reshape(4, -1), self._key).reshape(ticks, blocks * 4)[:, :n]
 
-    def uniform(self, tick: int, n: int, lane: int = 0) -> torch.Tensor:
+    def uniform(self, tick: int, n: int, lane: int = 0, ahead: bool = True) -> torch.Tensor:
         """n numbers uniform on (0, 1): (k + 1/2)·2^-24 for k < 2^24 in float32, which rounds the upper half to
-        multiples of 2^-24. Neither end occurs."""
+        multiples of 2^-24. Neither end occurs.
+
+        `ahead` prepares those of the following ticks too; without it nothing is kept, which suits the many lanes of a
+        long computation inside one tick. The numbers are the same.
+        """
+        if not ahead:
+            return torch.from_numpy(_uniforms(self, tick, n, lane, 1)[0]).to(self._device, self._dtype)
         return self._ahead("uniform", tick, n, lane)
 
     def normal(self, tick: int, n: int, lane: int = 0) -> torch.Tensor:
@@ -132,7 +163,10 @@ class RandomStream:
 
 
 def _uniforms(stream: RandomStream, tick: int, n: int, lane: int, ticks: int) -> npt.NDArray[np.float32]:
-    words = stream.words(tick, n, lane, ticks)
+    return _unit(stream.words(tick, n, lane, ticks))
+
+
+def _unit(words: Words) -> npt.NDArray[np.float32]:
     uniform: npt.NDArray[np.float32] = ((words >> np.uint32(8)).astype(np.float32) + np.float32(0.5)) * np.float32(
         2.0**-24
     )

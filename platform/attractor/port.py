@@ -26,6 +26,7 @@ class Port:
         variadic: an input that takes an ordered list of edges.
         when_absent: ``hold`` gives the node the last value while its source says nothing, ``skip`` gives ABSENT.
         rate: control ticks or audio blocks.
+        among: the data kinds that an ``any`` input can make sense of. Empty: all.
         doc: one sentence for the reference page.
     """
 
@@ -37,12 +38,15 @@ class Port:
     variadic: bool = False
     when_absent: WhenAbsent = "hold"
     rate: Rate = "control"
+    among: tuple[str, ...] = ()
     doc: str = ""
 
     def __post_init__(self) -> None:
         if self.kind != ANY and self.kind not in KINDS:
             raise ValueError(f"port {self.name!r}: unknown data kind {self.kind!r}")
+        if self.among and (self.kind != ANY or set(self.among) - KINDS.keys()):
+            raise ValueError(f"port {self.name!r}: `among` narrows `any` to known data kinds")
 
     def declaration(self) -> dict[str, Any]:
         """JSON-able form for the palette, the API and the reference page."""
-        return {**asdict(self), "shape": list(self.shape)}
+        return {**asdict(self), "shape": list(self.shape), "among": list(self.among)}

@@ -194,6 +194,11 @@ class _Search:
             except ConversionRefused as refused:
                 self.say(place, f"{edge.src} -> {edge.dst}: {refused}", refused.mend)
                 self.blind.add(edge.dst.split(".")[0])
+            else:
+                if target.among and _kind_after(kind, how) not in target.among:
+                    what = f"{edge.src} -> {edge.dst}: a {_kind_after(kind, how)} cannot enter this port."
+                    self.say(place, what, f"It takes: {', '.join(target.among)}.")
+                    self.blind.add(edge.dst.split(".")[0])
         self.into[(edge.dst.split(".")[0], target.name)].append((index, edge, how))
 
     def inputs(self) -> None:

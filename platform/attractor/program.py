@@ -7,7 +7,9 @@ do not depend on K: a block only changes how many ticks are computed between two
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from copy import copy
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any
 
 import torch
@@ -31,6 +33,8 @@ from attractor.node import (
 )  # fmt: skip
 from attractor.parameter import ParameterRefused
 from attractor.plan import Component, Plan
+from attractor.port import Shape
+from attractor.tier import EAGER, Tier
 from attractor.wiring import PlannedEdge, PlannedNode, PlannedRoute
 
 TICK_SECONDS = 0.01
@@ -59,23 +63,34 @@ class ProgramState:
 
 
 class Program:
-    """The step function of a plan, prepared for one run.
+    """The step function of a plan, prepared for one run, or for several that differ in live parameters and the seed.
 
     Args:
         plan: what to run.
-        seed: run seed.
+        seed: run seed, or one for every point of the batch.
         device: where tensors live.
+        tier: how it is carried out.
+        batch: leading dimensions of all states and values: () for one run, (B,) for B of them.
+        base: base values that differ from the plan's, ``{"array": {"coupling": value}}``: numbers, or tensors of batch
+            shape.
+        dtype: of floating-point values.
 
     Raises:
         AttractorError: a node cannot be prepared (missing weights, a time step that is too coarse).
     """
 
-    tier = "eager"
-
-    def __init__(self, plan: Plan, seed: int, device: torch.device | str = "cpu") -> None:
+    def __init__(
+        self, plan: Plan, seed: int | Sequence[int], device: torch.device | str = "cpu", tier: Tier = EAGER,
+        batch: Shape = (), base: Mapping[str, Mapping[str, Any]] = MappingProxyType({}),
+        dtype: torch.dtype = torch.float32,
+    ) -> None:  # fmt: skip
+        if tier.compiled:
+            raise AttractorError(f"the tier {tier.name!r} is not part of this version: choose eager or kernels")
         self.plan = plan
+        self.tier = tier
         self.device = torch.device(device)
-        self.dtype = torch.float32
+        self.dtype = dtype
+        self.batch = batch
         self.nodes: dict[str, Node] = {}
         self.contexts: dict[str, Context] = {}
         self.base: dict[str, dict[str, Any]] = {}
@@ -83,25 +98,68 @@ class Program:
         for route in plan.routes:
             self._routes.setdefault(route.target[0], []).append(route)
         for planned in plan.nodes.values():
-            self._prepare(planned, seed)
+            self._prepare(planned, seed, base.get(planned.id, {}))
 
-    def _prepare(self, planned: PlannedNode, seed: int) -> None:
-        ctx = Context(planned.id, seed, TICK_SECONDS, self.device, self.dtype)
-        node = planned.cls(planned.id, planned.params, planned.shapes)
-        _guarded(ctx, node.prepare, ctx)
+    def _prepare(self, planned: PlannedNode, seed: int | Sequence[int], base: Mapping[str, Any]) -> None:
+        ctx = Context(planned.id, seed, TICK_SECONDS, self.device, self.dtype, self.batch, self.tier.kernels)
+        refusal = planned.cls.batch_refusal(planned.params) if self.batch else None
+        if refusal is not None:
+            raise ctx.fail(f"it cannot run as a batch: {refusal}.", "Run the points one by one.")
+        # A parameter that every point has its own value of is in `params` alone.
+        common = {name: value for name, value in planned.params.items() if not isinstance(base.get(name), torch.Tensor)}
+        node = planned.cls(planned.id, common, planned.shapes)
+        with ctx.random.preparing():
+            _guarded(ctx, node.prepare, ctx)
         self.nodes[planned.id] = node
         self.contexts[planned.id] = ctx
         self.base[planned.id] = dict(planned.params)
+        for parameter in planned.cls.params:
+            if parameter.live:
+                self.set_base(planned.id, parameter.name, base.get(parameter.name, planned.params[parameter.name]))
+        # The points of a batch are judged one by one, by whoever can leave one out.
+        if not any(isinstance(value, torch.Tensor) for value in self.base[planned.id].values()):
+            self.accept(planned.id, {})
+
+    def narrowed(self, points: Sequence[int]) -> Program:
+        """The same program for some points of its batch (B,); what the nodes have prepared is shared."""
+        other = copy(self)
+        other.batch = (len(points),)
+        other.contexts = {name: ctx.narrowed(points) for name, ctx in self.contexts.items()}
+        other.base = {
+            node: {
+                name: value[list(points)] if isinstance(value, torch.Tensor) else value for name, value in of.items()
+            }
+            for node, of in self.base.items()
+        }
+        return other
+
+    def accept(self, node: str, base: Mapping[str, Any]) -> None:
+        """Let a node refuse base values with which no run can begin.
+
+        Args:
+            base: numbers that differ from the program's own.
+
+        Raises:
+            NodeFailed: it does.
+        """
+        ctx = self.contexts[node]
+        rounded = {name: self._rounded(value) for name, value in base.items()}
+        _guarded(ctx, self.nodes[node].accept, {**self.base[node], **rounded}, ctx)
 
     def initial_state(self) -> ProgramState:
         """The state before tick 0."""
         state = ProgramState()
         for name, node in self.nodes.items():
+            ctx = self.contexts[name]
+            # A program that has run before begins anew, with the draws of tick 0.
+            ctx.tick = 0
             if isinstance(node, TensorNode):
-                state.nodes[name] = _guarded(self.contexts[name], node.initial_state, self.contexts[name])
+                state.nodes[name] = _guarded(ctx, node.initial_state, ctx)
         for edge in self.plan.delays:
-            init = torch.as_tensor(edge.init, dtype=KINDS[edge.target_kind].dtype, device=self.device)
-            state.delayed[edge.index] = init.expand(edge.shape).clone()
+            dtype = KINDS[edge.target_kind].dtype
+            dtype = self.dtype if dtype == torch.float32 else dtype
+            init = torch.as_tensor(edge.init, dtype=dtype, device=self.device)
+            state.delayed[edge.index] = init.expand((*self.batch, *edge.shape)).clone()
         return state
 
     def run(
@@ -134,8 +192,19 @@ class Program:
         return state, values
 
     def set_base(self, node: str, parameter: str, value: Any) -> None:
-        """Set the base value of a live parameter (validated by the session)."""
-        self.base[node] = {**self.base[node], parameter: value}
+        """Set the base value of a live parameter (validated by the session): a number, or a tensor of batch shape.
+
+        A float is rounded to the precision of the program. In a sweep it comes as a tensor of that precision, and a
+        point of it must be the run with that value.
+        """
+        self.base[node] = {**self.base[node], parameter: self._rounded(value)}
+
+    def _rounded(self, value: Any) -> Any:
+        return torch.tensor(value, dtype=self.dtype).item() if isinstance(value, float) else value
+
+    def fired(self) -> torch.Tensor:
+        """What a trigger input receives when it is fired by hand."""
+        return torch.ones(self.batch, dtype=torch.bool)
 
     def events(self) -> list[Event]:
         """What nodes said since the last call, in the order of ticks."""
@@ -172,6 +241,14 @@ class Program:
                     tick = first + len(values[(name, port.name)]) - 1
                     message = f"the output {port.name!r} has shape {list(item.shape)}, planned was {list(expected)}."
                     raise NodeFailed(name, tick, message, "This is a fault of the node's code: report it.")
+
+
+def remember(last: dict[tuple[str, str], Any], values: Values) -> None:
+    """Take up into `last` what every port has said last in a block."""
+    for key, block in values.items():
+        spoken = next((item for item in reversed(block.items) if item is not ABSENT), ABSENT)
+        if spoken is not ABSENT:
+            last[key] = spoken
 
 
 class _Pass:
@@ -233,7 +310,7 @@ class _Pass:
         lanes: dict[str, list[Any]] = {port.name: [] for port in node.outputs}
         for k in range(self.ticks):
             ctx.tick = self.first + k
-            out = _guarded(ctx, node.step, tick_of(inputs, k), params[k], ctx)
+            out = _guarded(ctx, node.step, _constants(tick_of(inputs, k)), _constants(params[k]), ctx)
             refuse_undeclared(node, out, ctx)
             for port, lane in lanes.items():
                 lane.append(out.get(port, ABSENT))
@@ -243,7 +320,7 @@ class _Pass:
     def unconnected(self, node: str, port: str) -> Block:
         items: list[Any] = [ABSENT] * self.ticks
         if (node, port) in self.triggers:
-            items[0] = torch.tensor(True)
+            items[0] = self.program.fired()
         return Block(items)
 
     def arriving(self, edge: PlannedEdge, hold: bool) -> Block:
@@ -328,10 +405,10 @@ class _Pass:
                 inputs[port.name] = arrived[0]
             else:
                 fired = k == 0 and (name, port.name) in self.triggers
-                inputs[port.name] = torch.tensor(True) if fired else ABSENT
+                inputs[port.name] = self.program.fired() if fired else ABSENT
         params = self.params(name, k, value)
         if isinstance(node, HostNode):
-            out = _guarded(ctx, node.step, inputs, params, ctx)
+            out = _guarded(ctx, node.step, _constants(inputs), _constants(params), ctx)
         else:
             assert isinstance(node, TensorNode)
             new, out = _guarded(ctx, node.step, self.state.nodes[name], inputs, params, ctx)
@@ -378,6 +455,19 @@ class _Pass:
             raw = convert(route.conversion, self.values[route.source].items[-1])
             if raw is not ABSENT:
                 self.state.sources[route.index] = raw
+
+
+def _constants(values: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Values without their gradients, which end at a node in Python."""
+    if not torch.is_grad_enabled():
+        return values
+    return {name: _constant(value) for name, value in values.items()}
+
+
+def _constant(value: Any) -> Any:
+    if isinstance(value, tuple):
+        return tuple(_constant(item) for item in value)
+    return value.detach() if isinstance(value, torch.Tensor) else value
 
 
 def _guarded(ctx: Context, call: Callable[..., Any], *args: Any) -> Any:

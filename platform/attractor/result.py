@@ -5,25 +5,22 @@ from __future__ import annotations
 import hashlib
 import json
 import platform
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from importlib.metadata import version
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import torch
 
+from attractor.composed import Composed
+from attractor.control import ControlChange
+from attractor.kinds import is_numeric
 from attractor.node import Absent, HostNode, Node
-from attractor.program import ProgramState
+from attractor.program import Program, ProgramState
 
-
-@dataclass(frozen=True, slots=True)
-class ControlChange:
-    """A live change of a base value, with the first tick at which it held; a trigger has the value true."""
-
-    tick: int
-    target: str
-    value: float | int | bool
+# Longest value that a result carries in its JSON; bigger ones are for exports.
+MAX_RESULT_ELEMENTS: Final = 4096
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +32,7 @@ class RunResult:
     ticks: int
     complete: bool
     tier: str
+    tier_reason: str
     device: str
     versions: dict[str, str]
     weights: dict[str, Any]
@@ -42,6 +40,36 @@ class RunResult:
     result_hash: str
     outputs: dict[str, Any] = field(default_factory=dict)
     tables: dict[str, Any] = field(default_factory=dict)
+
+    @classmethod
+    def of(
+        cls, program: Program, state: ProgramState, last: Mapping[tuple[str, str], Any], *, graph_hash: str, seed: int,
+        ticks: int, complete: bool, control_log: Sequence[ControlChange] = (),
+    ) -> RunResult:  # fmt: skip
+        """The result of one run.
+
+        Args:
+            state: after the last of the run's `ticks` ticks.
+            last: the last value of every port that has spoken.
+        """
+        outputs: dict[str, Any] = {}
+        tables: dict[str, Any] = {}
+        for (node, port), value in last.items():
+            kind = program.plan.nodes[node].kinds.get(port)
+            if kind is None:  # A view repeats what its source has already said.
+                continue
+            if kind == "table":
+                tables[f"{node}.{port}"] = value
+            elif not is_numeric(kind):
+                outputs[f"{node}.{port}"] = value.summary() if isinstance(value, Composed) else value
+            elif value.numel() <= MAX_RESULT_ELEMENTS:
+                outputs[f"{node}.{port}"] = value.tolist()
+        return cls(
+            graph_hash=graph_hash, seed=seed, ticks=ticks, complete=complete, tier=program.tier.name,
+            tier_reason=program.tier.reason, device=device_class(program.device), versions=versions(),
+            weights=weights(program.nodes), control_log=list(control_log),
+            result_hash=state_hash(state, program.nodes, last), outputs=outputs, tables=tables,
+        )  # fmt: skip
 
     def as_dict(self) -> dict[str, Any]:
         """JSON-able form."""
@@ -55,7 +83,18 @@ def versions() -> dict[str, str]:
         "python": platform.python_version(),
         "torch": torch.__version__,
         "numpy": np.__version__,
+        "numba": version("numba"),
     }
+
+
+def kind_versions(nodes: Iterable[Node]) -> dict[str, int]:
+    """Version of every node kind among `nodes`: another one may compute another thing."""
+    return dict(sorted({(node.kind, node.version) for node in nodes}))
+
+
+def weights(nodes: Mapping[str, Node]) -> dict[str, Any]:
+    """What nodes say of the weights they were loaded with."""
+    return {name: facts for name, node in nodes.items() if (facts := node.manifest())}
 
 
 def device_class(device: torch.device) -> str:
@@ -91,5 +130,10 @@ def _feed(digest: Any, value: Any) -> None:
             _feed(digest, item)
     elif isinstance(value, Absent):
         digest.update(b"A")
+    elif isinstance(value, Composed):
+        digest.update(f"C{value.composition}".encode())
+        _feed(digest, dict(value.parts()))
+    elif isinstance(value, np.ndarray):
+        _feed(digest, torch.tensor(value))
     else:
         digest.update(("J" + json.dumps(value, sort_keys=True)).encode())

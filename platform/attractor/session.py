@@ -4,25 +4,22 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import torch
 
 from attractor import checkpoint
-from attractor.control import legal_change, legal_trigger
+from attractor.control import ControlChange, Schedule, legal_change, legal_trigger
 from attractor.errors import AttractorError, CheckpointRefused, ControlRejected, Problem
 from attractor.frame import Frame, Subscription
-from attractor.kinds import is_numeric
-from attractor.node import ABSENT, Event, HostNode
+from attractor.node import Event, HostNode
 from attractor.plan import DEFAULT_BLOCK, Plan
-from attractor.program import TICK_SECONDS, Program, ProgramState
-from attractor.result import ControlChange, RunResult, device_class, state_hash, versions
-
-# Longest value that a result carries in its JSON; bigger ones are for exports.
-MAX_RESULT_ELEMENTS: Final = 4096
+from attractor.program import TICK_SECONDS, Program, ProgramState, remember
+from attractor.result import RunResult, device_class, kind_versions, versions, weights
+from attractor.tier import Tier
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,15 +70,19 @@ class Session:
         ticks: length of the run.
         block: ticks between two visits; it changes speed and reaction time, never a result.
         device: where tensors live.
+        tier: ``eager``, ``compiled``, ``kernels``, ``compiled+kernels``, or ``auto`` for what the cost rule says.
+        controls: changes that take hold at ticks known beforehand. With the control log of a run, its graph and its
+            seed, the session replays that run; what lies beyond `ticks` never happens.
 
     Raises:
-        ValueError: seed, ticks or block out of range.
+        ValueError: seed, ticks or block out of range, or no such tier.
+        ControlRejected: one of `controls` is not legal in this graph.
         AttractorError: a node cannot be prepared.
     """
 
     def __init__(
         self, plan: Plan, seed: int = 0, ticks: int = 1000, block: int = DEFAULT_BLOCK,
-        device: torch.device | str = "cpu",
+        device: torch.device | str = "cpu", tier: str = "auto", controls: Iterable[ControlChange] = (),
     ) -> None:  # fmt: skip
         if not 0 <= seed < 2**63:
             raise ValueError(f"the seed {seed} is not in [0, 2^63)")
@@ -95,8 +96,9 @@ class Session:
         self.control_log: list[ControlChange] = []
         self._kinds = {node: planned.cls for node, planned in plan.nodes.items()}
         self._connected = {edge.dst for edge in plan.spec.edges}
+        self._schedule = Schedule(self._kinds, self._connected, controls)
         with torch.no_grad():
-            self._program = Program(plan, seed, device)
+            self._program = Program(plan, seed, device, Tier.choose(tier, plan, ticks))
             self._state = self._program.initial_state()
         self._last: dict[tuple[str, str], Any] = {}
         self._wishes = _Wishes()
@@ -179,7 +181,9 @@ class Session:
             self._running.wait()
             if self._cancelled.is_set():
                 return
-            yield self._advance(min(self.block, self.ticks - self.tick))
+            end = min(self.tick + self.block, self.ticks)
+            change = self._schedule.next_tick(after=self.tick)
+            yield self._advance((end if change is None else min(end, change)) - self.tick)
 
     def run(self) -> RunResult:
         """Run to the end and return the result."""
@@ -190,9 +194,11 @@ class Session:
     def _advance(self, ticks: int) -> BlockReport:
         begun = time.perf_counter()
         first = self.tick
+        controls, fired = self._schedule.due(first)
         with self._wishes.lock:
-            controls, self._wishes.controls = self._wishes.controls, []
-            triggers, self._wishes.triggers = frozenset(self._wishes.triggers), []
+            controls += self._wishes.controls
+            triggers = frozenset([*fired, *self._wishes.triggers])
+            self._wishes.controls, self._wishes.triggers = [], []
         events = [self._apply(node, name, value) for node, name, value in controls]
         events += [self._log(f"{node}.{name}", True, "fired") for node, name in sorted(triggers)]
         try:
@@ -201,10 +207,7 @@ class Session:
         except BaseException as failure:
             self._failure = failure
             raise
-        for key, block in values.items():
-            spoken = next((item for item in reversed(block.items) if item is not ABSENT), ABSENT)
-            if spoken is not ABSENT:
-                self._last[key] = spoken
+        remember(self._last, values)
         self.tick = first + ticks
         with self._wishes.lock:
             watched = list(self._wishes.subscriptions.values())
@@ -270,39 +273,16 @@ class Session:
             AttractorError: a node failed, so that there is a result of no tick.
         """
         self._intact()
-        outputs: dict[str, Any] = {}
-        tables: dict[str, Any] = {}
-        for (node, port), value in self._last.items():
-            planned = self.plan.nodes[node]
-            kind = planned.kinds.get(port)
-            if kind is None:  # A view repeats what its source has already said.
-                continue
-            if kind == "table":
-                tables[f"{node}.{port}"] = value
-            elif not is_numeric(kind):
-                outputs[f"{node}.{port}"] = value
-            elif value.numel() <= MAX_RESULT_ELEMENTS:
-                outputs[f"{node}.{port}"] = value.tolist()
-        return RunResult(
-            graph_hash=self.plan.spec.content_hash,
-            seed=self.seed,
-            ticks=self.tick,
-            complete=self.tick == self.ticks,
-            tier=self._program.tier,
-            device=device_class(self._program.device),
-            versions=versions(),
-            weights=self._weights(),
-            control_log=list(self.control_log),
-            result_hash=state_hash(self._state, self._program.nodes, self._last),
-            outputs=outputs,
-            tables=tables,
-        )
+        return RunResult.of(
+            self._program, self._state, self._last, graph_hash=self.plan.spec.content_hash, seed=self.seed,
+            ticks=self.tick, complete=self.tick == self.ticks, control_log=self.control_log,
+        )  # fmt: skip
 
-    def _weights(self) -> dict[str, Any]:
-        return {name: facts for name, node in self._program.nodes.items() if (facts := node.manifest())}
+    def checkpoint(self, store: Path | str) -> Path:
+        """Write the session into a store of checkpoints, whole or not at all. Call it between two blocks.
 
-    def checkpoint(self, folder: Path | str) -> None:
-        """Write the session to a folder, whole or not at all. Call it between two blocks.
+        Returns:
+            the checkpoint's folder in the store, named by the SHA-256 of its content.
 
         Raises:
             AttractorError: a node failed in the middle of a block.
@@ -311,12 +291,13 @@ class Session:
         hosts = {n: node.state_dict() for n, node in self._program.nodes.items() if isinstance(node, HostNode)}
         header = {
             "graph_hash": self.plan.spec.content_hash, "seed": self.seed, "tick": self.tick, "ticks": self.ticks,
-            "block": self.block, "tier": self._program.tier, "versions": versions(), "weights": self._weights(),
+            "block": self.block, **self._circumstances(),
             "control_log": [asdict(change) for change in self.control_log],
+            "controls": [asdict(change) for change in self._schedule.pending],
         }  # fmt: skip
         state = self._state
-        checkpoint.write(
-            Path(folder), header,
+        return checkpoint.write(
+            Path(store), header,
             {
                 "nodes": state.nodes, "held": state.held, "delayed": state.delayed, "sources": state.sources,
                 "smoothed": state.smoothed, "hosts": hosts, "base": self._program.base,
@@ -324,22 +305,39 @@ class Session:
             },
         )  # fmt: skip
 
+    def _circumstances(self) -> dict[str, Any]:
+        """What the rest of a run must share with its beginning to be the same run."""
+        return {
+            "tier": self._program.tier.name,
+            "device": device_class(self._program.device),
+            "versions": versions(),
+            "kinds": kind_versions(self._program.nodes.values()),
+            "weights": weights(self._program.nodes),
+        }
+
     @classmethod
     def restore(cls, folder: Path | str, plan: Plan, device: torch.device | str = "cpu") -> Session:
         """A session that goes on where a checkpoint stopped.
 
+        Args:
+            folder: as returned by `checkpoint`.
+            plan: of the graph that the checkpoint is of.
+            device: where tensors live from now on: of the class that the checkpoint names.
+
         Raises:
-            CheckpointRefused: it is damaged, or belongs to another graph, or to other versions or weights, under which
-                the rest of the run would not be the one that was begun.
+            CheckpointRefused: it is damaged, or belongs to another graph, or to another tier or device class, or to
+                other versions, node kinds or weights, under which the rest of the run would not be the one that was
+                begun.
         """
-        header, state = checkpoint.read(Path(folder))
+        header, state = checkpoint.read(Path(folder), device)
         if header["graph_hash"] != plan.spec.content_hash:
             raise CheckpointRefused(
-                f"the checkpoint is of graph {header['graph_hash']}, not of {plan.spec.content_hash}"
+                f"the checkpoint is of graph {header['graph_hash']}, not of {plan.spec.content_hash}: "
+                "restore it with the plan of its own graph"
             )
-        session = cls(plan, header["seed"], header["ticks"], header["block"], device)
-        here = {"tier": session._program.tier, "versions": versions(), "weights": session._weights()}
-        for what, own in here.items():
+        controls = [ControlChange(**change) for change in header["controls"]]
+        session = cls(plan, header["seed"], header["ticks"], header["block"], device, header["tier"], controls)
+        for what, own in session._circumstances().items():
             if header[what] != own:
                 raise CheckpointRefused(
                     f"the checkpoint was made with {what} {header[what]}, here is {own}: "

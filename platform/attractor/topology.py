@@ -51,6 +51,15 @@ class Topology:
         np.fill_diagonal(matrix, 0.0)
         return matrix
 
+    def edges(self) -> npt.NDArray[np.int64]:
+        """The pairs i < j, (E, 2), in lexicographic order."""
+        if self.neighbours is None:
+            return np.stack(np.triu_indices(self.size, 1), axis=1).astype(np.int64)
+        own = np.broadcast_to(np.arange(self.size), self.neighbours.shape)
+        # The neighbours of a unit are in ascending order: unit by unit, the pairs come in order too.
+        kept = (own < self.neighbours).T
+        return np.stack([own.T[kept], self.neighbours.T[kept]], axis=1)
+
     def row_normalised(self) -> npt.NDArray[np.float64]:
         """The adjacency matrix with every row divided by its sum; the row of a unit without neighbours stays zero."""
         matrix = self.adjacency()

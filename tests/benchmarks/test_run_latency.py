@@ -1,4 +1,4 @@
-"""How quickly a run shows itself, on the whole stack as `make run` starts it: `make bench`.
+"""How quickly a run shows itself, on the whole stack as `make run` starts it: `make bench-stack`.
 
 Prints one JSON line a figure. Nothing is asserted about time; a figure that could not be taken is a failure.
 BENCH_RUNS says how many runs a latency is taken over.

@@ -40,7 +40,7 @@ logger = logging.getLogger(__name__)
 STOP_SECONDS = 1.5
 """A session that has not reached a block boundary this long after it was told to stop is ended from outside."""
 LAST_FRAMES_SECONDS = 1.0
-MANIFEST = ("graph_hash", "seed", "ticks", "tier", "device", "versions", "weights", "control_log")
+MANIFEST = ("graph_hash", "seed", "ticks", "tier", "tier_reason", "device", "versions", "weights", "control_log")
 STOPPED = "worker_stopped"
 
 

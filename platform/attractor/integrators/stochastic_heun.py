@@ -20,7 +20,8 @@ def stochastic_heun(f: Slope, s: torch.Tensor, h: float, sigma: Any, z: torch.Te
         sigma: noise per √unit, a number or a tensor that broadcasts against s.
         z: standard normal numbers of the shape of s.
     """
-    kick = z * (sigma * math.sqrt(h))
+    scale = sigma * math.sqrt(h)
+    kick = z * (scale.to(z.dtype) if isinstance(scale, torch.Tensor) else scale)
     slope = f(s)
     kicked = s + kick
     return torch.add(kicked, slope + f(kicked, slope, h), alpha=0.5 * h)

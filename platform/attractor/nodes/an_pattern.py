@@ -47,6 +47,7 @@ class RecurringPattern(TensorNode):
         Parameter("hop", "int", 10, min=1, max=4096, unit="tick", doc="Ticks from one evaluation to the next."),
     )  # fmt: skip
     differentiable = "peaks and motifs are chosen, which has no gradient"
+    batchable = "it is silent in runs in which nothing recurs"
 
     @classmethod
     def validate(cls, params: Mapping[str, Any]) -> None:

@@ -87,6 +87,16 @@ class GaussianField(TensorNode):
         near = n if params["graph"] == "all_to_all" else params["degree"]
         return Cost(flops=draws * (20.0 + 4 * near), bytes=BYTES_PER_DRAW * draws + 16.0 * n * near)
 
+    @classmethod
+    def gradient_refusal(cls, params: Mapping[str, Any]) -> str | None:
+        return "its proposals are accepted or refused" if params["method"] == "langevin" else None
+
+    @classmethod
+    def batch_rounding(cls, params: Mapping[str, Any], kernels: bool) -> str | None:
+        if params["method"] == "exact":
+            return "the draws of a batch are matrix products that are summed in another order"
+        return None
+
     def prepare(self, ctx: Context) -> None:
         n = self.settings["N"]
 
@@ -151,29 +161,29 @@ class GaussianField(TensorNode):
         E(x) = T·zᵀz/2 − ½|Wᵀb|², so the energies of all draws need no x; only the last draw of each chain is made.
         """
         chains, samples, n = self.settings["chains"], self.settings["samples"], self.settings["N"]
-        z = ctx.random.normal(samples * chains * n, lane=_DRAW).view(samples, chains, n)
+        z = ctx.random.normal((samples, chains, n), lane=_DRAW)
         white = b @ self._half_inverse
-        squares = z.square().sum((-2, -1)).mean() / chains
+        squares = z.square().sum((-2, -1)).mean(-1) / chains
         energy = 0.5 * temperature * squares - 0.5 * white.square().sum(-1)
         root = temperature.sqrt()[..., None, None]
-        x = (white.unsqueeze(-2) + root * z[-1]) @ self._half_inverse.mT
+        x = (white.unsqueeze(-2) + root * z[..., -1, :, :]) @ self._half_inverse.mT
         return {"x": x[..., 0, :], "energy": energy, "samples": x, "acceptance": ABSENT}
 
     def _gibbs(
         self, x: torch.Tensor, b: torch.Tensor, temperature: torch.Tensor, ctx: Context
     ) -> tuple[State, Outputs]:
         chains, samples, sweeps, n = (self.settings[name] for name in ("chains", "samples", "sweeps", "N"))
-        z = ctx.random.normal(samples * sweeps * chains * n, lane=_DRAW).view(samples, sweeps, chains, n)
+        z = ctx.random.normal((samples, sweeps, chains, n), lane=_DRAW)
         spread = (temperature[..., None, None] / self.diagonal).sqrt()
         energies = []
-        for draw in z:
-            for noise in draw:
+        for draw in z.unbind(-4):
+            for noise in draw.unbind(-3):
                 kick = spread * noise
                 for block in self._blocks:
                     mean = (b.unsqueeze(-2) + self.neighbourhood.total(x)) / self.diagonal
                     x = torch.where(block, mean + kick, x)
             energies.append(self.energy(x, b))
-        energy = torch.stack(energies).mean(0).mean(-1)
+        energy = torch.stack(energies, dim=-1).mean(-1).mean(-1)
         return {"x": x}, {"x": x[..., 0, :], "energy": energy, "samples": x, "acceptance": ABSENT}
 
     def _langevin(
@@ -181,8 +191,8 @@ class GaussianField(TensorNode):
     ) -> tuple[State, Outputs]:
         chains, samples, sweeps, n = (self.settings[name] for name in ("chains", "samples", "sweeps", "N"))
         total = samples * sweeps
-        z = ctx.random.normal(total * chains * n, lane=_DRAW).view(total, chains, n)
-        log_u = ctx.random.uniform(total * chains, lane=_ACCEPT).view(total, chains).log()
+        z = ctx.random.normal((total, chains, n), lane=_DRAW)
+        log_u = ctx.random.uniform((total, chains), lane=_ACCEPT).log()
         step, field = self.settings["step"], b.unsqueeze(-2)
         scale = (2.0 * step * temperature).sqrt()[..., None, None]
         heat = temperature[..., None]
@@ -190,13 +200,13 @@ class GaussianField(TensorNode):
         energy = self.energy(x, b)
         energies, accepted = [], []
         for k in range(total):
-            proposal = x - step * gradient + scale * z[k]
+            proposal = x - step * gradient + scale * z[..., k, :, :]
             new_gradient = self._product(proposal) - field
             new_energy = self.energy(proposal, b)
             back = (x - proposal + step * new_gradient).square().sum(-1)
-            there = (scale * z[k]).square().sum(-1)
+            there = (scale * z[..., k, :, :]).square().sum(-1)
             log_ratio = (energy - new_energy) / heat - (back - there) / (4.0 * step * heat)
-            accept = log_u[k] < log_ratio
+            accept = log_u[..., k, :] < log_ratio
             move = accept.unsqueeze(-1)
             x = torch.where(move, proposal, x)
             gradient = torch.where(move, new_gradient, gradient)
@@ -206,9 +216,9 @@ class GaussianField(TensorNode):
                 energies.append(energy)
         outputs = {
             "x": x[..., 0, :],
-            "energy": torch.stack(energies).mean(0).mean(-1),
+            "energy": torch.stack(energies, dim=-1).mean(-1).mean(-1),
             "samples": x,
-            "acceptance": torch.stack(accepted).to(x.dtype).mean(0).mean(-1),
+            "acceptance": torch.stack(accepted, dim=-1).to(x.dtype).mean(-1).mean(-1),
         }
         return {"x": x}, outputs
 

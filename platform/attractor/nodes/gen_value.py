@@ -16,7 +16,8 @@ EXACT = 1 << 24
 
 
 class Value(TensorNode):
-    """A value that is given, not computed. State of a shuffled schedule: ``order``, (rows,), the order of this pass."""
+    """A value that is given, not computed. State of a shuffled schedule: ``order``, (..., rows), the order of this
+    pass."""
 
     kind = "gen.value"
     title = "Value"
@@ -39,7 +40,12 @@ class Value(TensorNode):
         Parameter("order", "choice", "cyclic", choices=("cyclic", "shuffled"),
                   doc="schedule: rows in their own order, or in a fresh random order in every pass."),
     )  # fmt: skip
-    differentiable = "its value is given, it depends on nothing"
+
+    @classmethod
+    def gradient_refusal(cls, params: Mapping[str, Any]) -> str | None:
+        if params["type"] == "scalar":
+            return None
+        return f"only the number of a scalar can be varied smoothly, not a {params['type']}"
 
     @classmethod
     def validate(cls, params: Mapping[str, Any]) -> None:
@@ -80,7 +86,7 @@ class Value(TensorNode):
         return bool(self.settings["type"] == "schedule" and self.settings["order"] == "shuffled")
 
     def initial_state(self, ctx: Context) -> State:
-        return {"order": torch.arange(len(self.settings["values"]))} if self._shuffled else {}
+        return {"order": torch.arange(len(self.settings["values"])).repeat(*ctx.batch, 1)} if self._shuffled else {}
 
     def step(self, state: State, inputs: Inputs, params: Params, ctx: Context) -> tuple[State, Outputs]:
         match self.settings["type"]:
@@ -106,8 +112,8 @@ class Value(TensorNode):
         if not self._shuffled:
             return state, {"value": self._spread(self._rows[place], ctx)}
         if since % (self.settings["hold"] * rows) == 0:
-            state = {"order": ctx.random.permutation(rows)}
-        return state, {"value": self._spread(self._rows[int(state["order"][place])], ctx)}
+            state = {"order": ctx.random.permutation(rows).expand(*ctx.batch, rows).clone()}
+        return state, {"value": self._rows[state["order"][..., place]]}
 
     @staticmethod
     def _spread(vector: torch.Tensor | None, ctx: Context) -> torch.Tensor:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from typing import Any, Final
 
 import numpy as np
@@ -11,19 +12,17 @@ import numpy.typing as npt
 import torch
 
 from attractor.errors import Diverged
-from attractor.integrators import stochastic_heun
-from attractor.neighbourhood import Neighbourhood
-from attractor.node import ABSENT, Context, Cost, Inputs, Outputs, Params, State, TensorNode, per_unit
+from attractor.node import ABSENT, Block, Context, Cost, Inputs, Outputs, Params, State, TensorNode, exact, per_unit
 from attractor.order_parameter import order_parameter
 from attractor.oscillators import CELLS
+from attractor.oscillators.advance import step_plan
+from attractor.oscillators.ensemble import GUARD, Ensemble
 from attractor.oscillators.halving_test import METHODS, TOLERANCE, halving_error
-from attractor.oscillators.vector_field import VectorField
 from attractor.parameter import Parameter
 from attractor.philox import BYTES_PER_DRAW
 from attractor.port import Port, Shape
 from attractor.topology import DEGREE, REWIRE, TOPOLOGIES, make_topology, validate_topology
 
-GUARD: Final = 1e3
 STAGES: Final = {"rk4": 4, "dopri5": 6}
 
 # Lanes of the node's random numbers; lanes from 2 on belong to the topology.
@@ -119,20 +118,12 @@ class CoupledOscillatorArray(TensorNode):
             bytes=n * (4.0 * 60 + 8 * 3 * near) + BYTES_PER_DRAW * draws,
         )
 
-    def prepare(self, ctx: Context) -> None:
-        """Draws the graph and tests the step.
+    @classmethod
+    def batch_rounding(cls, params: Mapping[str, Any], kernels: bool) -> str | None:
+        return "the slopes of a batch are matrix products that are summed in another order"
 
-        Raises:
-            NodeFailed: the integration step fails the halving test.
-        """
-        own = tuple((parameter.name, self.settings[parameter.name]) for parameter in self.cell.params)
-        error = halving_error(self.cell.name, own, self.settings["method"], self.settings["dt"])
-        if error > TOLERANCE:
-            raise ctx.fail(
-                f"dt = {self.settings['dt']:g} is too coarse: halving it moves the state of a {self.cell.name} cell "
-                f"by {error:.2g} after 1 time unit (allowed: {TOLERANCE:g}).",
-                'Make `dt` smaller, or set `method` to "dopri5".',
-            )
+    def prepare(self, ctx: Context) -> None:
+        """Draws the graph."""
 
         def uniform(n: int, lane: int) -> npt.NDArray[np.float64]:
             return ctx.random.uniform(n, lane).to("cpu", torch.float64).numpy()
@@ -141,14 +132,29 @@ class CoupledOscillatorArray(TensorNode):
             self.settings["topology"], self.size, self.settings["degree"], self.settings["rewire_p"], uniform
         )
         self.topology = topology
-        self.neighbourhood = Neighbourhood(topology, ctx.device, ctx.dtype)
+        self.ensemble = Ensemble(self.cell, self.settings["method"], ctx.device, ctx.dtype, topology, self.coupled)
+
+    def accept(self, params: Params, ctx: Context) -> None:
+        """Tests the step.
+
+        Raises:
+            NodeFailed: the integration step fails the halving test.
+        """
+        own = tuple((parameter.name, params[parameter.name]) for parameter in self.cell.params)
+        error = halving_error(self.cell.name, own, self.settings["method"], self.settings["dt"])
+        if error > TOLERANCE:
+            raise ctx.fail(
+                f"dt = {self.settings['dt']:g} is too coarse: halving it moves the state of a {self.cell.name} cell "
+                f"by {error:.2g} after 1 time unit (allowed: {TOLERANCE:g}).",
+                'Make `dt` smaller, or set `method` to "dopri5".',
+            )
 
     def initial_state(self, ctx: Context) -> State:
         depth, n, scale = len(self.cell.components), self.size, self.settings["init_scale"]
         s = torch.zeros(depth, n, dtype=ctx.dtype, device=ctx.device)
         match self.settings["init"]:
             case "random":
-                s = scale * ctx.random.normal(depth * n, lane=_START).view(depth, n)
+                s = scale * ctx.random.normal((depth, n), lane=_START)
             case "phase_ring":
                 angle = torch.arange(n, dtype=ctx.dtype, device=ctx.device) * (2.0 * math.pi / n)
                 s[0], s[1] = scale * torch.cos(angle), scale * torch.sin(angle)
@@ -157,45 +163,90 @@ class CoupledOscillatorArray(TensorNode):
         return {"s": s.expand(*ctx.batch, depth, n).clone()}
 
     def step(self, state: State, inputs: Inputs, params: Params, ctx: Context) -> tuple[State, Outputs]:
-        s = state["s"] if inputs["initial"] is ABSENT else inputs["initial"].to(state["s"].dtype).transpose(-1, -2)
-        if s.requires_grad and ctx.tick % self.settings["bptt"] == 0:
-            s = s.detach()
-        s = self._advanced(s.contiguous(), inputs, params, ctx)
-        # `not <=` so that a NaN trips the guard too.
-        if not float(s.detach().abs().amax()) <= GUARD:
-            raise self._diverged(s.detach(), ctx)
+        s = self._start(state["s"], inputs["initial"], ctx)
+        s = self._advanced(s, inputs, params, ctx)
+        # A NaN is not `<=` either, so it trips the guard too.
+        ctx.require(s.detach().abs().amax() <= GUARD, lambda: self._diverged(s.detach(), ctx))
         outputs: Outputs = dict(zip("xyz", s.unbind(-2), strict=False))
-        own = {parameter.name: per_unit(params[parameter.name]) for parameter in self.cell.params}
-        phases = self.cell.phase_vector(s, own)
-        return {"s": s}, {"z": ABSENT, **outputs, "state": s.transpose(-1, -2), "sync": order_parameter(phases)}
+        sync = order_parameter(self._phases(s.unsqueeze(0), [params]))[0]
+        return {"s": s}, {"z": ABSENT, **outputs, "state": s.transpose(-1, -2), "sync": sync}
+
+    def step_block(
+        self, state: State, inputs: Mapping[str, Any], params: Sequence[Params], ctx: Context
+    ) -> tuple[State, dict[str, Block]]:
+        """All ticks in one call of the kernel, unless something must be seen to between them."""
+        quiet = all(_silent(each["noise"]) for each in params)
+        if not (ctx.kernels and quiet) or torch.is_grad_enabled():
+            return super().step_block(state, inputs, params, ctx)
+        first, ticks, s = ctx.tick, len(params), state["s"]
+        drive = _drives(inputs, params, s.dtype)
+        mods = inputs["coupling_mod"].items
+        coupling = [_coupling({"coupling_mod": mod}, each) for mod, each in zip(mods, params, strict=True)]
+        plans = [self._plan(each, ctx) for each in params]
+        if _constant(params) and _constant(mods):
+            params, plans, coupling = params[:1], plans[:1], coupling[:1]
+        starts, parts = inputs["initial"].items, []
+        cuts = [0, *(k for k in range(1, ticks) if starts[k] is not ABSENT), ticks]
+        for low, high in pairwise(cuts):
+            ctx.tick = first + low
+            part = slice(low, high)
+            states = self.ensemble.block(
+                self._start(s, starts[low], ctx), high - low, _part(params, part), _part(plans, part),
+                coupling=_part(coupling, part), drive=None if drive is None else _part(drive, part),
+            )  # fmt: skip
+            s = states[-1]
+            parts.append(states)
+        states = torch.cat(parts) if len(parts) > 1 else parts[0]
+        within = states.abs().flatten(1).amax(-1) <= GUARD
+        if not bool(within.all()):
+            k = int(within.long().argmin())
+            ctx.tick = first + k
+            raise self._diverged(states[k], ctx)
+        ctx.tick = first + ticks - 1
+        blocks = {name: Block.of(values) for name, values in zip("xyz", states.unbind(-2), strict=False)}
+        blocks["state"] = Block.of(states.transpose(-1, -2))
+        blocks["sync"] = Block.of(order_parameter(self._phases(states, params)))
+        return {"s": states[-1].clone()}, {"z": Block.constant(ABSENT, ticks), **blocks}
+
+    def _start(self, s: torch.Tensor, initial: Any, ctx: Context) -> torch.Tensor:
+        """The states with which a tick begins."""
+        if initial is not ABSENT:
+            s = initial.to(s.dtype).transpose(-1, -2)
+        elif s.requires_grad and ctx.tick % self.settings["bptt"] == 0:
+            s = s.detach()
+        return s.contiguous()
 
     def _advanced(self, s: torch.Tensor, inputs: Inputs, params: Params, ctx: Context) -> torch.Tensor:
         """The states a tick later."""
-        speed, rate = params["speed"], 1.0
-        if isinstance(speed, torch.Tensor):
-            # A sweep of speeds takes the steps of the fastest one; the field of the others is slowed down.
-            fastest = float(speed.max())
-            speed, rate = fastest, speed / fastest
-        units = speed * ctx.dt
-        steps = max(1, math.ceil(units / self.settings["dt"] - 1e-9))
-        h = units / steps
-        field = VectorField(
-            self.cell, params, s, neighbourhood=self.neighbourhood, coupling=_coupling(inputs, params),
-            coupled=self.coupled, drive=_drive(inputs, params), rate=rate,
-        )  # fmt: skip
-        noise = params["noise"]
-        if isinstance(noise, torch.Tensor) or noise > 0:
-            depth, n = s.shape[-2:]
-            draws = ctx.random.normal(steps * depth * n, lane=_NOISE).view(steps, depth, n)
-            sigma = noise * rate**0.5
-            sigma = sigma[..., None, None] if isinstance(sigma, torch.Tensor) else sigma
-            for z in draws:
-                s = stochastic_heun(field, s, h, sigma, z)
-            return s
-        step = METHODS[self.settings["method"]]
-        for _ in range(steps):
-            s = step(field, s, h)
-        return s
+        coupling, drive = _coupling(inputs, params), _drive(inputs, params, s.dtype)
+        noise = None if _silent(params["noise"]) else params["noise"]
+        plan = self._plan(params, ctx)
+        if ctx.kernels and noise is None:
+            drive = None if drive is None else drive.unsqueeze(0)
+            return self.ensemble.block(s, 1, [params], [plan], coupling=[coupling], drive=drive)[0]
+
+        def draws(n: int) -> torch.Tensor:
+            return ctx.random.normal(n, lane=_NOISE)
+
+        return self.ensemble.tick(
+            s, params, plan, coupling=coupling, drive=drive, noise=noise, draws=None if noise is None else draws
+        )
+
+    def _plan(self, params: Params, ctx: Context) -> tuple[Any, Any]:
+        return step_plan(exact(params["speed"]), ctx.dt, self.settings["dt"])
+
+    def _phases(self, states: torch.Tensor, params: Sequence[Params]) -> torch.Tensor:
+        """Phase vectors (K, ..., 2, N) of states (K, ..., D, N)."""
+        own: dict[str, Any] = {}
+        for parameter in self.cell.params:
+            values = [each[parameter.name] for each in params]
+            if _constant(values) and not isinstance(values[0], torch.Tensor):
+                own[parameter.name] = values[0]
+                continue
+            values = [torch.as_tensor(value, dtype=states.dtype, device=states.device) for value in values]
+            ticks = torch.stack(torch.broadcast_tensors(*values))  # type: ignore[no-untyped-call]
+            own[parameter.name] = ticks.reshape(*ticks.shape, *[1] * (states.dim() - 1 - ticks.dim()))
+        return self.cell.phase_vector(states, own)
 
     def _diverged(self, s: torch.Tensor, ctx: Context) -> Diverged:
         worst = int(torch.nan_to_num(s.abs(), nan=math.inf).amax(-2).reshape(-1).argmax()) % self.size
@@ -207,20 +258,48 @@ class CoupledOscillatorArray(TensorNode):
         )  # fmt: skip
 
 
+def _constant(values: Sequence[Any]) -> bool:
+    return all(value is values[0] for value in values)
+
+
+def _part(values: Any, part: slice) -> Any:
+    """The ticks of a part, of something that is said for each tick or once for all."""
+    return values if len(values) == 1 else values[part]
+
+
+def _silent(noise: Any) -> bool:
+    return not isinstance(noise, torch.Tensor) and noise == 0
+
+
 def _coupling(inputs: Inputs, params: Params) -> Any:
     mod = inputs["coupling_mod"]
     if mod is ABSENT:
         return params["coupling"]
     if isinstance(mod, torch.Tensor) and mod.dim() == 0 and not mod.requires_grad:
         mod = float(mod)
-    return params["coupling"] * (1.0 + mod)
+    return exact(params["coupling"]) * (1.0 + exact(mod))
 
 
-def _drive(inputs: Inputs, params: Params) -> torch.Tensor | None:
+def _drive(inputs: Inputs, params: Params, dtype: torch.dtype) -> torch.Tensor | None:
     """force + mod_depth·modulation, (..., N); None when neither has said anything yet."""
     force, modulation = inputs["force"], inputs["modulation"]
     drive: torch.Tensor | None = None if force is ABSENT else force
     if modulation is not ABSENT:
-        current = per_unit(params["mod_depth"]) * modulation
+        depth = params["mod_depth"]
+        depth = per_unit(depth.to(dtype)) if isinstance(depth, torch.Tensor) else depth
+        current = depth * modulation
         drive = current if drive is None else drive + current
     return drive
+
+
+def _drives(inputs: Mapping[str, Any], params: Sequence[Params], dtype: torch.dtype) -> torch.Tensor | None:
+    """The same for the ticks of a block, (K, ..., N); a tick in which nobody speaks is driven by 0."""
+    given = zip(inputs["force"].items, inputs["modulation"].items, params, strict=True)
+    ticks = [_drive({"force": force, "modulation": current}, each, dtype) for force, current, each in given]
+    some = next((drive for drive in ticks if drive is not None), None)
+    if some is None:
+        return None
+    if _constant(ticks):
+        return some.unsqueeze(0)
+    rows = [torch.zeros_like(some) if drive is None else drive for drive in ticks]
+    return torch.stack(torch.broadcast_tensors(*rows))  # type: ignore[no-untyped-call]

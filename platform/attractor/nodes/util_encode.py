@@ -28,7 +28,15 @@ class Encode(TensorNode):
         "project: Σ_k gain·(2v_k − 1)·W_k, W ~ N(0, 1) fixed by the run's seed; window: the last ticks of v"
     )
     references = ("Pedregosa et al. 2011 (standard, minmax, one_hot: scikit-learn's conventions)",)
-    inputs = (Port("value", "any", variadic=True, doc="Scalars and vectors; joined in the order of the edges."),)
+    inputs = (
+        Port(
+            "value",
+            "any",
+            variadic=True,
+            among=("scalar", "vector", "prob", "signal"),
+            doc="Scalars and vectors; joined in the order of the edges.",
+        ),
+    )
     outputs = (
         Port("value", "any", doc="window: matrix [M, window]; every other mode: vector. Silent until all spoke."),
     )
@@ -86,6 +94,16 @@ class Encode(TensorNode):
         channels = sum(shape[0] if shape else 1 for name, shape in shapes.items() if name != "value")
         size = channels * {"window": params["window"], "project": params["N"]}.get(params["mode"], params["classes"])
         return Cost(flops=2.0 * size, bytes=8.0 * size)
+
+    @classmethod
+    def gradient_refusal(cls, params: Mapping[str, Any]) -> str | None:
+        return "a class number has no neighbours" if params["mode"] == "one_hot" else None
+
+    @classmethod
+    def batch_rounding(cls, params: Mapping[str, Any], kernels: bool) -> str | None:
+        if params["mode"] == "project":
+            return "the projections of a batch are matrix products that are summed in another order"
+        return None
 
     @property
     def _channels(self) -> int:

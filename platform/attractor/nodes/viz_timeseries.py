@@ -13,7 +13,16 @@ class TimeSeries(ViewNode):
     kind = "viz.timeseries"
     title = "Time series"
     summary = "Draws scalars and vectors over time."
-    inputs = (Port("series", "any", variadic=True, optional=True, doc="Scalars and vectors, each a set of curves."),)
+    inputs = (
+        Port(
+            "series",
+            "any",
+            variadic=True,
+            optional=True,
+            among=("scalar", "vector", "prob", "signal", "trigger"),
+            doc="Scalars and vectors, each a set of curves.",
+        ),
+    )
     params = (
         Parameter("history", "int", 1000, min=2, max=100_000, unit="tick", doc="Length of the time axis."),
         Parameter("legend", "text", "", doc="Names of the curves in the order of the edges, separated by commas."),

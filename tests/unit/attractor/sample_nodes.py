@@ -6,7 +6,7 @@ from typing import Any
 
 import torch
 
-from attractor.node import ABSENT, HostNode, TensorNode, ViewNode
+from attractor.node import ABSENT, HostNode, ShapeProblem, TensorNode, ViewNode, exact, per_unit
 from attractor.parameter import Parameter
 from attractor.port import Port
 from attractor.registry import Registry
@@ -20,7 +20,7 @@ class Ramp(TensorNode):
     params = (Parameter("slope", "float", 1.0, "1/tick", min=-10, max=10, live=True),)
 
     def initial_state(self, ctx):
-        return {"sum": torch.zeros(())}
+        return {"sum": torch.zeros(ctx.batch)}
 
     def step(self, state, inputs, params, ctx):
         total = state["sum"] + params["slope"]
@@ -33,7 +33,8 @@ class Noise(TensorNode):
     params = (Parameter("N", "int", 4, min=1, max=10**12),)
 
     def step(self, state, inputs, params, ctx):
-        return state, {"x": ctx.random.normal(self.settings["N"])}
+        n = self.settings["N"]
+        return state, {"x": ctx.random.normal(n).expand(*ctx.batch, n)}
 
 
 class Add(TensorNode):
@@ -56,7 +57,7 @@ class Scale(TensorNode):
     params = (Parameter("factor", "float", 2.0, live=True),)
 
     def step(self, state, inputs, params, ctx):
-        return state, {"y": params["factor"] * inputs["x"]}
+        return state, {"y": per_unit(params["factor"]) * inputs["x"]}
 
 
 class Sometimes(TensorNode):
@@ -66,7 +67,7 @@ class Sometimes(TensorNode):
     outputs = (Port("value", "scalar"),)
 
     def step(self, state, inputs, params, ctx):
-        return state, {"value": torch.tensor(float(ctx.tick)) if ctx.tick % 3 == 1 else ABSENT}
+        return state, {"value": torch.full(ctx.batch, float(ctx.tick)) if ctx.tick % 3 == 1 else ABSENT}
 
 
 class Collect(HostNode):
@@ -110,7 +111,7 @@ class Accumulate(TensorNode):
     outputs = (Port("y", "scalar"),)
 
     def initial_state(self, ctx):
-        return {"y": torch.zeros(())}
+        return {"y": torch.zeros(ctx.batch)}
 
     def step(self, state, inputs, params, ctx):
         y = state["y"] + inputs["x"]
@@ -130,8 +131,72 @@ class Breaks(TensorNode):
                 raise RuntimeError("gave way")
             if params["how"] == "fail":
                 raise ctx.fail("cannot go on.", "Do it differently.")
-            return state, {"value": torch.tensor(float("nan"))}
-        return state, {"value": torch.tensor(1.0)}
+            return state, {"value": torch.full(ctx.batch, float("nan"))}
+        return state, {"value": torch.ones(ctx.batch)}
+
+
+class Fuse(TensorNode):
+    """y = x while |x| stays within the limit; beyond it the node gives way. It does not begin with a limit below 0.01.
+
+    The slope of the limit, two parameters worked out together, is the state."""
+
+    kind, title, category, summary = "t.fuse", "Fuse", "test", "Gives way."
+    inputs = (Port("x", "scalar"),)
+    outputs = (Port("y", "scalar"),)
+    params = (
+        Parameter("limit", "float", 500.0, min=0, max=1000, live=True),
+        Parameter("rate", "float", 0.3, min=-1, max=1, live=True),
+        Parameter("steps", "int", 1, min=1, max=5, live=True),
+    )
+
+    @classmethod
+    def validate(cls, params):
+        if params["limit"] < params["rate"]:
+            raise ShapeProblem("limit", "it is below the rate.", "Raise it.")
+
+    def accept(self, params, ctx):
+        if params["limit"] < 0.01:
+            raise ctx.fail("the limit is too low to begin.", "Raise it.")
+
+    def initial_state(self, ctx):
+        return {"slope": torch.zeros(ctx.batch), "ticks": torch.tensor(0)}
+
+    def step(self, state, inputs, params, ctx):
+        limit, rate = exact(params["limit"]), exact(params["rate"])
+        slope = torch.as_tensor((1.0 + rate) / (limit * 3.7), dtype=ctx.dtype).expand(ctx.batch)
+        y = inputs["x"]
+        for _ in range(params["steps"]):
+            y = y * 1.01 + slope
+        out = y.abs() > params["limit"]
+        ctx.require(~out, lambda: ctx.fail("it gave way.", "Lower the input."))
+        return {"slope": slope, "ticks": state["ticks"] + 1}, {"y": y}
+
+
+class Weights(TensorNode):
+    """y = w · x, w drawn once from the run seed."""
+
+    kind, title, category, summary = "t.weights", "Weights", "test", "Weighs."
+    inputs = (Port("x", "vector", ("N",)),)
+    outputs = (Port("y", "scalar"),)
+
+    def prepare(self, ctx):
+        self.w = ctx.random.normal(self.port_shapes["x"][0])
+
+    def step(self, state, inputs, params, ctx):
+        return state, {"y": (self.w * inputs["x"]).sum(-1)}
+
+
+class Mixes(TensorNode):
+    """What no node may do: it fails where several runs are together."""
+
+    kind, title, category, summary = "t.mixes", "Mixes", "test", "Mixes."
+    outputs = (Port("y", "scalar"),)
+    params = (Parameter("gain", "float", 1.0, live=True),)
+
+    def step(self, state, inputs, params, ctx):
+        if ctx.batch and ctx.batch[0] > 1:
+            raise ctx.fail("too many.", "")
+        return state, {"y": torch.zeros(ctx.batch)}
 
 
 class Show(ViewNode):
@@ -142,7 +207,7 @@ class Show(ViewNode):
     )
 
 
-REGISTRY = Registry([Ramp, Noise, Add, Scale, Sometimes, Collect, Accumulate, Breaks, Show])
+REGISTRY = Registry([Ramp, Noise, Add, Scale, Sometimes, Collect, Accumulate, Breaks, Fuse, Weights, Mixes, Show])
 
 
 def node(id: str, kind: str, **params: Any) -> dict[str, Any]:

@@ -163,6 +163,28 @@ def test_a_refused_conversion_names_both_ports():
     assert "b.a" in found.message
 
 
+def test_an_input_of_several_kinds_refuses_the_others():
+    wave = {"id": "w", "kind": "field.source", "params": {"size": [8, 8], "positions": [[4, 4]]}}
+    moments = {"id": "m", "kind": "ebm.moments", "params": {}}
+    value = {"id": "v", "kind": "gen.value", "params": {"type": "text", "text": "what"}}
+    chua = {"id": "c", "kind": "osc.chua", "params": {}}
+
+    def said(source, reduce=None):
+        graph = {"nodes": [wave, moments, value, chua], "edges": [edge(source, "m.samples", reduce=reduce)]}
+        return [problem for problem in check(graph, Registry.default()) if problem.place == "edges[0]"]
+
+    (found,) = said("v.value")
+    assert "a text cannot enter" in found.message
+    assert "spin" in found.mend
+    (found,) = said("c.state")
+    assert "state3" in found.message
+    assert said("c.state", reduce="x") == []
+    with pytest.raises(ValueError, match="among"):
+        Port("x", "scalar", among=("vector",))
+    with pytest.raises(ValueError, match="among"):
+        Port("x", "any", among=("number",))
+
+
 def test_routes_are_checked():
     nodes = [RAMP, node("b", "t.add"), node("n", "t.noise"), node("c", "t.collect")]
     wired = [edge("a.value", "b.a"), edge("a.value", "c.held")]
@@ -233,8 +255,8 @@ def test_an_axis_that_the_cell_does_not_have_is_refused():
 
 
 def test_what_is_no_number_cannot_be_delayed():
-    nodes = [{"id": "t", "kind": "gen.value", "params": {"type": "text"}}, node("view", "viz.timeseries")]
-    wired = {"nodes": nodes, "edges": [edge("t.value", "view.series", delay=1, init=0)]}
+    nodes = [node("a", "ebm.factor"), node("b", "ebm.factor")]
+    wired = {"nodes": nodes, "edges": [edge("a.factor", "b.model", delay=1, init=0)]}
     assert [problem.place for problem in check(wired)] == ["edges[0].delay"]
 
 

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import json
 import threading
-from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from sample_nodes import REGISTRY, edge, node
 
-from attractor import AttractorError, GraphSpec, NodeFailed, Plan, Session
+from attractor import AttractorError, ControlChange, GraphSpec, NodeFailed, Plan, Session
 from attractor.errors import CheckpointRefused, ControlRejected
 
 GRAPH = {
@@ -53,8 +52,7 @@ def test_resume_is_as_if_it_had_never_stopped(plan, tmp_path, stop):
     for session in (whole, first):
         session.set_control("mix.gain", 0.75)
     next(iter(first))
-    first.checkpoint(tmp_path / "at")
-    resumed = Session.restore(tmp_path / "at", plan)
+    resumed = Session.restore(first.checkpoint(tmp_path), plan)
     assert resumed.tick == stop
     resumed.block = 13
     again, once = resumed.run(), whole.run()
@@ -63,81 +61,32 @@ def test_resume_is_as_if_it_had_never_stopped(plan, tmp_path, stop):
     assert again.tables == once.tables
 
 
-def test_a_checkpoint_replaces_an_older_one_whole(plan, tmp_path):
-    session = Session(plan, seed=3, ticks=100, block=10)
-    for _ in session:
-        session.checkpoint(tmp_path / "at")
-    assert Session.restore(tmp_path / "at", plan).tick == 100
-    assert [path.name for path in tmp_path.iterdir()] == ["at"]
-
-
-def test_a_damaged_or_foreign_checkpoint_is_refused(plan, tmp_path):
+def test_a_foreign_checkpoint_is_refused(plan, tmp_path):
     session = Session(plan, seed=3, ticks=100)
     next(iter(session))
-    session.checkpoint(tmp_path / "at")
+    at = session.checkpoint(tmp_path)
     other = Plan.of(GraphSpec.parse(GRAPH).replace({"n.N": 6}), REGISTRY)
     with pytest.raises(CheckpointRefused, match="graph"):
-        Session.restore(tmp_path / "at", other)
-    with pytest.raises(CheckpointRefused, match="no readable checkpoint"):
-        Session.restore(tmp_path / "elsewhere", plan)
-    tensors = tmp_path / "at" / "state.safetensors"
-    blob = bytearray(tensors.read_bytes())
-    blob[-1] ^= 1
-    tensors.write_bytes(blob)
-    with pytest.raises(CheckpointRefused, match="damaged"):
-        Session.restore(tmp_path / "at", plan)
-    header = tmp_path / "at" / "session.json"
-    header.write_text(json.dumps({**json.loads(header.read_text()), "format": 99}))
-    with pytest.raises(CheckpointRefused, match="format"):
-        Session.restore(tmp_path / "at", plan)
+        Session.restore(at, other)
+    assert Session.restore(at, plan).tick == 32
 
 
-def test_a_header_that_was_changed_is_refused(plan, tmp_path):
+def test_a_checkpoint_of_other_circumstances_is_refused(plan, tmp_path, monkeypatch):
     session = Session(plan, seed=3, ticks=100)
     next(iter(session))
-    session.checkpoint(tmp_path / "at")
-    header = tmp_path / "at" / "session.json"
-    whole = header.read_text()
-    for text in (json.dumps({**json.loads(whole), "seed": 4}), "[]", "[" * 100_000, "{}", '{"format": 1}'):
-        header.write_text(text)
-        with pytest.raises(CheckpointRefused):
-            Session.restore(tmp_path / "at", plan)
-    header.write_text(whole)
-    assert Session.restore(tmp_path / "at", plan).tick == 32
-
-
-def test_a_checkpoint_of_other_versions_or_weights_is_refused(plan, tmp_path, monkeypatch):
-    session = Session(plan, seed=3, ticks=100)
-    next(iter(session))
-    session.checkpoint(tmp_path / "at")
-    with monkeypatch.context() as other:
-        other.setattr(torch, "__version__", "0.1")
-        with pytest.raises(CheckpointRefused, match=r"versions.*0\.1"):
-            Session.restore(tmp_path / "at", plan)
-    monkeypatch.setattr(REGISTRY.get("t.scale"), "manifest", lambda self: {"sha256": "other"})
-    with pytest.raises(CheckpointRefused, match="weights"):
-        Session.restore(tmp_path / "at", plan)
-
-
-def test_an_older_checkpoint_outlives_a_new_one_that_cannot_be_put_in_place(plan, tmp_path, monkeypatch):
-    session = Session(plan, seed=3, ticks=100, block=10)
-    next(iter(session))
-    session.checkpoint(tmp_path / "at")
-    next(iter(session))
-    real = Path.rename
-
-    def rename(self, target):
-        # Nothing of the older one may be gone while the new one is not there yet.
-        assert (tmp_path / "at").exists() == (not list(tmp_path.glob(".at.*.old")))
-        if Path(target).name == "at" and not self.name.endswith(".old"):
-            raise OSError("no space left")
-        return real(self, target)
-
-    monkeypatch.setattr(Path, "rename", rename)
-    with pytest.raises(OSError, match="no space"):
-        session.checkpoint(tmp_path / "at")
-    assert Session.restore(tmp_path / "at", plan).tick == 10
-    assert [path.name for path in tmp_path.iterdir()] == ["at"]
+    at = session.checkpoint(tmp_path)
+    scale = REGISTRY.get("t.scale")
+    for where, name, value, said in (
+        (torch, "__version__", "0.1", r"versions.*0\.1"),
+        (torch.backends.cpu, "get_cpu_capability", lambda: "VSX", "device .*VSX"),
+        (scale, "version", 2, r"kinds .*'t.scale': 2"),
+        (scale, "manifest", lambda self: {"sha256": "other"}, "weights"),
+    ):
+        with monkeypatch.context() as elsewhere:
+            elsewhere.setattr(where, name, value)
+            with pytest.raises(CheckpointRefused, match=said):
+                Session.restore(at, plan)
+    assert Session.restore(at, plan).tick == 32
 
 
 def test_a_failed_session_hands_out_nothing_of_its_broken_block(tmp_path):
@@ -145,7 +94,7 @@ def test_a_failed_session_hands_out_nothing_of_its_broken_block(tmp_path):
     session = Session(Plan.of(GraphSpec.parse(broken), REGISTRY), ticks=100)
     with pytest.raises(NodeFailed):
         session.run()
-    for use in (session.run, session.result, lambda: session.checkpoint(tmp_path / "at")):
+    for use in (session.run, session.result, lambda: session.checkpoint(tmp_path)):
         with pytest.raises(AttractorError, match="broke off after tick 32"):
             use()
     assert list(tmp_path.iterdir()) == []
@@ -171,13 +120,43 @@ def test_a_control_holds_from_the_next_block_and_its_log_replays_the_run(plan):
     changed = session.result()
     assert changed.result_hash != Session(plan, seed=3, ticks=96).run().result_hash
 
-    replay = Session(plan, seed=3, ticks=96, block=16)
-    log = {change.tick: change for change in changed.control_log}
-    while replay.tick < replay.ticks:
-        if replay.tick in log:
-            replay.set_control(log[replay.tick].target, log[replay.tick].value)
-        next(iter(replay))
-    assert replay.result().result_hash == changed.result_hash
+    replay = Session(plan, seed=3, ticks=96, block=50, controls=changed.control_log)
+    again = replay.run()
+    assert again.result_hash == changed.result_hash
+    assert again.control_log == changed.control_log
+
+
+def test_a_replay_fires_triggers_too_and_may_be_stopped_before_and_after(plan, tmp_path):
+    session = Session(plan, seed=3, ticks=80, block=8)
+    for report in session:
+        if report.tick in (16, 40):
+            session.trigger("c.fire")
+            session.set_control("mix.gain", report.tick / 64)
+        if report.tick == 40:
+            session.set_control("mix.gain", 1.5)
+    once = session.result()
+    assert [(change.tick, change.target) for change in once.control_log] == [
+        (16, "mix.gain"), (16, "c.fire"), (40, "mix.gain"), (40, "mix.gain"), (40, "c.fire"),
+    ]  # fmt: skip
+    for stop in (5, 16, 39, 41):
+        replay = Session(plan, seed=3, ticks=80, block=stop, controls=once.control_log)
+        for _ in zip(replay, range(1 + (stop > 16)), strict=False):
+            pass
+        resumed = Session.restore(replay.checkpoint(tmp_path), plan)
+        again = resumed.run()
+        assert (again.result_hash, again.control_log) == (once.result_hash, once.control_log)
+
+
+def test_a_log_that_is_not_of_this_graph_is_rejected(plan):
+    for change in (
+        ControlChange(3, "mix.volume", 1.0), ControlChange(3, "mix.gain", 9.0), ControlChange(-1, "mix.gain", 1.0),
+        ControlChange(3, "c.held", True), ControlChange(3, "nobody.fire", True),
+    ):  # fmt: skip
+        with pytest.raises(ControlRejected) as rejected:
+            Session(plan, ticks=10, controls=[change])
+        assert rejected.value.problem.mend
+    late = Session(plan, seed=3, ticks=10, controls=[ControlChange(10, "mix.gain", 2.0)])
+    assert late.run().result_hash == Session(plan, seed=3, ticks=10).run().result_hash
 
 
 @pytest.mark.parametrize(
@@ -302,3 +281,19 @@ def test_progress_runs_to_one(plan):
     assert [(report.first, report.tick) for report in reports] == [(0, 20), (20, 40), (40, 50)]
     assert reports[-1].progress == 1
     assert reports[-1].eta_s == 0
+
+
+def test_a_run_says_its_tier_and_keeps_it_over_a_checkpoint(plan, tmp_path):
+    session = Session(plan, seed=3, ticks=64, tier="kernels")
+    assert all(ctx.kernels for ctx in session._program.contexts.values())
+    next(iter(session))
+    resumed = Session.restore(session.checkpoint(tmp_path), plan).run()
+    assert (resumed.tier, resumed.tier_reason) == ("kernels", "asked for")
+    short = Session(plan, seed=3, ticks=64).run()
+    assert short.tier == "eager"
+    assert "cost rule" in short.tier_reason
+
+
+def test_an_unknown_tier_is_refused(plan):
+    with pytest.raises(ValueError, match="there is no tier 'fast'"):
+        Session(plan, tier="fast")

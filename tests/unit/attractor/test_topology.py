@@ -123,3 +123,9 @@ def test_impossible_graphs_are_refused_with_their_place(name, n, degree, where):
         validate_topology(name, n, degree)
     assert refused.value.port == where
     assert refused.value.mend
+
+
+@pytest.mark.parametrize("name", TOPOLOGIES)
+def test_edges_are_the_pairs_of_the_adjacency_matrix_in_order(name):
+    topology = made(name)
+    np.testing.assert_array_equal(topology.edges(), np.argwhere(np.triu(topology.adjacency(), 1)))

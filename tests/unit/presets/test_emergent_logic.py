@@ -80,8 +80,7 @@ def test_it_resumes_from_a_checkpoint_as_if_never_stopped(tmp_path):
         next(iter(session))
         session.set_control("array.coupling", 0.4)
         next(iter(session))
-    stopped.checkpoint(tmp_path / "at")
-    resumed = Session.restore(tmp_path / "at", small())
+    resumed = Session.restore(stopped.checkpoint(tmp_path), small())
     assert resumed.run().result_hash == whole.run().result_hash
 
 

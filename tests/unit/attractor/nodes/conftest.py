@@ -28,7 +28,9 @@ class Bench:
         known = {**(shapes or {}), **cls.shapes(values, shapes or {})}
         self.ctx = Context("node", seed, seconds, torch.device("cpu"), dtype, batch)
         self.node = cls("node", values, known)
-        self.node.prepare(self.ctx)
+        with self.ctx.random.preparing():
+            self.node.prepare(self.ctx)
+        self.node.accept(values, self.ctx)
         self.params: dict[str, Any] = values
         self.state = self.node.initial_state(self.ctx)
         self.tick = 0

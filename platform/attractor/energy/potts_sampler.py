@@ -1,0 +1,115 @@
+"""The Gibbs sampler of a Potts model: ties a `PottsModel` to the sweeps of `attractor.kernels.potts`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Self
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from attractor.energy.batch import as_points, common_batch
+from attractor.energy.colouring import Colouring
+from attractor.energy.potts_model import PottsModel
+from attractor.kernels import potts
+from attractor.kernels.potts import PottsTables, log2_scale
+
+CLAMP_FIELD = 1e30
+"""A field that decides a state at any temperature of the model's range."""
+
+
+class PottsSampler:
+    """Colour-block Gibbs sweeps of a `PottsModel`. Its work on the structure is done once.
+
+    Args:
+        model: what to sample.
+        kernels: whether to use the kernels (the draws and their result are the same).
+        fixed: (N,) units that are never updated.
+        colouring: blocks of a sweep; None: the model's own.
+
+    Raises:
+        ValueError: the colouring puts two units of one term into one block.
+    """
+
+    def __init__(
+        self, model: PottsModel, *, kernels: bool, fixed: npt.NDArray[np.bool_] | None = None,
+        colouring: Colouring | None = None,
+    ) -> None:  # fmt: skip
+        conflict = None if colouring is None else colouring.conflict(model.graph)
+        if conflict is not None:
+            raise ValueError(f"units {conflict[0]} and {conflict[1]} share a term and a block")
+        self.model = model
+        self._sweep = potts.kernel if kernels else potts.reference
+        self._tables = PottsTables.of(model, colouring or model.colouring, fixed).to(model.bias.device)
+        self._take_numbers()
+
+    def with_numbers(self, model: PottsModel) -> Self:
+        """The sampler of a model with the same terms, another bias or another temperature.
+
+        Raises:
+            ValueError: the terms are others.
+        """
+        if model.bias.shape[-2:] != self.model.bias.shape[-2:] or model.terms is not self.model.terms:
+            raise ValueError("the model has other terms; make a new sampler for it")
+        sampler = object.__new__(type(self))
+        sampler.__dict__.update(self.__dict__)
+        sampler.model = model
+        sampler._take_bias()
+        return sampler
+
+    def _take_numbers(self) -> None:
+        model, tables = self.model, self._tables
+        flat, weights = [], []
+        for term in model.terms:
+            own = term.order + (not term.shared)
+            flat.append(term.table.float().flatten(-own))
+            count = len(term.members)
+            weights.append(model.bias.new_ones(count).float() if term.weights is None else term.weights.float())
+        empty = model.bias.new_zeros(0).float()
+        self._entries = as_points(_joined([empty, *flat]), 1)
+        self._weights = as_points(_joined([empty, *weights])[..., tables.weights], 1)
+        self._take_bias()
+
+    def _take_bias(self) -> None:
+        model, tables = self.model, self._tables
+        self._bias = as_points(model.bias.float()[..., tables.order[: tables.free], :].unsqueeze(-1), 3)
+        self._scale = as_points(log2_scale(model.temperature.float())[..., None, None], 2)
+
+    def __call__(
+        self, states: torch.Tensor, keys: torch.Tensor, tick: int, sweeps: int, lane: int = 0, *,
+        clamp: torch.Tensor | None = None, temperature: torch.Tensor | None = None,
+    ) -> torch.Tensor:  # fmt: skip
+        """States after a number of sweeps.
+
+        Args:
+            states: int64 (..., N, C), 0 … K − 1, the C chains of a unit side by side.
+            keys: Philox keys, int64 (2,), or (..., 2) for points with seeds of their own; see `Draws.key`.
+            tick, lane: of the draws.
+            sweeps: number of sweeps.
+            clamp: int64 (..., N, C) or (N, C): a state holds the unit there, a negative number leaves it free.
+            temperature: (..., sweeps or 1, C or 1) in place of the model's: a schedule, or a ladder of chains.
+
+        Returns:
+            int64 (..., N, C).
+        """
+        batch, bias = states.shape[:-2], self._bias
+        scale = self._scale if temperature is None else as_points(log2_scale(temperature.float()), 2)
+        flat = states.reshape(-1, *states.shape[-2:])
+        if clamp is not None:
+            held = as_points(clamp, 2)
+            flat = torch.where(held < 0, flat, held)
+            there = held[:, self._tables.order[: self._tables.free]].unsqueeze(2)
+            every = torch.arange(self.model.states, device=states.device)[:, None]
+            bias = bias + CLAMP_FIELD * (there == every).float()
+        after = self._sweep(
+            flat, bias, self._entries, self._weights, scale, as_points(keys, 1), tick, lane, sweeps,
+            *self._tables.structure(),
+        )  # fmt: skip
+        return after.view(*batch, *states.shape[-2:])
+
+
+def _joined(parts: Sequence[torch.Tensor]) -> torch.Tensor:
+    """Numbers (..., n) of all parts one after the other, under their common leading dimensions."""
+    batch = common_batch(*(part.shape[:-1] for part in parts))
+    return torch.cat([part.expand(*batch, part.shape[-1]) for part in parts], dim=-1)

@@ -1,0 +1,181 @@
+"""What the trainers of Boltzmann machines share: their data, their model, and when they learn."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Mapping
+from typing import Any, ClassVar, Final
+
+import torch
+
+from attractor.energy.boltzmann_learning import SpinMoments, machine
+from attractor.energy.heat_bath import conditional_log_probability, swept
+from attractor.energy.spin_model import SpinModel
+from attractor.node import ABSENT, Context, Cost, Inputs, Outputs, Params, ShapeProblem, State, TensorNode
+from attractor.parameter import Parameter
+from attractor.philox import BYTES_PER_DRAW
+from attractor.port import Port, Shape
+
+# Lanes of the random numbers: the choice of a batch, the start of particles, sweep k of a tick has lane SWEEP + k.
+CHOICE: Final = 0
+START: Final = 1
+SWEEP: Final = 2
+
+DATA: Final = (
+    Port("data", "spin", shape=("C", "N"), optional=True, when_absent="skip",
+         doc="C observations of N spins; they join those that came before."),
+    Port("trigger", "trigger", optional=True, when_absent="skip", doc="Learn in this tick, whatever `every` says."),
+)  # fmt: skip
+LEARNED: Final = (
+    Port("J", "matrix", shape=("N", "N"), doc="Couplings."),
+    Port("h", "vector", shape=("N",), doc="Biases."),
+    Port("model", "model", shape=("N",), doc="The machine as it stands."),
+)
+LEARNING: Final = (
+    Parameter("lr", "float", 0.01, min=0, max=10, open_min=True, live=True, doc="Learning rate η."),
+    Parameter("l2", "float", 1e-4, min=0, max=10, live=True, doc="Decay of couplings, λ in J ← J − ηλJ. Biases keep."),
+    Parameter("T", "float", 1.0, min=0, max=20, open_min=True, doc="Temperature of the machine."),
+    Parameter("memory", "int", 4096, min=2, max=1_000_000, doc="Observations that are kept; then the oldest goes."),
+    Parameter("every", "int", 1, min=0, max=1_000_000, unit="tick",
+              doc="Ticks between updates; 0: only when triggered."),
+)  # fmt: skip
+
+
+class BoltzmannTrainer(TensorNode):
+    """A fully visible machine p(s) ∝ exp(−E/T) that learns couplings and biases from observed spins.
+
+    State: ``J`` (..., N, N), ``h`` (..., N), ``data`` (..., memory, N), ``seen`` (), observations ever taken up,
+    ``updates`` (), and what the kind adds.
+    """
+
+    category: ClassVar[str] = "energy-based models"
+    differentiable: ClassVar[bool | str] = "it learns by itself, from draws"
+
+    @classmethod
+    @abstractmethod
+    def needed(cls, params: Mapping[str, Any]) -> int:
+        """Observations that are needed before the first update."""
+
+    @classmethod
+    def validate(cls, params: Mapping[str, Any]) -> None:
+        if cls.needed(params) > params["memory"]:
+            raise ShapeProblem(
+                "memory", f"{cls.needed(params)} observations are needed and {params['memory']} are kept.",
+                "Make `memory` larger.",
+            )  # fmt: skip
+
+    @classmethod
+    def shapes(cls, params: Mapping[str, Any], inputs: Mapping[str, Shape]) -> dict[str, Shape]:
+        if "data" not in inputs:
+            raise ShapeProblem("data", "there is nothing to learn from.", "Connect spins to `data`.")
+        return super().shapes(params, inputs)
+
+    @classmethod
+    def cost(cls, params: Mapping[str, Any], shapes: Mapping[str, Shape]) -> Cost:
+        n = shapes["h"][0]
+        rows = params.get("minibatch", params.get("particles", 0)) + params.get("particles", 0)
+        often = 1.0 / max(1, params["every"])
+        return Cost(
+            flops=2.0 * rows * params.get("k", 1) * n * n * often,
+            bytes=params["memory"] * n + 24.0 * n * n + (BYTES_PER_DRAW + 16.0) * rows * n,
+        )
+
+    def initial_state(self, ctx: Context) -> State:
+        n = self.port_shapes["h"][0]
+        kwargs: dict[str, Any] = {"dtype": ctx.dtype, "device": ctx.device}
+        return {
+            "J": torch.zeros(*ctx.batch, n, n, **kwargs),
+            "h": torch.zeros(*ctx.batch, n, **kwargs),
+            "data": torch.zeros(*ctx.batch, self.settings["memory"], n, dtype=torch.int8, device=ctx.device),
+            "seen": torch.zeros((), dtype=torch.int64),
+            "updates": torch.zeros((), dtype=torch.int64),
+        }
+
+    def step(self, state: State, inputs: Inputs, params: Params, ctx: Context) -> tuple[State, Outputs]:
+        if inputs["data"] is not ABSENT:
+            state = self._remembering(state, inputs["data"], ctx)
+        out: Outputs = {port.name: ABSENT for port in self.outputs}
+        due = self._due(inputs["trigger"], ctx)
+        if due is not None:
+            if int(state["seen"]) >= self.needed(self.settings):
+                following, told = self.learned(state, params, ctx)
+                following["updates"] = state["updates"] + 1
+                state = {name: _where(due, following[name], state[name]) for name in following}
+                out |= told
+            elif inputs["trigger"] is not ABSENT:
+                ctx.log(
+                    f"nothing learned yet: {int(state['seen'])} of {self.needed(self.settings)} observations are here",
+                    "warning",
+                )
+        model = self.model(state, ctx)
+        return state, out | {"J": state["J"], "h": state["h"], "model": model}
+
+    @abstractmethod
+    def learned(self, state: State, params: Params, ctx: Context) -> tuple[State, Outputs]:
+        """The whole state after an update, and what is to be said of it."""
+
+    def model(self, state: State, ctx: Context) -> SpinModel:
+        """The machine of a state."""
+        temperature = torch.tensor(self.settings["T"], dtype=ctx.dtype, device=ctx.device)
+        return machine(state["J"], state["h"], temperature)
+
+    def known(self, state: State) -> torch.Tensor:
+        """All observations that are kept, (..., M, N)."""
+        return state["data"][..., : min(int(state["seen"]), self.settings["memory"]), :]
+
+    def chosen(self, state: State, rows: int, ctx: Context) -> torch.Tensor:
+        """Some of the observations without repetition, (..., rows, N)."""
+        kept = min(int(state["seen"]), self.settings["memory"])
+        order = ctx.random.permutation(kept, CHOICE)[..., :rows].to(ctx.device)
+        index = order.unsqueeze(-1).expand(*ctx.batch, rows, state["data"].shape[-1])
+        return state["data"].gather(-2, index)
+
+    def run_on(self, model: SpinModel, spins: torch.Tensor, sweeps: int, ctx: Context) -> torch.Tensor:
+        """Spins (..., C, N) after so many sweeps."""
+        for sweep in range(sweeps):
+            drawn = ctx.random.uniform(spins.shape[-2] * spins.shape[-1], SWEEP + sweep, ahead=False)
+            spins = swept(model, spins, drawn.reshape(*drawn.shape[:-1], *spins.shape[-2:]).expand(spins.shape))
+        return spins
+
+    @staticmethod
+    def moved(state: State, gradient: SpinMoments, lr: Any, l2: Any) -> State:
+        """The state after a step along a gradient, couplings decaying; biases are learned like couplings."""
+        rate = torch.as_tensor(lr, dtype=state["h"].dtype, device=state["h"].device)
+        decay = torch.as_tensor(l2, dtype=state["h"].dtype, device=state["h"].device)
+        pull = gradient.pair - decay[..., None, None] * state["J"]
+        return {
+            **state,
+            "J": state["J"] + rate[..., None, None] * pull,
+            "h": state["h"] + rate[..., None] * gradient.mean,
+        }
+
+    def _remembering(self, state: State, data: torch.Tensor, ctx: Context) -> State:
+        if bool(((data != 1) & (data != -1)).any()):
+            raise ctx.fail("an observed spin is neither −1 nor +1.", "Map what is observed to ±1 before it comes here.")
+        memory, seen = self.settings["memory"], int(state["seen"])
+        rows = data.to(torch.int8)[..., -memory:, :].expand(*ctx.batch, -1, -1)
+        first = seen + data.shape[-2] - rows.shape[-2]
+        place = (first + torch.arange(rows.shape[-2], device=rows.device)) % memory
+        kept = state["data"].index_copy(-2, place, rows)
+        return {**state, "data": kept, "seen": state["seen"] + data.shape[-2]}
+
+    def _due(self, trigger: Any, ctx: Context) -> torch.Tensor | None:
+        """For which points an update is due in this tick; None: for none."""
+        every = self.settings["every"]
+        if every and (ctx.tick + 1) % every == 0:
+            return torch.ones(ctx.batch, dtype=torch.bool, device=ctx.device)
+        if trigger is ABSENT or not bool(trigger.any()):
+            return None
+        fired: torch.Tensor = trigger.to(ctx.device).expand(ctx.batch)
+        return fired
+
+
+def negative_log_pseudo_likelihood(model: SpinModel, spins: torch.Tensor) -> torch.Tensor:
+    """−ln P(s_i | others), mean over rows and spins, in nats: ln 2 for a model that knows nothing."""
+    return -conditional_log_probability(model, spins).mean((-2, -1))
+
+
+def _where(due: torch.Tensor, new: torch.Tensor, old: torch.Tensor) -> torch.Tensor:
+    if new is old or new.dim() < due.dim():
+        return new
+    return torch.where(due.reshape(due.shape + (1,) * (new.dim() - due.dim())), new, old)
