@@ -92,7 +92,7 @@ def test_the_preset_from_sign_up_to_verified_gates(page, stack, violations):
     expect(page.locator('[data-kind="control"]').last).to_contain_text("array.coupling")
     page.get_by_role("button", name="Revert Coupling").click()
     expect(slider).to_have_value("0.2")
-    expect(page.locator('[data-kind="control"]')).to_have_count(2, timeout=30 * SECOND)
+    expect(page.locator('[data-kind="control"]').last).to_contain_text("set to 0.2", timeout=30 * SECOND)
 
     # Space pauses: the clock stands still; space again and it goes on.
     page.locator("body").click(position={"x": 5, "y": 400})
@@ -127,7 +127,10 @@ def test_the_preset_from_sign_up_to_verified_gates(page, stack, violations):
             shown = row.locator("td").nth(2 + place).inner_text()
             assert f"{stored[f'r{inputs}'] * 100:.1f} %" in shown
             assert f"{stored[f'lo{inputs}'] * 100:.1f}–{stored[f'hi{inputs}'] * 100:.1f}" in shown
-    assert len(result["control_log"]) == 2
+    # Two presses may arrive as one move or as two; both end at .3, and then it is taken back.
+    moves = [entry["value"] for entry in result["control_log"]]
+    assert moves in ([0.3, 0.2], [0.25, 0.3, 0.2])
+    assert [entry["target"] for entry in result["control_log"]] == ["array.coupling"] * len(moves)
     assert page.locator(".manifest").inner_text().count(result["result_hash"]) == 1
 
     kept = page.request.get(page.url.replace("/w/", "/api/v1/workspaces/") + "events/?after=0").json()
