@@ -9,6 +9,7 @@ import torch
 
 from attractor.block_pass import ProgramState, Values, remember
 from attractor.errors import AttractorError
+from attractor.modulation import number_of
 from attractor.node import State, TensorNode
 from attractor.program import Program
 from attractor.result import RunResult
@@ -122,7 +123,11 @@ class Ensemble:
             name: {key: _part(value, places) if (name, key) in self._own else value for key, value in tensors.items()}
             for name, tensors in state.nodes.items()
         }
-        return ProgramState(nodes, of(state.held), of(state.delayed), of(state.sources), of(state.smoothed))
+        smoothed = of(state.smoothed)
+        if isinstance(places, int):
+            # Of one run alone they are plain numbers (`modulation`).
+            smoothed = {key: number_of(value) for key, value in smoothed.items()}
+        return ProgramState(nodes, of(state.held), of(state.delayed), of(state.sources), smoothed)
 
 
 def _own_tensors(program: Program, state: ProgramState) -> frozenset[tuple[str, str]]:

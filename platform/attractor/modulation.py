@@ -122,9 +122,7 @@ def rounded(value: float, dtype: torch.dtype) -> float:
     return value if dtype == torch.float64 else float(torch.tensor(value, dtype=dtype))
 
 
-def effective(
-    parameter: Parameter, base: Any, routes: Sequence[tuple[RouteSpec, Any, Any]], dtype: torch.dtype
-) -> Any:
+def effective(parameter: Parameter, base: Any, routes: Sequence[tuple[RouteSpec, Any, Any]], dtype: torch.dtype) -> Any:
     """The effective value of a parameter under its routes, inside its range.
 
     Args:

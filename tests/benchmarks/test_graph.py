@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 import torch
-from tests.benchmarks.report import Side
 
 from attractor import GraphSpec, Plan, Preset, Registry, Session
 from attractor.node import TensorNode
@@ -15,6 +14,7 @@ from attractor.parameter import Parameter
 from attractor.port import Port
 from attractor.tier import TIERS
 from config.layers import ROOT
+from tests.benchmarks.report import Side
 
 pytestmark = pytest.mark.benchmark
 

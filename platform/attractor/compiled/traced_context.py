@@ -50,7 +50,7 @@ class TracedDraws:
     @property
     def key(self) -> torch.Tensor:
         random = self._ctx.random
-        return self._book.tensor((self._ctx.node, "key"), lambda tick: random.key)  # type: ignore[attr-defined]
+        return self._book.tensor((self._ctx.node, "key"), lambda tick: random.key)
 
     def _drawn(self, law: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> torch.Tensor:
         ctx, after = self._ctx, self._traced.after
