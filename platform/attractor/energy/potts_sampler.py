@@ -44,18 +44,35 @@ class PottsSampler:
         self._tables = PottsTables.of(model, colouring or model.colouring, fixed).to(model.bias.device)
         self._take_numbers()
 
+    def fits(self, model: PottsModel) -> bool:
+        """Whether a model has the units, states and groups of this sampler's, so that it differs in numbers alone."""
+        own = self.model
+        if model.terms is own.terms:
+            return model.bias.shape[-2:] == own.bias.shape[-2:]
+        return (
+            model.bias.shape[-2:] == own.bias.shape[-2:]
+            and len(model.terms) == len(own.terms)
+            and all(
+                a.shared == b.shared and (a.members is b.members or np.array_equal(a.members, b.members))
+                for a, b in zip(own.terms, model.terms, strict=True)
+            )
+        )
+
     def with_numbers(self, model: PottsModel) -> Self:
-        """The sampler of a model with the same terms, another bias or another temperature.
+        """The sampler of a model that `fits`.
 
         Raises:
-            ValueError: the terms are others.
+            ValueError: it does not fit.
         """
-        if model.bias.shape[-2:] != self.model.bias.shape[-2:] or model.terms is not self.model.terms:
+        if not self.fits(model):
             raise ValueError("the model has other terms; make a new sampler for it")
         sampler = object.__new__(type(self))
         sampler.__dict__.update(self.__dict__)
         sampler.model = model
-        sampler._take_bias()
+        if model.terms is self.model.terms:
+            sampler._take_bias()
+        else:
+            sampler._take_numbers()
         return sampler
 
     def _take_numbers(self) -> None:

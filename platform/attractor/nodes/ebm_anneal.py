@@ -7,7 +7,8 @@ from typing import Any
 
 import torch
 
-from attractor.energy.heat_bath import random_start, swept
+from attractor.energy.gibbs_sampler import GibbsSampler
+from attractor.energy.heat_bath import random_start
 from attractor.energy.model_port import refuse_other_variables, units_of_model
 from attractor.energy.tempering import GOOD_RATES, cooled, geometric_ladder, swapped, tuned
 from attractor.node import ABSENT, Context, Cost, Inputs, Outputs, Params, ShapeProblem, State, TensorNode
@@ -15,7 +16,7 @@ from attractor.parameter import Parameter
 from attractor.philox import BYTES_PER_DRAW
 from attractor.port import Port, Shape
 
-# Lanes of the node's random numbers; sweep k of a tick has lane _SWEEP + k.
+# Lanes of the node's random numbers.
 _START, _SWAP, _SWEEP = 0, 1, 2
 
 _ROUNDS_TUNED = 10
@@ -103,6 +104,9 @@ class Annealing(TensorNode):
             flops=2.0 * params["sweeps"] * replicas * n * n, bytes=(BYTES_PER_DRAW + 16.0) * replicas * n
         )  # fmt: skip
 
+    def prepare(self, ctx: Context) -> None:
+        self._sweep = GibbsSampler(kernels=ctx.kernels)
+
     def initial_state(self, ctx: Context) -> State:
         replicas, n = self.port_shapes["state"]
         dtype = torch.int8 if self.settings["variables"] == "spin" else torch.int64
@@ -132,8 +136,10 @@ class Annealing(TensorNode):
             values = random_start(model, self._uniform(_START, ctx))
         temperatures = self._temperatures(state, inputs["progress"], ctx)
         before = values
-        for sweep in range(self.settings["sweeps"]):
-            values = swept(model, values, self._uniform(_SWEEP + sweep, ctx), temperatures.to(ctx.dtype))
+        values = self._sweep(
+            model, values, ctx.random.key, ctx.tick, self.settings["sweeps"], _SWEEP,
+            temperature=temperatures.to(ctx.dtype),
+        )  # fmt: skip
         energies = model.energy(values).to(ctx.dtype)
         acceptance = (values != before).to(ctx.dtype).mean((-2, -1))
         if self.settings["mode"] == "parallel_tempering":
