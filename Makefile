@@ -46,8 +46,10 @@ else
 	@$(PYTEST) -m "$(QUICK)" tests/integration
 endif
 
+# What slow tests of the engine run through is measured by the quick ones.
 test-rest: install front ## Run the tests that `make test` leaves out: slow ones, those in a real browser
-	@$(PYTEST) -m "slow or browser" $(ARGS)
+	@$(BIN)/python -m pytest -n $(WORKERS) -m slow tests/unit
+	@$(PYTEST) -m "slow or browser" tests/integration tests/browser
 
 test-front: install ## Check the types of the front end and run its unit tests
 	@$(BIN)/python -m config.launch npm -- run check

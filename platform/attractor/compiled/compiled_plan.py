@@ -61,7 +61,7 @@ class CompiledPlan:
     def summary(self) -> str:
         """What is compiled and what is not, in a sentence for the manifest."""
         count = sum(len(self.stages[place].nodes) for place in self.regions)
-        said = f"{count} nodes compiled in {len(self.regions)} regions"
+        said = f"nodes compiled: {count}, in as few programs as their order allows ({len(self.regions)})"
         views = ("it is a view",)
         rest = [f"{name} ({reason})" for name, reason in sorted(self.interpreted.items()) if reason not in views]
         return said + (f"; interpreted: {', '.join(rest)}" if rest else "")

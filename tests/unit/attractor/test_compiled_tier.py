@@ -271,8 +271,14 @@ def test_the_cache_forgets_what_was_not_used_for_longest(tmp_path):
 
 @pytest.mark.slow
 @pytest.mark.skipif(missing_compiler("cpu") is not None, reason="there is no C++ compiler")
-def test_a_compiled_run_is_plain_torch_within_rounding_and_the_same_for_every_block(whole):
-    results = [Session(plan(), seed=3, ticks=60, block=block, tier="compiled").run() for block in (1, 13, 60)]
+def test_a_compiled_run_is_plain_torch_within_rounding_and_the_same_for_every_block():
+    nodes = [one for one in NODES if one["id"] in {"o", "ramp", "mix"}]
+    ids = {one["id"] for one in nodes}
+    edges = [one for one in EDGES if {one["src"].split(".")[0], one["dst"].split(".")[0]} <= ids]
+    small = plan(nodes, edges, [ROUTES[1]])
+    whole = Session(small, seed=3, ticks=60, tier="eager").run()
+    results = [Session(small, seed=3, ticks=60, block=block, tier="compiled").run() for block in (1, 13, 60)]
     assert len({result.result_hash for result in results}) == 1
+    assert "nodes compiled: 3," in results[0].tier_reason
     for name, value in whole.outputs.items():
         assert torch.allclose(torch.tensor(results[0].outputs[name]), torch.tensor(value), rtol=1e-5, atol=1e-6)
