@@ -41,9 +41,8 @@ run: install ## Start everything: servers, worker, sweeper, site; Ctrl-C stops i
 test: install front ## Run the unit and integration tests on real PostgreSQL and Valkey
 	@$(PYTEST) -n $(WORKERS) --dist loadfile -m "$(QUICK)" $(ARGS)
 
-# What slow tests of the engine run through is measured by the quick ones.
 test-rest: install front ## Run the tests that `make test` leaves out: slow ones, those in a real browser
-	@$(BIN)/python -m pytest -n $(WORKERS) -m slow tests/unit
+	@$(PYTEST) -n $(WORKERS) -m slow tests/unit
 	@$(PYTEST) -m "slow or browser" tests/integration tests/browser
 
 test-front: install ## Check the types of the front end and run its unit tests

@@ -77,7 +77,10 @@ class Ensemble:
             dict(state.nodes), dict(state.held), dict(state.delayed), dict(state.sources), dict(state.smoothed)
         )
         with torch.no_grad():
-            return program.run(begin, self.tick, ticks)
+            ended = program.run(begin, self.tick, ticks)
+        # What nodes say is told by the single run of a point; here it would only pile up.
+        program.events()
+        return ended
 
     def _refuse_changed(self) -> None:
         """A state whose dimensions change has been shared by all points and is so no more, or the other way round."""

@@ -8,7 +8,8 @@ from functools import cache
 from importlib.util import find_spec
 from typing import Final
 
-_COMPILERS: Final = ("g++", "clang++")
+# What inductor looks for where $CXX names no other.
+_COMPILERS: Final = ("g++",)
 
 
 @cache
@@ -21,5 +22,5 @@ def missing_compiler(device_type: str) -> str | None:
     named = os.environ.get("CXX")
     if any(shutil.which(name) for name in ((named,) if named else _COMPILERS)):
         return None
-    what = f"$CXX names {named!r}, which is not there" if named else "there is no C++ compiler (g++ or clang++)"
-    return f"{what}: install one, for example the package g++, to have regions compiled"
+    what = f"$CXX names {named!r}, which is not there" if named else "there is no g++"
+    return f"{what}: install it, or name another C++ compiler in $CXX, to have regions compiled"

@@ -37,8 +37,10 @@ class CompiledTicks:
             self._version = version
             self._holds = self.trace.live.holds(base)
             if self._holds:
-                for _, tensor, evaluate in self.trace.numbers:
-                    tensor.copy_(torch.as_tensor(evaluate(base), dtype=tensor.dtype))
+                for place, tensor, evaluate in self.trace.numbers:
+                    # A tensor of its own: the program may have handed the one before on, into the state or to a port.
+                    number = torch.as_tensor(evaluate(base), dtype=tensor.dtype, device=tensor.device)
+                    self._given[place] = number.contiguous()
         return self._holds
 
     def run(

@@ -7,6 +7,7 @@ processes that share the folder. The folder is bounded: what was not used for lo
 from __future__ import annotations
 
 import os
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -21,6 +22,7 @@ from attractor.compiled.trace import Trace
 MAX_CACHE_BYTES: Final = 1 << 30
 # Whatever is younger may be in the making in another process.
 _SETTLED_SECONDS: Final = 3600.0
+_COMPILING: Final = threading.Lock()
 
 Compiled = Callable[..., Sequence[torch.Tensor]]
 
@@ -48,16 +50,18 @@ def _kept() -> Iterator[None]:
     if folder is None:
         yield
         return
-    before = os.environ.get("TORCHINDUCTOR_CACHE_DIR")
-    os.environ["TORCHINDUCTOR_CACHE_DIR"] = str(folder)
-    try:
-        yield
-    finally:
-        if before is None:
-            del os.environ["TORCHINDUCTOR_CACHE_DIR"]
-        else:
-            os.environ["TORCHINDUCTOR_CACHE_DIR"] = before
-        prune(folder, MAX_CACHE_BYTES)
+    # The variable belongs to the process: one thread at a time.
+    with _COMPILING:
+        before = os.environ.get("TORCHINDUCTOR_CACHE_DIR")
+        os.environ["TORCHINDUCTOR_CACHE_DIR"] = str(folder)
+        try:
+            yield
+        finally:
+            if before is None:
+                del os.environ["TORCHINDUCTOR_CACHE_DIR"]
+            else:
+                os.environ["TORCHINDUCTOR_CACHE_DIR"] = before
+            prune(folder, MAX_CACHE_BYTES)
 
 
 def prune(folder: Path, most: int) -> None:

@@ -235,13 +235,18 @@ class Live:
 class LiveMode(TorchFunctionMode):
     """Lets `Live` numbers into every torch function, and no value of the trace out of it."""
 
+    def __init__(self, moves: Callable[[torch.Tensor], bool]) -> None:
+        """`moves` tells tensors that stand for what will be another number at another tick or base value."""
+        super().__init__()
+        self._moves = moves
+
     _OUT = frozenset({
         torch.Tensor.item, torch.Tensor.tolist, torch.Tensor.numpy, torch.Tensor.__bool__, torch.Tensor.__float__,
         torch.Tensor.__int__, torch.Tensor.__index__,
     })  # fmt: skip
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        if func in self._OUT and not _known(args[0]):
+        if func in self._OUT and (not _known(args[0]) or self._moves(args[0])):
             raise Untraceable("it decides in Python by a value that it has computed")
         return called(func, args, kwargs or {})
 

@@ -145,6 +145,7 @@ class Tracer:
         self.device = device
         self.silent = silent
         self.batch = region.plans[0].ctx.batch
+        self.dtype = region.plans[0].ctx.dtype
         self.base = base
         self.slots = self._settled(state)
 
@@ -208,11 +209,17 @@ class Tracer:
         )  # fmt: skip
 
     def _coming(self, arrival: Arrival, ticks: int) -> torch.Tensor:
-        dtype = KINDS[arrival.edge.target_kind].dtype
+        dtype = self._precise(KINDS[arrival.edge.target_kind].dtype)
         return torch.zeros((ticks, *self.batch, *arrival.edge.shape), dtype=dtype, device=self.device)
 
     def _raws(self, influence: Influence, ticks: int) -> torch.Tensor:
-        return torch.zeros((ticks, *self.batch), device=self.device)
+        return torch.zeros((ticks, *self.batch), dtype=self.dtype, device=self.device)
+
+    def _precise(self, dtype: torch.dtype | None) -> torch.dtype | None:
+        """The element type of a data kind in a run of this precision."""
+        if dtype == torch.float32:
+            return self.dtype
+        return self.dtype.to_complex() if dtype == torch.complex64 else dtype
 
     def _ticks(
         self, now: Tensors, tick: torch.Tensor, ticks: int, live: LiveBook, draws: DrawBook,
@@ -248,7 +255,7 @@ class Tracer:
                 state.sources.setdefault(influence.index, self._raws(influence, 1)[0])
         silence = {index: [ABSENT] * ticks for index in self.silent}
         loop = _TracedLoop(block, plans, {**coming, **silence}, foreign or {})
-        with LiveMode():
+        with LiveMode(lambda tensor: id(tensor) in live.inputs or draws.moves(tensor)):
             loop.run()
             # As after a block: a route reads in the next tick what its source says in this one.
             for influence in self.region.influences:

@@ -19,14 +19,21 @@ class DrawBook:
     def __init__(self) -> None:
         self.inputs: dict[int, tuple[torch.Tensor, Callable[[int], torch.Tensor]]] = {}
         self._known: dict[Any, torch.Tensor] = {}
+        self._fixed: set[int] = set()
 
-    def tensor(self, key: Any, draw: Callable[[int], torch.Tensor]) -> torch.Tensor:
-        """The tensor of one draw. `draw` makes it, given the tick at which the program starts."""
+    def moves(self, tensor: torch.Tensor) -> bool:
+        """Whether a tensor is a draw, and so another one at every tick."""
+        return id(tensor) in self.inputs and id(tensor) not in self._fixed
+
+    def tensor(self, key: Any, draw: Callable[[int], torch.Tensor], fixed: bool = False) -> torch.Tensor:
+        """The tensor of one draw. `draw` makes it, given the tick at which the program starts; `fixed`: at any."""
         if key not in self._known:
             # Real numbers, drawn outside the trace, which takes them for a constant.
             with _disable_current_modes():
                 self._known[key] = draw(0).contiguous()
             self.inputs[id(self._known[key])] = (self._known[key], draw)
+            if fixed:
+                self._fixed.add(id(self._known[key]))
         return self._known[key]
 
 
@@ -50,7 +57,7 @@ class TracedDraws:
     @property
     def key(self) -> torch.Tensor:
         random = self._ctx.random
-        return self._book.tensor((self._ctx.node, "key"), lambda tick: random.key)
+        return self._book.tensor((self._ctx.node, "key"), lambda tick: random.key, fixed=True)
 
     def _drawn(self, law: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> torch.Tensor:
         ctx, after = self._ctx, self._traced.after

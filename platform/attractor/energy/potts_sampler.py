@@ -16,7 +16,10 @@ from attractor.kernels import potts
 from attractor.kernels.potts import PottsTables, log2_scale
 
 CLAMP_FIELD = 1e30
-"""A field that decides a state at any temperature of the model's range."""
+"""A field that decides a state."""
+
+LARGEST_EXPONENT = 1e36
+"""What a field may become by the scale of a low temperature, still far from the end of float32."""
 
 
 class PottsSampler:
@@ -118,7 +121,9 @@ class PottsSampler:
             flat = torch.where(held < 0, flat, held)
             there = held[:, self._tables.order[: self._tables.free]].unsqueeze(2)
             every = torch.arange(self.model.states, device=states.device)[:, None]
-            bias = bias + CLAMP_FIELD * (there == every).float()
+            # Of a low temperature the scale is so large that their product would not be a number any more.
+            strength = torch.clamp(LARGEST_EXPONENT / scale.amax(), max=CLAMP_FIELD)
+            bias = bias + strength * (there == every).float()
         after = self._sweep(
             flat, bias, self._entries, self._weights, scale, as_points(keys, 1), tick, lane, sweeps,
             *self._tables.structure(),

@@ -120,6 +120,8 @@ class BoltzmannTrainer(TensorNode):
 
     def model(self, state: State, ctx: Context) -> SpinModel:
         """The machine of a state."""
+        if not bool(torch.isfinite(state["J"]).all() and torch.isfinite(state["h"]).all()):
+            raise ctx.fail("what was learned is not finite any more.", "Lower `lr` or `l2`.")
         temperature = torch.tensor(self.settings["T"], dtype=ctx.dtype, device=ctx.device)
         return machine(state["J"], state["h"], temperature)
 

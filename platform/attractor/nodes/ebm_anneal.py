@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 
+from attractor.energy.energy_model import EnergyModel
 from attractor.energy.gibbs_sampler import GibbsSampler
 from attractor.energy.heat_bath import random_start
 from attractor.energy.model_port import refuse_other_variables, units_of_model
@@ -145,7 +146,7 @@ class Annealing(TensorNode):
         if self.settings["mode"] == "parallel_tempering":
             values, energies, acceptance = self._exchanged(state, values, energies, ctx)
         state["values"], state["steps"] = values, state["steps"] + 1
-        self._keep_best(state, values, energies)
+        self._keep_best(state, model, values, energies)
         return state, {
             "state": values, "temperature": temperatures.to(ctx.dtype).expand(*ctx.batch, -1), "acceptance": acceptance,
             "energies": energies, "best": state["best"].unsqueeze(-2), "best_energy": state["best_energy"],
@@ -210,11 +211,13 @@ class Annealing(TensorNode):
             ctx.log(f"{rate:.0%} of the swaps are made: fewer replicas would do", "info", rate=rate)
 
     @staticmethod
-    def _keep_best(state: State, values: torch.Tensor, energies: torch.Tensor) -> None:
+    def _keep_best(state: State, model: EnergyModel, values: torch.Tensor, energies: torch.Tensor) -> None:
+        # Under the model that is here now: the best state of another one may be a poor one of this.
+        known = model.energy(state["best"].unsqueeze(-2)).squeeze(-1).to(energies.dtype)
         lowest, place = energies.min(-1)
         candidate = values.gather(-2, place[..., None, None].expand(*values.shape[:-2], 1, values.shape[-1])).squeeze(
             -2
         )
-        better = (lowest < state["best_energy"]) | (state["steps"] == 1)
+        better = (lowest < known) | (state["steps"] == 1)
         state["best"] = torch.where(better.unsqueeze(-1), candidate, state["best"])
-        state["best_energy"] = torch.where(better, lowest, state["best_energy"])
+        state["best_energy"] = torch.where(better, lowest, known)

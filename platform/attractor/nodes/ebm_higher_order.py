@@ -119,7 +119,8 @@ class MultiSpinCoupling(TensorNode):
             self._arrived, self._last = inputs["groups"], None
             self._term = self._of_groups(self._given(inputs["groups"], ctx), ctx)
         assert self._term is not None
-        strength = torch.as_tensor(params["strength"], dtype=ctx.dtype, device=ctx.device)
+        # −0 equals 0, but the bytes of a model made with it, which are hashed, do not.
+        strength = torch.as_tensor(params["strength"], dtype=ctx.dtype, device=ctx.device) + 0.0
         temperature = torch.as_tensor(params["T"], dtype=ctx.dtype, device=ctx.device)
         base = inputs["base"]
         key = (base, strength, temperature)

@@ -19,9 +19,11 @@ from attractor import GraphSpec, NodeFailed, Plan, Registry, Session
 from attractor.compiled import compiled_region
 from attractor.compiled.compiler import prune
 from attractor.compiled.region import stages
+from attractor.control import ControlChange
 from attractor.node import ABSENT, TensorNode
 from attractor.parameter import Parameter
 from attractor.port import Port
+from attractor.program import Program
 from attractor.tier import Tier
 from attractor.toolchain import missing_compiler
 
@@ -243,7 +245,7 @@ def test_without_a_compiler_the_run_says_so_and_goes_on(monkeypatch, request_, r
     finally:
         missing_compiler.cache_clear()
     assert result.tier == rest
-    assert f"in place of {request_}, because there is no C++ compiler" in result.tier_reason
+    assert f"in place of {request_}, because there is no g++: install it" in result.tier_reason
 
 
 def test_the_cost_rule_goes_by_the_length_of_the_run_alone():
@@ -267,6 +269,50 @@ def test_the_cache_forgets_what_was_not_used_for_longest(tmp_path):
     # What another process may be making is left alone, also when it is too much.
     prune(tmp_path, 0)
     assert [path.name for path in tmp_path.rglob("*.so")] == ["young.so"]
+
+
+@pytest.mark.parametrize("changed", [8, 9])
+@pytest.mark.parametrize("block", [1, 8, 9, 12])
+def test_a_live_change_leaves_what_was_said_before_as_it_was(traced_only, changed, block):
+    """A number that a program hands on as it is must not be that program's own input of the next tick."""
+    nodes = [node("v", "gen.value", value=1.0), node("pid", "ctl.pid"), node("set", "gen.value", value=0.5)]
+    edges = [edge("v.value", "pid.measurement", delay=1, init=0), edge("set.value", "pid.setpoint")]
+    graph = plan(nodes, edges, [], Registry.default())
+    controls = [ControlChange(changed, "v.value", 5.0)]
+    whole = Session(graph, seed=0, ticks=12, tier="eager", controls=controls).run()
+    assert Session(graph, 0, 12, block, tier="compiled", controls=controls).run().result_hash == whole.result_hash
+    assert {name for trace in traced_only for name in trace.region.names} == {"v", "pid", "set"}
+
+
+def test_what_comes_from_outside_is_expected_in_the_precision_of_the_program(traced_only):
+    """Inductor looks at sizes, not at types: numbers of another one would be read as garbage."""
+    program = Program(plan(), 0, "cpu", Tier("compiled", "asked for"), dtype=torch.float64)
+    program.run(program.initial_state(), 0, 9)
+    coming = []
+    for trace in traced_only:
+        first = len(trace.slots)
+        coming += trace.examples[first : first + len(trace.outside) + len(trace.foreign)]
+    assert any(trace.outside for trace in traced_only)
+    assert any(trace.foreign for trace in traced_only)
+    assert {value.dtype for value in coming} == {torch.float64}
+
+
+def test_a_node_that_reads_a_draw_or_a_live_number_is_interpreted(traced_only):
+    class Reader(TensorNode):
+        kind, title, category, summary = "t.reads", "Reads", "test", "Reads numbers out of tensors."
+        outputs = (Port("y", "scalar"),)
+        params = (Parameter("g", "float", 1.0, live=True), Parameter("draws", "bool", False))
+
+        def step(self, state, inputs, params, ctx):
+            g = torch.as_tensor(params["g"], dtype=ctx.dtype)
+            y = float(ctx.random.uniform(1)[0].item()) if self.settings["draws"] else g.item()
+            return state, {"y": torch.tensor(y)}
+
+    for draws in (True, False):
+        graph = plan([node("r", "t.reads", draws=draws)], [], [], Registry([Reader]))
+        changes = [ControlChange(4, "r.g", 7.0)]
+        eager, compiled = (Session(graph, 1, 8, tier=tier, controls=changes).run() for tier in ("eager", "compiled"))
+        assert eager.result_hash == compiled.result_hash
 
 
 @pytest.mark.slow

@@ -110,9 +110,9 @@ def graphs(count: int, part: int = 0) -> Counter[str]:
     return ends
 
 
-def test_twenty_five_graphs_replay_resume_and_sweep_to_equal_hashes():
-    ends = graphs(25)
-    assert ends["done"] >= 10
+def test_a_dozen_graphs_replay_resume_and_sweep_to_equal_hashes():
+    ends = graphs(12)
+    assert ends["done"] >= 5
 
 
 @pytest.mark.slow
