@@ -7,8 +7,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 # What runs the tests; .ci/run measures coverage with it.
 PYTEST ?= $(BIN)/python -m pytest
-# How many processes run the tests that need no servers; a file's tests stay together.
-WORKERS ?= auto
+# How many processes run the tests, each with servers of its own; a file's tests stay together.
+WORKERS ?= logical
 QUICK := not slow and not browser and not benchmark
 STAMP := $(VENV)/.installed
 PEERS := $(VENV)/.peers-installed
@@ -39,15 +39,11 @@ run: install ## Start everything: servers, worker, sweeper, site; Ctrl-C stops i
 	@exec $(BIN)/python -m config.launch up --with-parent
 
 test: install front ## Run the unit and integration tests on real PostgreSQL and Valkey
-ifdef ARGS
-	@$(PYTEST) -m "$(QUICK)" $(ARGS)
-else
-	@$(PYTEST) -n $(WORKERS) --dist loadfile -m "$(QUICK)" tests/unit
-	@$(PYTEST) -m "$(QUICK)" tests/integration
-endif
+	@$(PYTEST) -n $(WORKERS) --dist loadfile -m "$(QUICK)" $(ARGS)
 
 test-rest: install front ## Run the tests that `make test` leaves out: slow ones, those in a real browser
-	@$(PYTEST) -m "slow or browser" $(ARGS)
+	@$(PYTEST) -n $(WORKERS) -m slow tests/unit
+	@$(PYTEST) -m "slow or browser" tests/integration tests/browser
 
 test-front: install ## Check the types of the front end and run its unit tests
 	@$(BIN)/python -m config.launch npm -- run check

@@ -33,8 +33,9 @@ SHORT_NAMES = {
     "ATTRACTOR_VALKEY_URL": "valkey.url",
     "ATTRACTOR_SECRET_KEY": "security.secret_key",
 }
-# No keys of the configuration: the first two are read before there is one, the last by `manage.py seed_demo`.
-APART = ("ATTRACTOR_ENV", "ATTRACTOR_SECRETS_DIR", "ATTRACTOR_DEMO_PASSWORD")
+# No keys of the configuration: the first two are read before there is one, the third by `manage.py seed_demo`, the last
+# by the engine, which knows no configuration.
+APART = ("ATTRACTOR_ENV", "ATTRACTOR_SECRETS_DIR", "ATTRACTOR_DEMO_PASSWORD", "ATTRACTOR_CACHE_DIR")
 
 
 @dataclass(frozen=True)

@@ -1,5 +1,6 @@
 """Django's settings, all of them made from the typed configuration (`config.layers`)."""
 
+import os
 import zlib
 from datetime import timedelta
 from typing import Any
@@ -19,6 +20,8 @@ ATTRACTOR = LOADED.configuration
 BASE_DIR = ROOT
 DATA_DIR = (ROOT / ATTRACTOR.data_dir).resolve()
 PRODUCTION = ATTRACTOR.environment == "production"
+# Kernels and programs that the engine has compiled, here and in every process started from here.
+os.environ.setdefault("ATTRACTOR_CACHE_DIR", str(DATA_DIR / "cache"))
 
 # --- What signs and who is served -------------------------------------------------------------------------
 

@@ -8,7 +8,7 @@ and `resend`.
 
 import secrets
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -257,7 +257,7 @@ def finish(
     """End the run: succeeded (with its result), failed (with its error) or cancelled.
 
     Args:
-        tick: ticks computed in all.
+        tick: ticks computed in all, as far as the caller knows: the clock of a run never goes back.
         events: what is still to be told before the end.
 
     Raises:
@@ -270,7 +270,9 @@ def finish(
     with scope(attempt.workspace_id):
         run = _held(attempt)
         _append(run, events)
-        run.tick = run.tick if tick is None else tick
+        run.tick = max(run.tick, tick or 0)
+        if error is not None and error.tick is not None and error.node is None:
+            error = replace(error, tick=max(error.tick, run.tick))
         run.result = None if result is None else dict(result)
         run.result_hash = result_hash
         run.manifest = dict(manifest or {})

@@ -7,6 +7,7 @@ are used, with a database `test_<name>` that is dropped and made anew.
 """
 
 import os
+import time
 from pathlib import Path
 from urllib.parse import unquote, urlsplit, urlunsplit
 
@@ -18,6 +19,8 @@ from config.launch.services import InUse, Services
 from config.layers import ROOT
 
 TEMPLATE = "attractor_template"
+DROP_PATIENCE = 30.0
+"""Seconds for which a database that its server is tidying up is waited for."""
 
 
 def in_database(url: str, name: str) -> str:
@@ -96,10 +99,20 @@ class Testbed:
             copy = sql.SQL("TEMPLATE {}").format(sql.Identifier(template)) if template else sql.SQL("")
             connection.execute(sql.SQL("CREATE DATABASE {} {}").format(sql.Identifier(name), copy))
 
-    def drop_database(self) -> None:
-        """Drop the test database."""
+    def drop_database(self, name: str | None = None) -> None:
+        """Drop the test database, or another one of the owner's."""
         with psycopg.connect(self._maintenance_url, autocommit=True, connect_timeout=5) as connection:
-            self._drop(connection, database_of(self.owner_url))
+            self._drop(connection, name or database_of(self.owner_url))
 
     def _drop(self, connection: psycopg.Connection, name: str) -> None:
-        connection.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name)))
+        statement = sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name))
+        deadline = time.monotonic() + DROP_PATIENCE
+        while True:
+            try:
+                connection.execute(statement)
+                return
+            except psycopg.errors.InsufficientPrivilege as refused:
+                # The server is tidying the database up, in a process that the owner may not end; it is done soon.
+                if "terminate process" not in str(refused) or time.monotonic() > deadline:
+                    raise
+                time.sleep(0.1)

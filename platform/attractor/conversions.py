@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import torch
 
 from attractor.kinds import AXES, Conversion, index_of
 from attractor.node import ABSENT, Block
+
+
+def converter(how: Conversion) -> Callable[[Any], Any] | None:
+    """`convert` for one conversion, None where it changes nothing."""
+    return None if how.name in ("identity", "hold") else partial(convert, how)
 
 
 def convert(how: Conversion, value: Any) -> Any:

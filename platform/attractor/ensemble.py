@@ -7,9 +7,11 @@ from typing import Any
 
 import torch
 
+from attractor.block_pass import ProgramState, Values, remember
 from attractor.errors import AttractorError
+from attractor.modulation import number_of
 from attractor.node import State, TensorNode
-from attractor.program import Program, ProgramState, Values, remember
+from attractor.program import Program
 from attractor.result import RunResult
 
 
@@ -75,7 +77,10 @@ class Ensemble:
             dict(state.nodes), dict(state.held), dict(state.delayed), dict(state.sources), dict(state.smoothed)
         )
         with torch.no_grad():
-            return program.run(begin, self.tick, ticks)
+            ended = program.run(begin, self.tick, ticks)
+        # What nodes say is told by the single run of a point; here it would only pile up.
+        program.events()
+        return ended
 
     def _refuse_changed(self) -> None:
         """A state whose dimensions change has been shared by all points and is so no more, or the other way round."""
@@ -121,7 +126,11 @@ class Ensemble:
             name: {key: _part(value, places) if (name, key) in self._own else value for key, value in tensors.items()}
             for name, tensors in state.nodes.items()
         }
-        return ProgramState(nodes, of(state.held), of(state.delayed), of(state.sources), of(state.smoothed))
+        smoothed = of(state.smoothed)
+        if isinstance(places, int):
+            # Of one run alone they are plain numbers (`modulation`).
+            smoothed = {key: number_of(value) for key, value in smoothed.items()}
+        return ProgramState(nodes, of(state.held), of(state.delayed), of(state.sources), smoothed)
 
 
 def _own_tensors(program: Program, state: ProgramState) -> frozenset[tuple[str, str]]:

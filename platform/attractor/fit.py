@@ -9,6 +9,7 @@ from typing import Any, Final
 
 import torch
 
+from attractor.block_pass import ProgramState, Values
 from attractor.errors import AttractorError, GraphRejected
 from attractor.gradient_path import obstacles
 from attractor.graph import GraphSpec
@@ -16,7 +17,7 @@ from attractor.loss import Loss, Trace
 from attractor.node import ABSENT, HostNode
 from attractor.parameter import Parameter
 from attractor.plan import Plan
-from attractor.program import Program, ProgramState, Values
+from attractor.program import Program
 from attractor.registry import Registry
 
 DEFAULT_WINDOW: Final = 100

@@ -209,7 +209,6 @@ class Context:
         self.events.append(Event(self.tick, "log", level, self.node, message, data))
 
 
-@dataclass(slots=True)
 class Block:
     """The values of one port over K consecutive ticks.
 
@@ -217,8 +216,11 @@ class Block:
         items: K values, each a tensor (without a time axis), an object, or ABSENT.
     """
 
-    items: list[Any]
-    _stacked: torch.Tensor | None = None
+    __slots__ = ("_items", "_stacked")
+
+    def __init__(self, items: list[Any]) -> None:
+        self._items: list[Any] | None = items
+        self._stacked: torch.Tensor | None = None
 
     @classmethod
     def constant(cls, value: Any, ticks: int) -> Block:
@@ -228,7 +230,30 @@ class Block:
     @classmethod
     def of(cls, stacked: torch.Tensor) -> Block:
         """A block in which the port spoke at every tick; `stacked` has shape (K, ...)."""
-        return cls(list(stacked.unbind(0)), stacked)
+        block = cls.__new__(cls)
+        block._items, block._stacked = None, stacked
+        return block
+
+    @property
+    def items(self) -> list[Any]:
+        """The K values."""
+        if self._items is None:
+            assert self._stacked is not None
+            self._items = list(self._stacked.unbind(0))
+        return self._items
+
+    @property
+    def last(self) -> Any:
+        """The value of the last tick."""
+        if self._items is None:
+            assert self._stacked is not None
+            return self._stacked[-1]
+        return self._items[-1]
+
+    @property
+    def uniform(self) -> bool:
+        """Whether the block is one tensor already, so that `stacked` costs nothing."""
+        return self._stacked is not None
 
     @property
     def complete(self) -> bool:
@@ -241,8 +266,14 @@ class Block:
             self._stacked = torch.stack(self.items)
         return self._stacked
 
+    def head(self, ticks: int) -> Block:
+        """The block's first ticks."""
+        if ticks >= len(self):
+            return self
+        return Block.of(self._stacked[:ticks]) if self._stacked is not None else Block(self.items[:ticks])
+
     def __len__(self) -> int:
-        return len(self.items)
+        return len(self._stacked) if self._stacked is not None else len(self.items)
 
 
 def per_unit(value: Any) -> Any:

@@ -13,11 +13,12 @@ from typing import Any, Final
 import numpy as np
 import torch
 
+from attractor.block_pass import ProgramState
 from attractor.composed import Composed
 from attractor.control import ControlChange
 from attractor.kinds import is_numeric
 from attractor.node import Absent, HostNode, Node
-from attractor.program import Program, ProgramState
+from attractor.program import Program
 
 # Longest value that a result carries in its JSON; bigger ones are for exports.
 MAX_RESULT_ELEMENTS: Final = 4096
@@ -66,7 +67,7 @@ class RunResult:
                 outputs[f"{node}.{port}"] = value.tolist()
         return cls(
             graph_hash=graph_hash, seed=seed, ticks=ticks, complete=complete, tier=program.tier.name,
-            tier_reason=program.tier.reason, device=device_class(program.device), versions=versions(),
+            tier_reason=program.tier_reason, device=device_class(program.device), versions=versions(),
             weights=weights(program.nodes), control_log=list(control_log),
             result_hash=state_hash(state, program.nodes, last), outputs=outputs, tables=tables,
         )  # fmt: skip

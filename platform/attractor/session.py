@@ -12,12 +12,13 @@ from typing import Any
 import torch
 
 from attractor import checkpoint
+from attractor.block_pass import ProgramState, remember
 from attractor.control import ControlChange, Schedule, legal_change, legal_trigger
 from attractor.errors import AttractorError, CheckpointRefused, ControlRejected, Problem
 from attractor.frame import Frame, Subscription
 from attractor.node import Event, HostNode
 from attractor.plan import DEFAULT_BLOCK, Plan
-from attractor.program import TICK_SECONDS, Program, ProgramState, remember
+from attractor.program import TICK_SECONDS, Program
 from attractor.result import RunResult, device_class, kind_versions, versions, weights
 from attractor.tier import Tier
 
@@ -98,7 +99,7 @@ class Session:
         self._connected = {edge.dst for edge in plan.spec.edges}
         self._schedule = Schedule(self._kinds, self._connected, controls)
         with torch.no_grad():
-            self._program = Program(plan, seed, device, Tier.choose(tier, plan, ticks))
+            self._program = Program(plan, seed, device, Tier.choose(tier, plan, ticks, device))
             self._state = self._program.initial_state()
         self._last: dict[tuple[str, str], Any] = {}
         self._wishes = _Wishes()

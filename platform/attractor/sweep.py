@@ -111,7 +111,7 @@ class Sweep:
         self.device = torch.device(device)
         self._registry = registry or Registry.default()
         points = span(spec, axes, mode, seed, self._registry)
-        self.tier = Tier.choose(tier, Plan.of(spec, self._registry), ticks)
+        self.tier = Tier.choose(tier, Plan.of(spec, self._registry), ticks, self.device)
         self.outcomes = [Outcome(point) for point in points]
         self.parts: list[Part] = []
         self._cancelled = threading.Event()
@@ -156,9 +156,11 @@ class Sweep:
             own = {target: value for target, value in point.changes.items() if not self._batched(target)}
             key = repr(sorted(own.items()))
             try:
-                if key not in groups:
-                    groups[key] = _Group(Plan.of(self.spec.replace(own), self._registry))
-                self._validate(groups[key].plan, point)
+                if key in groups:
+                    self._validate(groups[key].plan, point)
+                else:
+                    # With all values of the point: those of the graph as it is belong to none of them.
+                    groups[key] = _Group(Plan.of(self.spec.replace(point.changes), self._registry))
             except GraphRejected as rejected:
                 self._fail(point.index, rejected)
                 continue
@@ -199,6 +201,8 @@ class Sweep:
 
     def _width(self, plan: Plan) -> tuple[int, str]:
         """How many points fit into one program, and why not more."""
+        if self.tier.compiled and self.exact:
+            return 1, f"the tier {self.tier.name!r}: a program compiled for a batch rounds in another order"
         for planned in plan.nodes.values():
             refusal = planned.cls.batch_refusal(planned.params)
             if refusal is None and self.exact:
@@ -220,6 +224,14 @@ class Sweep:
             for same in by_seed.values():
                 yield from self._run_part(plan, same, str(differ))
             return
+        except NodeFailed as refused:
+            # A first state that cannot be made, of whichever points: one by one it shows.
+            if len(points) > 1:
+                for point in points:
+                    yield from self._run_part(plan, [point], str(refused))
+                return
+            self._fail(points[0].index, refused)
+            ensemble = None
         self.parts.append(Part(tuple(point.index for point in points), reason))
         if ensemble is None:
             yield self._report(0)
@@ -236,6 +248,7 @@ class Sweep:
 
         Raises:
             SeedsDiffer: runs of different seeds do not fit together.
+            NodeFailed: a node cannot begin.
         """
         try:
             with torch.no_grad():

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import torch
 
 from attractor.energy.energy_model import EnergyModel
-from attractor.energy.heat_bath import random_start, swept
+from attractor.energy.heat_bath import refuse_continuous
 from attractor.energy.potts_model import PottsModel
 
 
@@ -34,35 +34,34 @@ class LogPartition:
 
 
 def annealed_log_partition(
-    model: EnergyModel, chains: int, steps: int, uniform: Callable[[int, int], torch.Tensor]
-) -> LogPartition:
+    model: EnergyModel, start: torch.Tensor, steps: int,
+    sweep: Callable[[torch.Tensor, int, torch.Tensor], torch.Tensor],
+) -> LogPartition:  # fmt: skip
     """ln Z of a model of spins or categories.
 
     Args:
-        chains: C ≥ 2 independent chains.
-        steps: K temperatures, one sweep each, β growing in even steps.
-        uniform: uniform(n, k): n numbers uniform on (0, 1) for step k = 0 … K − 1, shape (..., n).
+        start: C ≥ 2 independent chains, (..., C, N), uniform over all states (`heat_bath.random_start`).
+        steps: K temperatures, β growing in even steps.
+        sweep: sweep(values, k, T): the values after a sweep of the model at temperatures T, (..., C); k = 1 … K − 1.
 
     Raises:
         ValueError: fewer than two chains, no step, or continuous units.
     """
+    refuse_continuous(model)
+    chains = start.shape[-2]
     if chains < 2 or steps < 1:
         raise ValueError(f"{chains} chains and {steps} steps; an error bar needs two chains, a path one step")
     n = model.size
     states = model.states if isinstance(model, PottsModel) else 2
 
-    def draw(step: int) -> torch.Tensor:
-        u = uniform(chains * n, step)
-        return u.reshape(*u.shape[:-1], chains, n).expand(*model.batch, chains, n)
-
-    values = random_start(model, draw(0))
+    values = start.expand(*model.batch, chains, n)
     heat = model.temperature.unsqueeze(-1)
     log_w = torch.zeros(*model.batch, chains, dtype=torch.float64, device=values.device)
     for step in range(1, steps + 1):
         log_w = log_w - (model.energy(values) / heat).double() / steps
         if step < steps:
             warm = (heat * (steps / step)).expand(*model.batch, chains)
-            values = swept(model, values, draw(step), temperature=warm)
+            values = sweep(values, step, warm)
     top = log_w.amax(-1, keepdim=True)
     w = (log_w - top).exp()
     mean = w.mean(-1)

@@ -165,7 +165,8 @@ class PottsModel(EnergyModel):
         if bias.shape[-2:] != self.bias.shape[-2:]:
             raise ValueError(f"a bias of shape {list(bias.shape)} for {self.size} units of {self.states} states")
         refuse_non_finite(bias=bias)
-        return self._adopt(type(self)(bias, self.temperature, self.terms))
+        # −0 equals 0, but its bytes, which are hashed, do not.
+        return self._adopt(type(self)(bias + 0.0, self.temperature, self.terms))
 
     def plus(self, bias: torch.Tensor | float = 0.0, terms: Sequence[TableTerm] = ()) -> PottsModel:
         """The model whose energy has these terms on top; they enter the conditionals like its own."""

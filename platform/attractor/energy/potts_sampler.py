@@ -16,7 +16,10 @@ from attractor.kernels import potts
 from attractor.kernels.potts import PottsTables, log2_scale
 
 CLAMP_FIELD = 1e30
-"""A field that decides a state at any temperature of the model's range."""
+"""A field that decides a state."""
+
+LARGEST_EXPONENT = 1e36
+"""What a field may become by the scale of a low temperature, still far from the end of float32."""
 
 
 class PottsSampler:
@@ -44,18 +47,35 @@ class PottsSampler:
         self._tables = PottsTables.of(model, colouring or model.colouring, fixed).to(model.bias.device)
         self._take_numbers()
 
+    def fits(self, model: PottsModel) -> bool:
+        """Whether a model has the units, states and groups of this sampler's, so that it differs in numbers alone."""
+        own = self.model
+        if model.terms is own.terms:
+            return model.bias.shape[-2:] == own.bias.shape[-2:]
+        return (
+            model.bias.shape[-2:] == own.bias.shape[-2:]
+            and len(model.terms) == len(own.terms)
+            and all(
+                a.shared == b.shared and (a.members is b.members or np.array_equal(a.members, b.members))
+                for a, b in zip(own.terms, model.terms, strict=True)
+            )
+        )
+
     def with_numbers(self, model: PottsModel) -> Self:
-        """The sampler of a model with the same terms, another bias or another temperature.
+        """The sampler of a model that `fits`.
 
         Raises:
-            ValueError: the terms are others.
+            ValueError: it does not fit.
         """
-        if model.bias.shape[-2:] != self.model.bias.shape[-2:] or model.terms is not self.model.terms:
+        if not self.fits(model):
             raise ValueError("the model has other terms; make a new sampler for it")
         sampler = object.__new__(type(self))
         sampler.__dict__.update(self.__dict__)
         sampler.model = model
-        sampler._take_bias()
+        if model.terms is self.model.terms:
+            sampler._take_bias()
+        else:
+            sampler._take_numbers()
         return sampler
 
     def _take_numbers(self) -> None:
@@ -101,7 +121,9 @@ class PottsSampler:
             flat = torch.where(held < 0, flat, held)
             there = held[:, self._tables.order[: self._tables.free]].unsqueeze(2)
             every = torch.arange(self.model.states, device=states.device)[:, None]
-            bias = bias + CLAMP_FIELD * (there == every).float()
+            # Of a low temperature the scale is so large that their product would not be a number any more.
+            strength = torch.clamp(LARGEST_EXPONENT / scale.amax(), max=CLAMP_FIELD)
+            bias = bias + strength * (there == every).float()
         after = self._sweep(
             flat, bias, self._entries, self._weights, scale, as_points(keys, 1), tick, lane, sweeps,
             *self._tables.structure(),

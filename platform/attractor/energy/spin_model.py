@@ -120,7 +120,8 @@ class SpinModel(EnergyModel):
         if bias.shape[-1:] != (self.size,):
             raise ValueError(f"a bias of shape {list(bias.shape)} for {self.size} units")
         refuse_non_finite(bias=bias)
-        return self._but(bias=bias)
+        # −0 equals 0, but its bytes, which are hashed, do not.
+        return self._but(bias=bias + 0.0)
 
     def with_couplings(self, couplings: Couplings) -> SpinModel:
         """The same biases and multi-spin terms under another J."""

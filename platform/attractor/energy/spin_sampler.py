@@ -46,6 +46,8 @@ class SpinSampler:
         self._edges = model.couplings.graph.edges
         groups = [term.members for term in model.products]
         self._tables = SweepTables.of(model.size, self._edges, groups, blocks, fixed).to(model.bias.device)
+        ends = torch.from_numpy(self._edges).to(model.bias.device)[self._tables.pairs]
+        self._ends = ends.unbind(-1)
         self._take_numbers()
 
     def fits(self, model: SpinModel) -> bool:
@@ -54,6 +56,7 @@ class SpinSampler:
         if own.size != model.size or len(own.products) != len(model.products) or model.continuous.any():
             return False
         shared = own.couplings.edges is not None and own.couplings.edges is model.couplings.edges
+        shared = shared or own.couplings.graph is model.couplings.graph
         if not (shared or np.array_equal(self._edges, model.couplings.graph.edges)):
             return False
         return all(
@@ -77,7 +80,10 @@ class SpinSampler:
 
     def _take_numbers(self) -> None:
         model, tables = self.model, self._tables
-        self._pairs = as_points(model.couplings.pairs[1].float()[..., tables.pairs], 1)
+        values = model.couplings.values
+        # Of a matrix only what is read: its list of pairs would be as long as the matrix, for every change of a number.
+        own = values[..., self._ends[0], self._ends[1]] if model.couplings.dense else values[..., tables.pairs]
+        self._pairs = as_points(own.float(), 1)
         weights = [term.weights.float() for term in model.products]
         batch = common_batch(*(weight.shape[:-1] for weight in weights))
         empty = self._pairs.new_zeros(*batch, 0)

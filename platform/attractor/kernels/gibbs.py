@@ -14,6 +14,7 @@ import torch
 
 from attractor.energy.colouring import Colouring
 from attractor.energy.interaction_graph import Indices
+from attractor.kernels.block_terms import BlockTerms, added_in_order
 from attractor.kernels.threads import in_pieces
 from attractor.philox import uniforms
 
@@ -173,36 +174,26 @@ def reference(
     points, _, chains = spins.shape
     state = spins[:, order].float()
     borders, free = colours.tolist(), int(colours[-1])
-    first_rows, ranks = rows.tolist(), _ranks(groups)
+    first_rows, ends = rows.tolist(), [*offsets.tolist(), len(targets)]
+    terms = [BlockTerms.of(groups, starts, *block) for block in pairwise(borders)] if len(members) else []
     for t in range(sweeps):
         u = uniforms(keys.cpu().numpy(), tick, t * free * chains, free * chains, lane)
         drawn = torch.from_numpy(u).to(spins.device).view(-1, free, chains)
         now = scale[:, t if scale.shape[1] > 1 else 0].unsqueeze(1)
         for q, (low, high) in enumerate(pairwise(borders)):
             field = bias[:, low:high].expand(points, high - low, chains).clone()
-            for r in range(first_rows[q], first_rows[q + 1]):
-                a, m = int(offsets[r]), int(counts[r])
-                field[:, :m] += weights[:, a : a + m, None] * state[:, targets[a : a + m]]
-            for own, terms in ranks:
-                for p, g in zip(own, terms, strict=True):
-                    if low <= p < high:
-                        near = state[:, members[int(starts[g]) : int(starts[g + 1])]]
-                        field[:, p - low] += products[:, g, None] * near.prod(1)
+            own = ends[first_rows[q] : first_rows[q + 1] + 1]
+            pairs = slice(own[0], own[-1])
+            near = weights[:, pairs, None] * state[:, targets[pairs]]
+            field = added_in_order(field, near, tuple(end - own[0] for end in own))
+            if terms and len(terms[q].terms):
+                others = torch.where(terms[q].there.unsqueeze(-1), state[:, members[terms[q].entries]], 1.0)
+                field = terms[q].added(field, products[:, terms[q].terms, None] * others.prod(2))
             u_power = fma(drawn[:, low:high], power(now * field), drawn[:, low:high])
             state[:, low:high] = torch.where(u_power < 1.0, 1.0, -1.0)
     out = spins.clone()
     out[:, order] = state.to(torch.int8)
     return out
-
-
-def _ranks(groups: torch.Tensor) -> list[tuple[list[int], list[int]]]:
-    """For k = 0, 1, …: the positions with more than k terms, and their k-th term."""
-    first, number = groups[:-1], groups.diff()
-    found = []
-    for k in range(int(number.max()) if len(number) else 0):
-        own = (number > k).nonzero().squeeze(-1)
-        found.append((own.tolist(), (first[own] + k).tolist()))
-    return found
 
 
 def power(x: torch.Tensor) -> torch.Tensor:

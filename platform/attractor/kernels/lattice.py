@@ -103,10 +103,11 @@ def _numbers(keys: torch.Tensor, tick: int, lane: int, sweep: int, sites: int, c
     found = []
     for k0, k1 in keys.tolist():
         octets = philox(counter, (k0, k1)).view(np.uint8).reshape(groups, sites, BITS, WORD // 8)
-        bits = np.unpackbits(octets, axis=-1, bitorder="little").astype(np.int64)
-        place = 1 << np.arange(BITS - 1, -1, -1, dtype=np.int64)
-        numbers = np.einsum("gsrc,r->sgc", bits, place).reshape(sites, groups * WORD)
-        found.append(numbers[:, :chains])
+        numbers = np.zeros((sites, groups, WORD), dtype=np.int64)
+        for place in range(BITS):
+            numbers <<= 1
+            numbers |= np.unpackbits(octets[:, :, place], axis=-1, bitorder="little").swapaxes(0, 1)
+        found.append(numbers.reshape(sites, groups * WORD)[:, :chains])
     return torch.from_numpy(np.stack(found))
 
 

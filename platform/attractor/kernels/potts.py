@@ -13,6 +13,7 @@ import torch
 
 from attractor.energy.colouring import Colouring
 from attractor.energy.potts_model import PottsModel
+from attractor.kernels.block_terms import BlockTerms
 from attractor.kernels.gibbs import power
 from attractor.kernels.threads import in_pieces
 from attractor.philox import uniforms
@@ -137,20 +138,20 @@ def reference(
     state = states[:, order]
     borders, free = colours.tolist(), int(colours[-1])
     every = torch.arange(k, device=states.device)
+    blocks = [BlockTerms.of(terms, starts, *block) for block in pairwise(borders)]
     for t in range(sweeps):
         u = uniforms(keys.cpu().numpy(), tick, t * free * chains, free * chains, lane)
         drawn = torch.from_numpy(u).to(states.device).view(-1, free, chains).expand(points, -1, -1)
         now = scale[:, t if scale.shape[1] > 1 else 0].unsqueeze(1)
-        for low, high in pairwise(borders):
+        for q, (low, high) in enumerate(pairwise(borders)):
             field = bias[:, low:high].expand(points, high - low, k, chains).clone()
-            for p in range(low, high):
-                for g in range(int(terms[p]), int(terms[p + 1])):
-                    at = origin[g].expand(points, chains)
-                    for m in range(int(starts[g]), int(starts[g + 1])):
-                        at = at + strides[m] * state[:, members[m]]
-                    index = (at.unsqueeze(1) + (every * stride[g])[:, None]).reshape(points, -1)
-                    value = tables.expand(points, -1).gather(1, index).view(points, k, chains)
-                    field[:, p - low] += weights[:, g, None, None] * value
+            own = blocks[q]
+            if len(own.terms):
+                step = torch.where(own.there, strides[own.entries], 0)
+                at = origin[own.terms, None] + (step.unsqueeze(-1) * state[:, members[own.entries]]).sum(2)
+                index = at.unsqueeze(2) + (every * stride[own.terms, None]).unsqueeze(-1)
+                value = tables.expand(points, -1).gather(1, index.reshape(points, -1)).view(points, -1, k, chains)
+                field = own.added(field, weights[:, own.terms, None, None] * value)
             x = now.unsqueeze(2) * field
             weight = power(x - x.amax(2, keepdim=True))
             # One after the other: a sum in another order would differ in the last bit.

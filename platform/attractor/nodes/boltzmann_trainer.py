@@ -9,14 +9,15 @@ from typing import Any, ClassVar, Final
 import torch
 
 from attractor.energy.boltzmann_learning import SpinMoments, machine
-from attractor.energy.heat_bath import conditional_log_probability, swept
+from attractor.energy.gibbs_sampler import GibbsSampler
+from attractor.energy.heat_bath import conditional_log_probability, random_start
 from attractor.energy.spin_model import SpinModel
 from attractor.node import ABSENT, Context, Cost, Inputs, Outputs, Params, ShapeProblem, State, TensorNode
 from attractor.parameter import Parameter
 from attractor.philox import BYTES_PER_DRAW
 from attractor.port import Port, Shape
 
-# Lanes of the random numbers: the choice of a batch, the start of particles, sweep k of a tick has lane SWEEP + k.
+# Lanes of the random numbers: the choice of a batch, the start of particles, the sweeps.
 CHOICE: Final = 0
 START: Final = 1
 SWEEP: Final = 2
@@ -80,6 +81,9 @@ class BoltzmannTrainer(TensorNode):
             bytes=params["memory"] * n + 24.0 * n * n + (BYTES_PER_DRAW + 16.0) * rows * n,
         )
 
+    def prepare(self, ctx: Context) -> None:
+        self.sweep = GibbsSampler(kernels=ctx.kernels)
+
     def initial_state(self, ctx: Context) -> State:
         n = self.port_shapes["h"][0]
         kwargs: dict[str, Any] = {"dtype": ctx.dtype, "device": ctx.device}
@@ -116,6 +120,8 @@ class BoltzmannTrainer(TensorNode):
 
     def model(self, state: State, ctx: Context) -> SpinModel:
         """The machine of a state."""
+        if not bool(torch.isfinite(state["J"]).all() and torch.isfinite(state["h"]).all()):
+            raise ctx.fail("what was learned is not finite any more.", "Lower `lr` or `l2`.")
         temperature = torch.tensor(self.settings["T"], dtype=ctx.dtype, device=ctx.device)
         return machine(state["J"], state["h"], temperature)
 
@@ -130,12 +136,15 @@ class BoltzmannTrainer(TensorNode):
         index = order.unsqueeze(-1).expand(*ctx.batch, rows, state["data"].shape[-1])
         return state["data"].gather(-2, index)
 
+    def any_spins(self, model: SpinModel, rows: int, lane: int, ctx: Context) -> torch.Tensor:
+        """Spins (..., rows, N), uniform over all states."""
+        n = self.port_shapes["h"][0]
+        drawn = ctx.random.uniform((rows, n), lane, ahead=False)
+        return random_start(model, drawn.expand(*ctx.batch, rows, n))
+
     def run_on(self, model: SpinModel, spins: torch.Tensor, sweeps: int, ctx: Context) -> torch.Tensor:
         """Spins (..., C, N) after so many sweeps."""
-        for sweep in range(sweeps):
-            drawn = ctx.random.uniform(spins.shape[-2] * spins.shape[-1], SWEEP + sweep, ahead=False)
-            spins = swept(model, spins, drawn.reshape(*drawn.shape[:-1], *spins.shape[-2:]).expand(spins.shape))
-        return spins
+        return self.sweep(model, spins, ctx.random.key, ctx.tick, sweeps, SWEEP)
 
     @staticmethod
     def moved(state: State, gradient: SpinMoments, lr: Any, l2: Any) -> State:

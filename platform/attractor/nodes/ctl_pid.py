@@ -72,7 +72,7 @@ class Pid(TensorNode):
             "integral": zero,
             "derivative": zero.clone(),
             "measured": zero.clone(),
-            "started": torch.tensor(False),
+            "started": torch.zeros((), dtype=torch.bool, device=ctx.device),
         }
 
     def step(self, state: State, inputs: Inputs, params: Params, ctx: Context) -> tuple[State, Outputs]:
@@ -83,7 +83,7 @@ class Pid(TensorNode):
         kp, ki, kd = (torch.as_tensor(params[name], dtype=ctx.dtype, device=ctx.device) for name in ("Kp", "Ki", "Kd"))
         error = (params["setpoint"] if inputs["setpoint"] is ABSENT else inputs["setpoint"]) - y
         sign = -1.0 if self.settings["reverse"] else 1.0
-        before = state["measured"] if bool(state["started"]) else y
+        before = torch.where(state["started"], state["measured"], y)
 
         n = self.settings["d_filter"]
         td = torch.where(kp > 0, kd / torch.where(kp > 0, kp, 1.0), kd)
@@ -96,5 +96,6 @@ class Pid(TensorNode):
         # Without an integral part there is nothing to wind up.
         unwinding = torch.where(ki > 0, h / tracking, 0.0)
         integral = state["integral"] + h * ki * sign * error + unwinding * (control - wanted)
-        new = {"integral": integral, "derivative": derivative, "measured": y, "started": torch.tensor(True)}
+        started = torch.ones_like(state["started"])
+        new = {"integral": integral, "derivative": derivative, "measured": y, "started": started}
         return new, {"control": control, "error": error}

@@ -7,7 +7,9 @@ from typing import Any
 
 import torch
 
-from attractor.energy.heat_bath import random_start, swept
+from attractor.energy.energy_model import EnergyModel
+from attractor.energy.gibbs_sampler import GibbsSampler
+from attractor.energy.heat_bath import random_start
 from attractor.energy.model_port import refuse_other_variables, units_of_model
 from attractor.energy.tempering import GOOD_RATES, cooled, geometric_ladder, swapped, tuned
 from attractor.node import ABSENT, Context, Cost, Inputs, Outputs, Params, ShapeProblem, State, TensorNode
@@ -15,7 +17,7 @@ from attractor.parameter import Parameter
 from attractor.philox import BYTES_PER_DRAW
 from attractor.port import Port, Shape
 
-# Lanes of the node's random numbers; sweep k of a tick has lane _SWEEP + k.
+# Lanes of the node's random numbers.
 _START, _SWAP, _SWEEP = 0, 1, 2
 
 _ROUNDS_TUNED = 10
@@ -103,6 +105,9 @@ class Annealing(TensorNode):
             flops=2.0 * params["sweeps"] * replicas * n * n, bytes=(BYTES_PER_DRAW + 16.0) * replicas * n
         )  # fmt: skip
 
+    def prepare(self, ctx: Context) -> None:
+        self._sweep = GibbsSampler(kernels=ctx.kernels)
+
     def initial_state(self, ctx: Context) -> State:
         replicas, n = self.port_shapes["state"]
         dtype = torch.int8 if self.settings["variables"] == "spin" else torch.int64
@@ -132,14 +137,16 @@ class Annealing(TensorNode):
             values = random_start(model, self._uniform(_START, ctx))
         temperatures = self._temperatures(state, inputs["progress"], ctx)
         before = values
-        for sweep in range(self.settings["sweeps"]):
-            values = swept(model, values, self._uniform(_SWEEP + sweep, ctx), temperatures.to(ctx.dtype))
+        values = self._sweep(
+            model, values, ctx.random.key, ctx.tick, self.settings["sweeps"], _SWEEP,
+            temperature=temperatures.to(ctx.dtype),
+        )  # fmt: skip
         energies = model.energy(values).to(ctx.dtype)
         acceptance = (values != before).to(ctx.dtype).mean((-2, -1))
         if self.settings["mode"] == "parallel_tempering":
             values, energies, acceptance = self._exchanged(state, values, energies, ctx)
         state["values"], state["steps"] = values, state["steps"] + 1
-        self._keep_best(state, values, energies)
+        self._keep_best(state, model, values, energies)
         return state, {
             "state": values, "temperature": temperatures.to(ctx.dtype).expand(*ctx.batch, -1), "acceptance": acceptance,
             "energies": energies, "best": state["best"].unsqueeze(-2), "best_energy": state["best_energy"],
@@ -204,11 +211,13 @@ class Annealing(TensorNode):
             ctx.log(f"{rate:.0%} of the swaps are made: fewer replicas would do", "info", rate=rate)
 
     @staticmethod
-    def _keep_best(state: State, values: torch.Tensor, energies: torch.Tensor) -> None:
+    def _keep_best(state: State, model: EnergyModel, values: torch.Tensor, energies: torch.Tensor) -> None:
+        # Under the model that is here now: the best state of another one may be a poor one of this.
+        known = model.energy(state["best"].unsqueeze(-2)).squeeze(-1).to(energies.dtype)
         lowest, place = energies.min(-1)
         candidate = values.gather(-2, place[..., None, None].expand(*values.shape[:-2], 1, values.shape[-1])).squeeze(
             -2
         )
-        better = (lowest < state["best_energy"]) | (state["steps"] == 1)
+        better = (lowest < known) | (state["steps"] == 1)
         state["best"] = torch.where(better.unsqueeze(-1), candidate, state["best"])
-        state["best_energy"] = torch.where(better, lowest, state["best_energy"])
+        state["best_energy"] = torch.where(better, lowest, known)

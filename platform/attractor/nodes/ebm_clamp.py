@@ -7,14 +7,15 @@ from typing import Any
 
 import torch
 
-from attractor.energy.heat_bath import conditional_log_probability, random_start, swept
+from attractor.energy.gibbs_sampler import GibbsSampler
+from attractor.energy.heat_bath import conditional_log_probability, random_start
 from attractor.energy.model_port import refuse_other_variables
 from attractor.node import ABSENT, Context, Cost, Inputs, Outputs, Params, ShapeProblem, State, TensorNode
 from attractor.parameter import Parameter
 from attractor.philox import BYTES_PER_DRAW
 from attractor.port import Port, Shape
 
-# Lanes of the node's random numbers; sweep k of a tick has lane _SWEEP + k.
+# Lanes of the node's random numbers.
 _START, _SWEEP = 0, 1
 
 
@@ -70,6 +71,9 @@ class ConditionalSampler(TensorNode):
         chains, n = shapes["state"]
         return Cost(flops=2.0 * params["sweeps"] * chains * n * n, bytes=(BYTES_PER_DRAW + 16.0) * chains * n)
 
+    def prepare(self, ctx: Context) -> None:
+        self._sweep = GibbsSampler(kernels=ctx.kernels)
+
     def step(self, state: State, inputs: Inputs, params: Params, ctx: Context) -> tuple[State, Outputs]:
         arrived = [inputs[port.name] for port in self.inputs]
         if any(value is ABSENT for value in arrived):
@@ -89,8 +93,7 @@ class ConditionalSampler(TensorNode):
         if self.settings["mode"] == "inpaint":
             free = random_start(model, self._uniform(count, _START, shape, ctx))
         spins = torch.where(held, values.to(torch.int8), free)
-        for sweep in range(self.settings["sweeps"]):
-            spins = swept(model, spins, self._uniform(count, _SWEEP + sweep, shape, ctx), held=held)
+        spins = self._sweep(model, spins, ctx.random.key, ctx.tick, self.settings["sweeps"], _SWEEP, held=held)
         likely = conditional_log_probability(model, spins)
         log_pl = torch.where(held, 0.0, likely).sum(-1).mean(-1)
         return state, {"state": spins, "log_pl": log_pl.to(ctx.dtype).expand(ctx.batch)}

@@ -11,7 +11,8 @@ import numpy.typing as npt
 import torch
 
 from attractor.energy import Couplings, EnergyModel, SpinModel
-from attractor.energy.heat_bath import random_start, swept
+from attractor.energy.gibbs_sampler import GibbsSampler
+from attractor.energy.heat_bath import random_start
 from attractor.energy.model_port import refuse_other_variables
 from attractor.energy.model_sum import nothing_like, summed
 from attractor.node import ABSENT, Context, Cost, Inputs, Outputs, Params, ShapeProblem, State, TensorNode
@@ -91,6 +92,7 @@ class MultiSpinCoupling(TensorNode):
         )
 
     def prepare(self, ctx: Context) -> None:
+        self._sweep = GibbsSampler(kernels=ctx.kernels)
         self._arrived: torch.Tensor | None = None
         self._term: SpinModel | None = None
         self._last: tuple[Any, Any, Any, EnergyModel] | None = None
@@ -107,8 +109,7 @@ class MultiSpinCoupling(TensorNode):
             return state, silence
         model = self._current(inputs, params, ctx)
         spins = state["spins"] if bool(state["started"]) else random_start(model, self._uniform(_START, ctx))
-        for sweep in range(self.settings["sweeps"]):
-            spins = swept(model, spins, self._uniform(_SWEEP + sweep, ctx))
+        spins = self._sweep(model, spins, ctx.random.key, ctx.tick, self.settings["sweeps"], _SWEEP)
         energy = model.energy(spins).mean(-1).to(ctx.dtype).expand(ctx.batch)
         return {"spins": spins, "started": torch.tensor(True)}, {"energy": energy, "spins": spins, "model": model}
 
@@ -118,7 +119,8 @@ class MultiSpinCoupling(TensorNode):
             self._arrived, self._last = inputs["groups"], None
             self._term = self._of_groups(self._given(inputs["groups"], ctx), ctx)
         assert self._term is not None
-        strength = torch.as_tensor(params["strength"], dtype=ctx.dtype, device=ctx.device)
+        # −0 equals 0, but the bytes of a model made with it, which are hashed, do not.
+        strength = torch.as_tensor(params["strength"], dtype=ctx.dtype, device=ctx.device) + 0.0
         temperature = torch.as_tensor(params["T"], dtype=ctx.dtype, device=ctx.device)
         base = inputs["base"]
         key = (base, strength, temperature)

@@ -8,7 +8,8 @@ from typing import Any, Final
 import numpy as np
 import torch
 
-from attractor.energy.heat_bath import random_start, swept
+from attractor.energy.gibbs_sampler import GibbsSampler
+from attractor.energy.heat_bath import random_start
 from attractor.energy.model_port import refuse_other_variables, units_of_model
 from attractor.node import ABSENT, Context, Cost, Inputs, Outputs, Params, State, TensorNode
 from attractor.parameter import Parameter
@@ -19,7 +20,7 @@ from attractor.statistics.convergence import MIN_DRAWS, bulk_ess, r_hat
 CONVERGED: Final = 1.01
 """R̂ below which chains count as converged (Vehtari et al. 2021)."""
 
-# Lanes of the node's random numbers; sweep k of a tick has lane _SWEEP + k.
+# Lanes of the node's random numbers.
 _START, _SWEEP = 0, 1
 
 
@@ -79,6 +80,9 @@ class MultiChain(TensorNode):
             bytes=(BYTES_PER_DRAW + 16.0) * chains * n + (8.0 + 64.0) * kept,
         )
 
+    def prepare(self, ctx: Context) -> None:
+        self._sweep = GibbsSampler(kernels=ctx.kernels)
+
     def initial_state(self, ctx: Context) -> State:
         chains, n = self.port_shapes["samples"]
         length = self.settings["length"]
@@ -103,8 +107,7 @@ class MultiChain(TensorNode):
             values = random_start(model, self._uniform(_START, ctx))
         if not torch.equal(identity, state["model"]):
             drawn = 0
-        for sweep in range(self.settings["sweeps"]):
-            values = swept(model, values, self._uniform(_SWEEP + sweep, ctx))
+        values = self._sweep(model, values, ctx.random.key, ctx.tick, self.settings["sweeps"], _SWEEP)
         energies = model.energy(values).to(ctx.dtype)
         drawn += 1
         state = {**state, "values": values, "drawn": torch.tensor(drawn), "model": identity}

@@ -9,7 +9,6 @@ from typing import Any, Final
 import torch
 
 from attractor.energy.boltzmann_learning import Empirical, SpinMoments, pseudo_likelihood_gradient
-from attractor.energy.heat_bath import random_start
 from attractor.energy.partition_function import annealed_log_partition
 from attractor.energy.spin_model import SpinModel
 from attractor.node import Context, Cost, Outputs, Params, ShapeProblem, State
@@ -87,6 +86,7 @@ class MomentMatching(BoltzmannTrainer):
         return Cost(flops=base.flops + flops, bytes=base.bytes + 20.0 * states * n + 8.0 * params["memory"] * n)
 
     def prepare(self, ctx: Context) -> None:
+        super().prepare(ctx)
         n = self.port_shapes["h"][0]
         self._states: torch.Tensor | None = None
         if n <= EXACT_LIMIT:
@@ -97,10 +97,7 @@ class MomentMatching(BoltzmannTrainer):
         state = super().initial_state(ctx)
         if self.settings["method"] != "mcmc":
             return state
-        shape = (self.settings["particles"], self.port_shapes["h"][0])
-        drawn = ctx.random.uniform(shape[0] * shape[1], START, ahead=False)
-        drawn = drawn.reshape(*drawn.shape[:-1], *shape).expand(*ctx.batch, *shape)
-        return state | {"particles": random_start(self.model(state, ctx), drawn)}
+        return state | {"particles": self.any_spins(self.model(state, ctx), self.settings["particles"], START, ctx)}
 
     def learned(self, state: State, params: Params, ctx: Context) -> tuple[State, Outputs]:
         model, data = self.model(state, ctx), self.known(state)
@@ -131,9 +128,12 @@ class MomentMatching(BoltzmannTrainer):
             log_z = torch.logsumexp(-model.energy(self._states).double() / model.temperature.double().unsqueeze(-1), -1)
             error = torch.zeros_like(log_z)
         else:
+            start = self.any_spins(model, self.settings["particles"], _ANNEALED, ctx)
             found = annealed_log_partition(
-                model, self.settings["particles"], self.settings["path"],
-                lambda n, step: ctx.random.uniform(n, _ANNEALED + step, ahead=False),
+                model, start, self.settings["path"],
+                lambda values, step, temperature: self.sweep(
+                    model, values, ctx.random.key, ctx.tick, 1, _ANNEALED + step, temperature=temperature
+                ),
             )  # fmt: skip
             log_z, error = found.value, found.error
         log_z = log_z.expand(ctx.batch)

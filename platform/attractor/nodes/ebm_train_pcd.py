@@ -8,7 +8,6 @@ from typing import Any
 import torch
 
 from attractor.energy.boltzmann_learning import SpinMoments
-from attractor.energy.heat_bath import random_start
 from attractor.node import Context, Inputs, Outputs, Params, State
 from attractor.nodes.boltzmann_trainer import DATA, LEARNED, LEARNING, START, BoltzmannTrainer
 from attractor.parameter import Parameter
@@ -47,10 +46,7 @@ class PersistentContrastiveDivergence(BoltzmannTrainer):
 
     def initial_state(self, ctx: Context) -> State:
         state = super().initial_state(ctx)
-        shape = self.port_shapes["fantasy"]
-        drawn = ctx.random.uniform(shape[0] * shape[1], START, ahead=False)
-        drawn = drawn.reshape(*drawn.shape[:-1], *shape).expand(*ctx.batch, *shape)
-        return state | {"particles": random_start(self.model(state, ctx), drawn)}
+        return state | {"particles": self.any_spins(self.model(state, ctx), self.settings["particles"], START, ctx)}
 
     def step(self, state: State, inputs: Inputs, params: Params, ctx: Context) -> tuple[State, Outputs]:
         state, out = super().step(state, inputs, params, ctx)

@@ -302,3 +302,54 @@ def test_outputs_that_the_plan_does_not_know_are_refused(base, out, text, looped
     with pytest.raises(NodeFailed, match=text) as failed:
         Session(Plan.of(GraphSpec.parse(document), Registry([Odd])), ticks=4, block=1).run()
     assert (failed.value.node, failed.value.tick) == ("o", 0)
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 12), st.sampled_from(["nan", "raise", "fail"])), min_size=1, max_size=4),
+    st.booleans(),
+    st.integers(2, 20),
+)
+def test_the_length_of_a_block_changes_no_failure(breaks, looped, block):
+    """The node that breaks first is reported, and of those of one tick the first in order."""
+    nodes, edges = [node("a", "t.ramp", slope=0.01)], []
+    for number, (at, how) in enumerate(breaks):
+        nodes += [node(f"b{number}", "t.breaks", at=at, how=how), node(f"s{number}", "t.add", gain=1)]
+        edges.append(edge(f"b{number}.value", f"s{number}.a"))
+        if looped:
+            edges.append(edge(f"s{number}.sum", f"s{number}.b", delay=1, init=0))
+    # A route that leaves the range of its parameter is a failure of the node too.
+    routes = [{"src": "a.value", "dst": "s0.gain", "depth": 1e308, "transform": {"gain": 1e308}}]
+    graph = plan(*nodes, edges=edges, routes=routes)
+    said = []
+    for length in (1, block, 20):
+        with pytest.raises(NodeFailed) as failed:
+            Session(graph, ticks=20, block=length).run()
+        said.append((failed.value.node, failed.value.tick, failed.value.message))
+    assert said[0] == said[1] == said[2]
+    assert said[0][1] <= min(at for at, _ in breaks)
+
+
+@pytest.mark.parametrize("block", [1, 8])
+def test_a_route_switches_a_switch_at_one_half_and_rounds_a_whole_number(block):
+    class Switched(REGISTRY.get("t.add")):
+        kind = "t.switched"
+        params = (
+            *REGISTRY.get("t.add").params,
+            Parameter("on", "bool", True, live=True),
+            Parameter("n", "int", 1, min=0, max=3, live=True),
+        )
+
+        def step(self, state, inputs, params, ctx):
+            assert type(params["on"]) is bool
+            assert type(params["n"]) is int
+            return state, {"sum": torch.tensor(float(params["on"]) + 10.0 * params["n"])}
+
+    document = {
+        "nodes": [node("a", "t.ramp"), node("w", "t.switched")],
+        "edges": [edge("a.value", "w.a")],
+        # The ramp is t + 1, read a tick late: on = [1 − 0.2·t ≥ ½], n = round(1 + 0.4·t) up to 3.
+        "routes": [{"src": "a.value", "dst": "w.on", "depth": -0.2}, {"src": "a.value", "dst": "w.n", "depth": 0.4}],
+    }
+    graph = Plan.of(GraphSpec.parse(document), Registry([*REGISTRY.kinds().values(), Switched]))
+    values, _ = watch(graph, "w.sum", 7, block)
+    assert [values[t] for t in range(7)] == [11, 11, 21, 20, 30, 30, 30]

@@ -9,9 +9,14 @@ import torch
 from sample_nodes import REGISTRY, edge, node
 
 from attractor import AttractorError, GraphRejected, GraphSpec, NodeFailed
+from attractor.compiled import compiled_region
 from attractor.ensemble import Ensemble
+from attractor.node import TensorNode
+from attractor.parameter import Parameter
 from attractor.plan import Plan
+from attractor.port import Port
 from attractor.program import Program
+from attractor.registry import Registry
 from attractor.sweep import Sweep
 from attractor.sweep_axis import Axis
 
@@ -172,3 +177,55 @@ def test_a_state_that_takes_up_the_batch_later_is_refused(monkeypatch):
     program = Program(plan, 0, batch=(2,), base={"r": {"slope": torch.tensor([1.0, 2.0])}})
     with pytest.raises(AttractorError, match="does not keep the dimensions"):
         Ensemble(program, [0, 1]).advance(3)
+
+
+@pytest.mark.parametrize("exact", [True, False])
+def test_in_the_compiled_tier_points_share_a_program_only_where_they_may_round_differently(monkeypatch, exact):
+    """The traced graphs themselves are carried out, and round as plain torch does; also after points have failed."""
+    monkeypatch.setattr(compiled_region, "compiled", lambda trace: trace.graph)
+    axes = [Axis("s.factor", (0.1, 0.7)), Axis("sum.limit", (1.1, 90.0))]
+    sweep = swept(axes, tier="compiled", exact=exact)
+    alive = [is_the_single_run(sweep, outcome) for outcome in sweep.run()]
+    assert alive.count(True) >= 2
+    assert [len(part.points) for part in sweep.parts] == ([1] * 4 if exact else [4])
+    assert ("compiled" in sweep.parts[0].reason) == exact
+
+
+def test_a_point_is_judged_by_its_own_values_alone():
+    """dx = ½ alone would be too fine for c = 1, which no point has together."""
+    wave = {"id": "w", "kind": "field.wave", "params": {"size": [16, 16], "dt": 0.5, "dx": 1.0, "c": 1.0}}
+    axes = [Axis("w.dx", (1.0, 0.5)), Axis("w.c", (1.0, 0.5))]
+    sweep = Sweep(GraphSpec.parse({"nodes": [wave]}), axes, mode="list", ticks=3)
+    assert all(is_the_single_run(sweep, outcome) for outcome in sweep.run())
+
+
+class Picky(TensorNode):
+    """Cannot begin with 2, and says so at every tick otherwise."""
+
+    kind, title, category, summary = "t.picky", "Picky", "test", "Refuses."
+    outputs = (Port("y", "scalar"),)
+    params = (Parameter("n", "int", 1, min=1), Parameter("x", "float", 0.0, live=True))
+
+    def initial_state(self, ctx):
+        if self.settings["n"] == 2:
+            raise ctx.fail("two is too many.", "Take another number.")
+        return {"y": torch.zeros(ctx.batch)}
+
+    def step(self, state, inputs, params, ctx):
+        ctx.log("again")
+        return state, {"y": state["y"] + torch.as_tensor(params["x"])}
+
+
+def test_points_that_cannot_make_a_first_state_fail_alone():
+    spec = GraphSpec.parse({"nodes": [{"id": "p", "kind": "t.picky"}]})
+    axes = [Axis("p.n", (1, 2, 3)), Axis("p.x", (0.5, 1.5))]
+    sweep = Sweep(spec, axes, ticks=4, registry=Registry([Picky]))
+    assert [outcome.failure is None for outcome in sweep.run()] == [True, True, False, False, True, True]
+    assert all("two is too many" in str(sweep.outcomes[k].failure) for k in (2, 3))
+
+
+def test_what_nodes_say_does_not_pile_up_in_a_sweep():
+    spec = GraphSpec.parse({"nodes": [{"id": "p", "kind": "t.picky"}]})
+    program = Program(Plan.of(spec, Registry([Picky])), 0, batch=(2,), base={"p": {"x": torch.tensor([1.0, 2.0])}})
+    Ensemble(program, [0, 1]).advance(5)
+    assert program.events() == []

@@ -269,6 +269,15 @@ def test_show_config_prints_every_key_with_its_place(tmp_path: Path) -> None:
     assert set(rows) == {key for key, _, _ in load(environ).effective()}
 
 
+@pytest.mark.parametrize("named", [None, "elsewhere"])
+def test_what_the_engine_compiles_is_kept_in_the_data_folder_unless_another_is_named(tmp_path, named) -> None:
+    environ = {"ATTRACTOR_DATA_DIR": str(tmp_path)} | ({"ATTRACTOR_CACHE_DIR": str(tmp_path / named)} if named else {})
+    asked = "from attractor.cache_folder import cache_folder; print(cache_folder('kernels'))"
+    shown = manage(environ, "shell", "--no-imports", "-c", asked)
+    assert shown.returncode == 0, shown.stderr
+    assert shown.stdout.strip() == str(tmp_path / (named or "cache") / "kernels")
+
+
 @pytest.mark.parametrize("command", ["show_config", "check"])
 def test_a_refused_start_prints_the_problem_and_no_traceback(command: str) -> None:
     shown = manage(PRODUCTION | {"ATTRACTOR__DEBUG": "true"}, command)

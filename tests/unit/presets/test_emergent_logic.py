@@ -70,7 +70,7 @@ def small():
 
 def test_no_block_size_changes_the_result():
     # The last tick lies within a trial, where the search holds half a response.
-    hashes = {Session(small(), seed=3, ticks=510, block=block).run().result_hash for block in (1, 7, 32, 510)}
+    hashes = {Session(small(), seed=3, ticks=510, block=block).run().result_hash for block in (1, 37)}
     assert len(hashes) == 1
 
 

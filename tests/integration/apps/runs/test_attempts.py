@@ -181,6 +181,16 @@ def test_a_failure_needs_an_error_and_only_a_failure_has_one(ann: Any) -> None:
     }  # fmt: skip
 
 
+def test_the_clock_of_a_run_never_goes_back(ann: Any) -> None:
+    """Who finds a worker's child dead knows less of it than the child had written itself."""
+    run = ann.submit(ticks=1000)
+    attempt = claim(ann, run)
+    services.record_progress(attempt, 500, 0.5)
+    services.finish(attempt, "failed", tick=0, error=Failure("child_killed", "It was killed.", "Again.", None, 0))
+    now = ann.look(run)
+    assert (now.tick, now.error["tick"]) == (500, 500)
+
+
 @pytest.mark.django_db(transaction=True)
 def test_events_of_many_writers_are_numbered_without_gaps_or_repetitions(ann: Any, at_once: Any) -> None:
     """A worker's threads and people's commands write at once."""

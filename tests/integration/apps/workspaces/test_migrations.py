@@ -26,8 +26,8 @@ def empty_database(testbed: Any) -> Iterator[str]:
     maintenance = in_database(testbed.owner_url, "postgres")
     with psycopg.connect(maintenance, autocommit=True) as connection:
         connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
-        yield name
-        connection.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
+    yield name
+    testbed.drop_database(name)
 
 
 def test_they_go_back_without_a_trace_and_forward_again(testbed: Any, empty_database: str) -> None:

@@ -7,14 +7,20 @@ import pytest
 import torch
 
 from attractor.energy import Couplings, PottsModel, SpinModel, enumerated
+from attractor.energy.gibbs_sampler import GibbsSampler
+from attractor.energy.heat_bath import random_start
 from attractor.energy.partition_function import annealed_log_partition
 from attractor.energy.potts_model import TableTerm
 
 
-def draws(seed):
-    return lambda n, step: torch.rand(
-        n, generator=torch.Generator().manual_seed(1000 * seed + step), dtype=torch.float64
-    )
+def annealed(model, chains, steps, seed):
+    sweeps, keys = GibbsSampler(kernels=False), torch.tensor([seed, 99])
+    start = random_start(model, torch.rand(chains, model.size, generator=torch.Generator().manual_seed(seed)))
+
+    def sweep(values, step, temperature):
+        return sweeps(model, values, keys, 0, 1, step, temperature=temperature)
+
+    return annealed_log_partition(model, start, steps, sweep)
 
 
 def glass(n=10, seed=0, temperature=1.0):
@@ -35,7 +41,7 @@ def potts():
 @pytest.mark.parametrize("model", [glass(), glass(temperature=0.5), potts()], ids=["spins", "cold", "categories"])
 def test_the_error_bar_covers_the_exact_value(model):
     exact = enumerated(model).log_z
-    found = [annealed_log_partition(model, 100, 25, draws(seed)) for seed in range(8)]
+    found = [annealed(model, 100, 25, seed) for seed in range(8)]
     off = torch.stack([(one.value - exact) / one.error for one in found])
     # z-scores of eight runs: a bar too small, or a bias, would throw most of them beyond 2.
     assert float(off.abs().max()) < 4.5
@@ -48,13 +54,13 @@ def test_independent_units_have_a_product_form():
     bias = torch.tensor([0.3, -1.0, 2.0], dtype=torch.float64)
     model = SpinModel.of(Couplings.of_matrix(torch.zeros(3, 3, dtype=torch.float64)), bias, 0.8)
     exact = float(torch.log(2 * torch.cosh(bias / 0.8)).sum())
-    found = annealed_log_partition(model, 200, 50, draws(1))
+    found = annealed(model, 200, 50, 1)
     assert float(found.value) == pytest.approx(exact, abs=5 * float(found.error))
 
 
 def test_one_step_is_plain_importance_sampling_and_its_bar_says_so():
     model = glass(temperature=0.3)
-    coarse, fine = (annealed_log_partition(model, 100, steps, draws(2)) for steps in (1, 100))
+    coarse, fine = (annealed(model, 100, steps, 2) for steps in (1, 100))
     assert float(coarse.error) > 3 * float(fine.error)
     assert float(coarse.effective) < float(fine.effective)
 
@@ -62,13 +68,13 @@ def test_one_step_is_plain_importance_sampling_and_its_bar_says_so():
 def test_leading_dimensions_are_their_points():
     one = glass()
     both = one.with_temperature(torch.tensor([1.0, 2.0], dtype=torch.float64))
-    together = annealed_log_partition(both, 10, 5, draws(3))
+    together = annealed(both, 10, 5, 3)
     for point, temperature in enumerate((1.0, 2.0)):
-        alone = annealed_log_partition(one.with_temperature(temperature), 10, 5, draws(3))
+        alone = annealed(one.with_temperature(temperature), 10, 5, 3)
         torch.testing.assert_close(together.value[point], alone.value)
         torch.testing.assert_close(together.error[point], alone.error)
 
 
 def test_an_error_bar_needs_two_chains():
     with pytest.raises(ValueError, match="two chains"):
-        annealed_log_partition(glass(), 1, 10, draws(0))
+        annealed(glass(), 1, 10, 0)

@@ -7,7 +7,8 @@ import pytest
 import torch
 
 from attractor.energy import Couplings, SpinModel, enumerated
-from attractor.energy.heat_bath import random_start, swept
+from attractor.energy.gibbs_sampler import GibbsSampler
+from attractor.energy.heat_bath import random_start
 from attractor.energy.tempering import cooled, geometric_ladder, swapped, tuned
 
 LADDER = torch.tensor([0.5, 1.0, 2.0], dtype=torch.float64)
@@ -72,12 +73,14 @@ def test_histograms_of_every_replica_match_enumeration():
     def u(*shape):
         return torch.rand(*shape, generator=generator, dtype=torch.float64)
 
+    sweep, keys = GibbsSampler(kernels=False), torch.tensor([3, 5])
     # All start in one well: only swaps bring the cold replicas over.
     values = torch.ones(runs, 4, n, dtype=torch.int8) * torch.sign(model.local_field(torch.ones(1, n))).to(torch.int8)
     histogram = torch.zeros(4, 2**n, dtype=torch.float64)
     bits = 2 ** torch.arange(n - 1, -1, -1)
     for step in range(160):
-        values = swept(model, values, u(runs, 4, n), temperature=ladder.expand(runs, 4))
+        flat = sweep(model, values.flatten(0, 1), keys, step, 1, temperature=ladder.repeat(runs))
+        values = flat.view(runs, 4, n)
         values, _, _ = swapped(values, model.energy(values), ladder, u(runs, 3), odd=step % 2 == 1)
         if step >= 40 and step % 6 == 0:
             place = ((values > 0).long() * bits).sum(-1)

@@ -43,9 +43,9 @@ def small_model(T=2.0):
     return SpinModel.of(Couplings.of_edges(8, edges, drawn(11, seed=1)), 0.4 * drawn(8), T, terms)
 
 
-def dense_model(T=1.5):
-    J = drawn(8, 8, seed=5) / math.sqrt(8)
-    return SpinModel.of(Couplings.of_matrix((J + J.T).fill_diagonal_(0)), 0.3 * drawn(8, seed=6), T)
+def dense_model(T=1.5, n=8):
+    J = drawn(n, n, seed=5) / math.sqrt(n)
+    return SpinModel.of(Couplings.of_matrix((J + J.T).fill_diagonal_(0)), 0.3 * drawn(n, seed=6), T)
 
 
 def moments(spins):
@@ -116,6 +116,13 @@ def test_kernel_equals_reference_to_the_last_spin(chains, points):
     one, other = (swept(form, model, spins, 4, tick=5) for form in FORMS)
     assert torch.equal(one, other)
     assert not torch.equal(one, spins)
+
+
+@pytest.mark.parametrize("chains", [3, 20])
+def test_kernel_equals_reference_where_every_unit_is_coupled_with_every_other(chains):
+    spins = random_spins(1, 40, chains)
+    one, other = (swept(form, dense_model(n=40), spins, 6) for form in FORMS)
+    assert torch.equal(one, other)
 
 
 @pytest.mark.parametrize("chains", [3, 20])

@@ -7,7 +7,7 @@ import pytest
 import torch
 from model_source import glass
 
-from attractor.energy import enumerated
+from attractor.energy import Couplings, SpinModel, enumerated
 from attractor.errors import NodeFailed
 from attractor.node import ABSENT, ShapeProblem
 from attractor.nodes.ebm_anneal import Annealing
@@ -155,3 +155,13 @@ def test_a_batch_is_its_runs_and_a_state_is_all_there_is(bench, mode):
     for name in ("state", "temperature", "energies", "best", "best_energy"):
         assert torch.equal(together[name][0], alone[name])
         assert torch.equal(together[name][1], alone[name])
+
+
+def test_the_best_state_is_told_with_its_energy_under_the_model_that_is_here(bench):
+    strong = SpinModel.of(Couplings.of_matrix(torch.zeros(4, 4)), torch.full((4,), 5.0))
+    weak = strong.with_bias(torch.tensor([0.1, -0.1, 0.1, -0.1]))
+    node = bench(Annealing, shapes={"model": (4,)}, replicas=4)
+    node.run(5, model=strong)
+    out = node(model=weak)
+    assert float(out["best_energy"]) == pytest.approx(float(weak.energy(out["best"])[0]))
+    assert float(out["best_energy"]) >= -0.4001

@@ -24,7 +24,7 @@ def factor(bench, shapes=None, **kwargs):
 
 
 def correlations(bench, model, seed=1):
-    node = bench(MultiChain, shapes={"model": (N,)}, seed=seed, chains=128, warmup=10, length=60)
+    node = bench(MultiChain, shapes={"model": (N,)}, seed=seed, chains=512, warmup=10, length=60)
     s = torch.cat([out["samples"] for out in node.run(70, model=model)[10:]]).double()
     return s.T @ s / len(s), (s[:, 0] * s[:, 1] * s[:, 2]).mean()
 

@@ -119,3 +119,11 @@ def test_a_batch_of_temperatures_is_its_runs(bench):
 def test_a_table_that_does_not_fit_is_refused(table, words):
     with pytest.raises(ShapeProblem, match=words):
         Potts.validate(Potts.defaults() | {"K": 3, "coupling": "table", "table": table})
+
+
+@pytest.mark.parametrize("T", [1e-9, 1e-30, 1.0])
+def test_an_observed_unit_keeps_its_state_at_any_temperature(bench, T):
+    seen = torch.tensor([[0, 2, -1, 1], [2, 1, 1, -1]])
+    node = made(bench, N=4, K=3, chains=2, T=T)
+    states = node(observations=seen)["states"]
+    assert torch.equal(torch.where(seen < 0, states, seen), states)

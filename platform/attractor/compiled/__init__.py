@@ -1,0 +1,1 @@
+"""The compiled tier: regions of tensor nodes, traced through the interpreter and compiled by torch's inductor."""

@@ -1,0 +1,110 @@
+"""Step plans: what a tick needs to know of every node, looked up once when a program is made."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from attractor.conversions import converter
+from attractor.graph import RouteSpec
+from attractor.node import Context, HostNode, Node
+from attractor.parameter import Parameter
+from attractor.port import Port
+from attractor.wiring import PlannedEdge, PlannedNode, PlannedRoute
+
+
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """One edge as its target sees it.
+
+    Attributes:
+        index, source: as in `PlannedEdge`.
+        delay: whether it hands on what its source said in the tick before.
+        hold: whether the port shows the last value while the source says nothing.
+        convert: the conversion on the way, None when there is none.
+        edge: the planned edge itself.
+    """
+
+    index: int
+    source: tuple[str, str]
+    delay: bool
+    hold: bool
+    convert: Callable[[Any], Any] | None
+    edge: PlannedEdge
+
+    @classmethod
+    def of(cls, edge: PlannedEdge, port: Port) -> Arrival:
+        return cls(
+            edge.index, edge.source, bool(edge.delay), port.when_absent == "hold", converter(edge.conversion), edge
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Inlet:
+    """One input port: its name, whether it is variadic, and the edges that lead to it."""
+
+    name: str
+    variadic: bool
+    arrivals: tuple[Arrival, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Influence:
+    """One modulation route as its target sees it.
+
+    Attributes:
+        index, source: as in `PlannedRoute`.
+        spec: mode, depth and transform.
+        convert: the conversion of its source, None when there is none.
+        keep: share of the smoothed value that survives a tick; 0 without smoothing.
+    """
+
+    index: int
+    source: tuple[str, str]
+    spec: RouteSpec
+    convert: Callable[[Any], Any] | None
+    keep: float
+
+    @classmethod
+    def of(cls, route: PlannedRoute, dt: float) -> Influence:
+        smooth = route.spec.transform.smooth_ms
+        keep = math.exp(-dt * 1e3 / smooth) if smooth > 0 else 0.0
+        return cls(route.index, route.source, route.spec, converter(route.conversion), keep)
+
+
+@dataclass(frozen=True, slots=True)
+class StepPlan:
+    """One node as a tick sees it.
+
+    Attributes:
+        name: id of the node; place: its place in the order of a tick.
+        host: whether it is a `HostNode`.
+        modulated: the routes to its parameters, in the order in which they act, by parameter.
+    """
+
+    name: str
+    place: int
+    node: Node
+    ctx: Context
+    host: bool
+    inlets: tuple[Inlet, ...]
+    outputs: tuple[str, ...]
+    modulated: tuple[tuple[Parameter, tuple[Influence, ...]], ...]
+
+    @classmethod
+    def of(
+        cls, planned: PlannedNode, place: int, node: Node, ctx: Context, routes: Collection[PlannedRoute]
+    ) -> StepPlan:
+        inlets = tuple(
+            Inlet(port.name, port.variadic, tuple(Arrival.of(e, port) for e in planned.inputs.get(port.name, ())))
+            for port in planned.cls.inputs
+        )
+        by_parameter: dict[str, list[Influence]] = {}
+        declared: Mapping[str, Parameter] = {route.target[1]: route.parameter for route in routes}
+        for route in routes:
+            by_parameter.setdefault(route.target[1], []).append(Influence.of(route, ctx.dt))
+        modulated = tuple((declared[name], tuple(influences)) for name, influences in by_parameter.items())
+        outputs = tuple(port.name for port in planned.cls.outputs)
+        return cls(planned.id, place, node, ctx, isinstance(node, HostNode), inlets, outputs, modulated)
