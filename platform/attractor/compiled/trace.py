@@ -8,7 +8,7 @@ stand for live parameters, and the constants of the nodes.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from copy import copy
+from copy import deepcopy
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -16,6 +16,7 @@ import torch
 from torch._subclasses.fake_tensor import DataDependentOutputException, FakeTensorMode
 from torch.fx.experimental.proxy_tensor import make_fx
 from torch.fx.experimental.symbolic_shapes import GuardOnDataDependentSymNode, ShapeEnv
+from torch.utils._python_dispatch import _disable_current_modes
 
 from attractor.block_pass import BlockPass, LoopPass, ProgramState
 from attractor.compiled.live import Base, Live, LiveBook, LiveMode
@@ -241,7 +242,7 @@ class Tracer:
             else:
                 parts[part][name] = value
         plans = [
-            replace(plan, node=copy(plan.node), ctx=TracedContext(plan.ctx, tick, draws, checks))
+            replace(plan, node=_apart(plan.node), ctx=TracedContext(plan.ctx, tick, draws, checks))
             for plan in self.region.plans
         ]
         block = _TracedBlock(state, 0, ticks, frozenset(), self._live_base(live), self.device)
@@ -332,6 +333,12 @@ def _well(stacks: Sequence[torch.Tensor], checks: Sequence[torch.Tensor], device
     sums = [real.sum(dtype=torch.float32) for real in reals if real.is_floating_point()]
     flags = [*checks, torch.isfinite(torch.stack(sums)).all()] if sums else [*checks]
     return torch.stack(flags).all() if flags else torch.ones((), dtype=torch.bool, device=device)
+
+
+def _apart(node: Any) -> Any:
+    """A copy of a node that shares nothing with it: what it remembers of a trace are symbols, no numbers."""
+    with _disable_current_modes():
+        return deepcopy(node)
 
 
 def _example(value: torch.Tensor) -> torch.Tensor:

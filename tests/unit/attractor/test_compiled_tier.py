@@ -284,6 +284,17 @@ def test_a_live_change_leaves_what_was_said_before_as_it_was(traced_only, change
     assert {name for trace in traced_only for name in trace.region.names} == {"v", "pid", "set"}
 
 
+def test_a_node_remembers_nothing_of_a_trace(traced_only):
+    """The array keeps tables for its kernel; those of a trace hold symbols, with which no tick can be computed."""
+    nodes = [node("a", "osc.array", N=6, coupling=0.1, mod_depth=0.01), node("g", "ebm.gaussian", N=6)]
+    edges = [edge("a.x", "g.input"), edge("g.x", "a.modulation", delay=1, init=0)]
+    graph = plan(nodes, edges, [], Registry.default())
+    for tier in ("eager", "kernels"):
+        compiled = "compiled" if tier == "eager" else "compiled+kernels"
+        hashes = {Session(graph, 3, 20, 7, tier=one).run().result_hash for one in (tier, compiled)}
+        assert len(hashes) == 1
+
+
 def test_what_comes_from_outside_is_expected_in_the_precision_of_the_program(traced_only):
     """Inductor looks at sizes, not at types: numbers of another one would be read as garbage."""
     program = Program(plan(), 0, "cpu", Tier("compiled", "asked for"), dtype=torch.float64)
