@@ -24,7 +24,7 @@ class Run(WorkspaceModel):
     state = models.CharField(max_length=10, choices=RunState.choices, default=RunState.QUEUED)
     paused = models.BooleanField(default=False)
     seed = models.BigIntegerField(help_text="Non-negative, below 2^63.")
-    ticks = models.PositiveBigIntegerField(help_text="Length of the run; one tick is 1/100 s.")
+    ticks = models.PositiveBigIntegerField(help_text="Length of the run in ticks of its clock.")
     tick = models.PositiveBigIntegerField(default=0)
     progress = models.FloatField(default=0.0, help_text="0 to 1.")
     eta_s = models.FloatField(null=True, help_text="Seconds left, as estimated by the worker.")

@@ -83,11 +83,14 @@ def _run(args: argparse.Namespace) -> int:
 
 
 def _check(args: argparse.Namespace) -> int:
-    problems = Preset.load(args.preset).problems()
+    preset = Preset.load(args.preset)
+    problems = preset.problems()
     for problem in problems:
         print(problem)
     if not problems:
         print("no problems")
+        for link in Plan.of(preset.graph).resampled:
+            print(f"resampled: {link}")
     return 1 if problems else 0
 
 

@@ -29,6 +29,7 @@ from attractor.node import (
     tick_of,
 )
 from attractor.parameter import Parameter, ParameterRefused
+from attractor.resampling import Memory
 from attractor.step_plan import Arrival, Influence, StepPlan
 
 Values = dict[tuple[str, str], Block]
@@ -42,9 +43,10 @@ class ProgramState:
     Attributes:
         nodes: state of every tensor node.
         held: per edge, the last value that was not ABSENT (ports that hold).
-        delayed: per delayed edge, what its source said in the tick before, converted.
+        delayed: per delayed edge, what its source said in the tick before (of its own rate), converted.
         sources: per route, the last value of its source.
         smoothed: per smoothing route, its transformed value in the tick before.
+        resampled: per resampler, what it remembers.
     """
 
     nodes: dict[str, State] = field(default_factory=dict)
@@ -52,6 +54,7 @@ class ProgramState:
     delayed: dict[int, Any] = field(default_factory=dict)
     sources: dict[int, Any] = field(default_factory=dict)
     smoothed: dict[int, Any] = field(default_factory=dict)
+    resampled: dict[int, Memory] = field(default_factory=dict)
 
 
 def remember(last: dict[tuple[str, str], Any], values: Values) -> None:
@@ -88,8 +91,9 @@ class BlockPass:
         self.values: Values = {}
 
     def single(self, plan: StepPlan) -> None:
-        """A node outside every loop: the whole block at once."""
+        """A node outside every loop: all of its ticks in the block at once."""
         inputs: dict[str, Any] = {}
+        ticks = self._ticks_of(plan)
         for inlet in plan.inlets:
             blocks = tuple(self.arriving(arrival) for arrival in inlet.arrivals)
             if inlet.variadic:
@@ -99,55 +103,85 @@ class BlockPass:
             else:
                 inputs[inlet.name] = self._unconnected(plan, inlet.name)
         if isinstance(plan.node, ViewNode):
-            self._show(plan, inputs)
+            self._show(plan, inputs, ticks)
             return
         params: list[Mapping[str, Any]] = []
         refused: NodeFailed | None = None
         try:
             if plan.modulated:
+                own = set(ticks)
                 for k in range(self.ticks):
-                    params.append(self.params(plan, k, self._raw))
+                    self.listen(plan, k, self._raw)
+                    if k in own:
+                        params.append(self.params(plan, k))
             else:
-                params = [self.base[plan.name]] * self.ticks
+                params = [self.base[plan.name]] * len(ticks)
         except NodeFailed as failure:
             # The node itself may fail in a tick before this one.
             refused = failure
+            ticks = ticks[: len(params)]
         if params:
-            self._compute(plan, inputs, params)
+            self._compute(plan, {port: _taken(lane, ticks) for port, lane in inputs.items()}, params, ticks)
+        else:
+            self._say(plan, {}, ticks, self.ticks if refused is None else refused.tick - self.first)
         if refused is not None:
             raise refused
 
-    def _compute(self, plan: StepPlan, inputs: Mapping[str, Any], params: Sequence[Mapping[str, Any]]) -> None:
+    def _ticks_of(self, plan: StepPlan) -> Sequence[int]:
+        """The places in the block of the ticks in which a node is computed."""
+        pace = plan.pace
+        if pace.every:
+            return range(self.ticks)
+        own = range(pace.before(self.first), pace.before(self.first + self.ticks))
+        return [pace.moment(tick) - self.first for tick in own]
+
+    def _compute(
+        self, plan: StepPlan, inputs: Mapping[str, Any], params: Sequence[Mapping[str, Any]], ticks: Sequence[int]
+    ) -> None:
+        """The ticks of a node in the block, of which `ticks` are the places."""
         node, ctx = plan.node, plan.ctx
         if not isinstance(node, TensorNode):
-            self._one_by_one(plan, inputs, params)
+            self._one_by_one(plan, inputs, params, ticks)
             return
         said = len(ctx.events)
-        ctx.tick = self.first
+        ctx.tick = plan.pace.before(self.first)
         try:
             new, out = guarded(ctx, node.step_block, self.state.nodes[plan.name], inputs, params, ctx)
             refuse_undeclared(node, out, ctx)
         except NodeFailed:
             # A block does not tell what came before its failure; single ticks do, and name the right one.
             del ctx.events[said:]
-            self._one_by_one(plan, inputs, params)
+            self._one_by_one(plan, inputs, params, ticks)
             raise
         self.state.nodes[plan.name] = new
-        for port in plan.outputs:
-            self.values[(plan.name, port)] = out.get(port) or Block.constant(ABSENT, len(params))
+        self._say(plan, out, ticks, self.ticks)
 
-    def _one_by_one(self, plan: StepPlan, inputs: Mapping[str, Any], params: Sequence[Mapping[str, Any]]) -> None:
+    def _one_by_one(
+        self, plan: StepPlan, inputs: Mapping[str, Any], params: Sequence[Mapping[str, Any]], ticks: Sequence[int]
+    ) -> None:
         lanes: Lanes = {(plan.name, port): [] for port in plan.outputs}
+        first = plan.pace.before(self.first)
+        done = 0
         try:
             for k, effective_params in enumerate(params):
-                self._call(plan, k, tick_of(inputs, k), effective_params, lanes)
+                self._call(plan, first + k, tick_of(inputs, k), effective_params, lanes)
+                done += 1
         finally:
-            self._keep(lanes)
+            said = {port: Block(lane) for (_, port), lane in lanes.items()}
+            self._say(plan, said, ticks[:done], self.ticks if done == len(params) else ticks[done])
 
-    def _call(self, plan: StepPlan, k: int, inputs: Mapping[str, Any], params: Mapping[str, Any], lanes: Lanes) -> None:
-        """One tick of one node."""
+    def _say(self, plan: StepPlan, out: Mapping[str, Block], ticks: Sequence[int], length: int) -> None:
+        """Keep what a node has said in the ticks at some places, for the first `length` ticks of the block."""
+        for port in plan.outputs:
+            own = out.get(port) or Block.constant(ABSENT, len(ticks))
+            self.values[(plan.name, port)] = own if plan.pace.every else _spread(own, ticks, length)
+
+    def _call(
+        self, plan: StepPlan, tick: int, inputs: Mapping[str, Any], params: Mapping[str, Any], lanes: Lanes
+    ) -> None:
+        """One tick of one node, counted at its own rate."""
         node, ctx = plan.node, plan.ctx
-        ctx.tick = self.first + k
+        ctx.tick = tick
         if isinstance(node, HostNode):
             out = guarded(ctx, node.step, _constants(inputs), _constants(params), ctx)
         else:
@@ -157,15 +191,19 @@ class BlockPass:
         for port in plan.outputs:
             lanes[(plan.name, port)].append(out.get(port, ABSENT))
 
-    def _show(self, plan: StepPlan, inputs: Mapping[str, Any]) -> None:
+    def _show(self, plan: StepPlan, inputs: Mapping[str, Any], ticks: Sequence[int]) -> None:
         """A view repeats what reaches it."""
+
+        def shown(lane: Block) -> Block:
+            return lane if plan.pace.every else _spread(_taken(lane, ticks), ticks, self.ticks)
+
         for inlet in plan.inlets:
             block = inputs[inlet.name]
             if isinstance(block, tuple):
                 for slot, lane in enumerate(block):
-                    self.values[(plan.name, f"{inlet.name}[{slot}]")] = lane
+                    self.values[(plan.name, f"{inlet.name}[{slot}]")] = shown(lane)
             elif inlet.arrivals:
-                self.values[(plan.name, inlet.name)] = block
+                self.values[(plan.name, inlet.name)] = shown(block)
 
     def _unconnected(self, plan: StepPlan, port: str) -> Block:
         return Block([self.fired(plan, port), *[ABSENT] * (self.ticks - 1)])
@@ -181,9 +219,9 @@ class BlockPass:
         block = convert_block(arrival.edge.conversion, self.values[arrival.source].head(self.ticks))
         index = arrival.index
         if arrival.delay:
-            items = [self.state.delayed[index], *block.items[:-1]]
-            self.state.delayed[index] = block.last
-            block = Block(items)
+            block = self._delayed(arrival, block)
+        if arrival.resampler is not None:
+            block = Block([self.resampled(arrival, item, k) for k, item in enumerate(block.items)])
         if not arrival.hold:
             return block
         if not block.complete:
@@ -196,6 +234,26 @@ class BlockPass:
         self.state.held[index] = block.last
         return block
 
+    def _delayed(self, arrival: Arrival, block: Block) -> Block:
+        """A block of the source, one of its ticks later."""
+        delayed, index = self.state.delayed, arrival.index
+        if arrival.pace.every:
+            items = [delayed[index], *block.items[:-1]]
+            delayed[index] = block.last
+            return Block(items)
+        items = [ABSENT] * len(block)
+        for k, item in enumerate(block.items):
+            if arrival.pace.due(self.first + k):
+                items[k], delayed[index] = delayed[index], item
+        return Block(items)
+
+    def resampled(self, arrival: Arrival, item: Any, k: int) -> Any:
+        """What the resampler of an edge makes of what its source says in tick k of the block."""
+        assert arrival.resampler is not None
+        memory = self.state.resampled.get(arrival.index, {})
+        self.state.resampled[arrival.index], arrives = arrival.resampler.step(memory, item, self.first + k)
+        return arrives
+
     def _raw(self, influence: Influence, k: int) -> Any:
         return _converted(influence.convert, self.values[influence.source].items[k])
 
@@ -203,8 +261,18 @@ class BlockPass:
         """Nodes of a feedback loop, in the order of the delay-free edges: tick by tick."""
         LoopPass(self, plans).run()
 
-    def params(self, plan: StepPlan, k: int, raw_of: Callable[[Influence, int], Any]) -> Mapping[str, Any]:
-        """Effective parameters of a node at tick k of the block. Routes read their source one tick late."""
+    def listen(self, plan: StepPlan, k: int, raw_of: Callable[[Influence, int], Any]) -> None:
+        """Take up for tick k of the block what the sources of a node's routes have said in the tick before."""
+        if k == 0:
+            return
+        for _, influences in plan.modulated:
+            for influence in influences:
+                spoken = raw_of(influence, k - 1)
+                if spoken is not ABSENT:
+                    self.state.sources[influence.index] = spoken
+
+    def params(self, plan: StepPlan, k: int) -> Mapping[str, Any]:
+        """Effective parameters of a node at tick k of the block, after `listen`."""
         base = self.base[plan.name]
         if not plan.modulated:
             return base
@@ -214,10 +282,6 @@ class BlockPass:
             entries = []
             for influence in influences:
                 index = influence.index
-                if k > 0:
-                    spoken = raw_of(influence, k - 1)
-                    if spoken is not ABSENT:
-                        state.sources[index] = spoken
                 raw = state.sources.get(index)
                 if raw is None:
                     continue
@@ -286,12 +350,16 @@ class LoopPass:
             for k in range(self.block.ticks):
                 for plan in self.plans:
                     self.step(plan, k)
-                self.hand_on()
+                self.hand_on(k)
         finally:
             self.block._keep(self.lanes)
 
     def step(self, plan: StepPlan, k: int) -> None:
         """One tick of one node."""
+        self.block.listen(plan, k, self.raw)
+        if not plan.pace.due(self.block.first + k):
+            self._pass_over(plan, k)
+            return
         inputs: dict[str, Any] = {}
         for inlet in plan.inlets:
             arrivals = inlet.arrivals
@@ -301,7 +369,17 @@ class LoopPass:
                 inputs[inlet.name] = self.arrived(arrivals[0], k)
             else:
                 inputs[inlet.name] = self.block.fired(plan, inlet.name) if k == 0 else ABSENT
-        self.block._call(plan, k, inputs, self.block.params(plan, k, self.raw), self.lanes)
+        own = plan.pace.before(self.block.first + k)
+        self.block._call(plan, own, inputs, self.block.params(plan, k), self.lanes)
+
+    def _pass_over(self, plan: StepPlan, k: int) -> None:
+        """A tick of the run that is none of the node's. What it does not take goes into the resamplers on the way."""
+        for inlet in plan.inlets:
+            for arrival in inlet.arrivals:
+                if arrival.resampler is not None:
+                    self.arrived(arrival, k)
+        for port in plan.outputs:
+            self.lanes[(plan.name, port)].append(ABSENT)
 
     def arrived(self, arrival: Arrival, k: int) -> Any:
         """What an edge hands to its target in tick k."""
@@ -310,21 +388,23 @@ class LoopPass:
             return outside[k]
         state = self.block.state
         if arrival.delay:
-            item = state.delayed[arrival.index]
+            item = state.delayed[arrival.index] if arrival.pace.due(self.block.first + k) else ABSENT
         else:
             item = _converted(arrival.convert, self.lanes[arrival.source][-1])
+        if arrival.resampler is not None:
+            item = self.block.resampled(arrival, item, k)
         if arrival.hold:
             if item is ABSENT:
                 return state.held.get(arrival.index, ABSENT)
             state.held[arrival.index] = item
         return item
 
-    def hand_on(self) -> None:
-        """What the delayed edges inside the loop hand to the next tick."""
+    def hand_on(self, k: int) -> None:
+        """What the delayed edges inside the loop hand on after tick k to the next tick of their source."""
         delayed = self.block.state.delayed
         for arrival in self.returning:
-            item = _converted(arrival.convert, self.lanes[arrival.source][-1])
-            delayed[arrival.index] = item
+            if arrival.pace.due(self.block.first + k):
+                delayed[arrival.index] = _converted(arrival.convert, self.lanes[arrival.source][-1])
 
     def raw(self, influence: Influence, k: int) -> Any:
         """What the source of a route said in tick k, converted."""
@@ -340,12 +420,27 @@ def guarded(ctx: Context, call: Callable[..., Any], *args: Any) -> Any:
         raise
     except Exception as error:
         raise NodeFailed(
-            ctx.node, ctx.tick, f"{type(error).__name__}: {error}.", "This is a fault of the node's code: report it."
+            ctx.node, ctx.moment, f"{type(error).__name__}: {error}.", "This is a fault of the node's code: report it."
         ) from error
 
 
 def _converted(convert: Callable[[Any], Any] | None, value: Any) -> Any:
     return value if convert is None or value is ABSENT else convert(value)
+
+
+def _taken(lane: Any, ticks: Sequence[int]) -> Any:
+    """The ticks at some places of a block, or of several."""
+    if isinstance(lane, tuple):
+        return tuple(_taken(each, ticks) for each in lane)
+    return lane.head(len(ticks)) if isinstance(ticks, range) else Block([lane.items[k] for k in ticks])
+
+
+def _spread(own: Block, ticks: Sequence[int], length: int) -> Block:
+    """A block of `length` ticks with those of `own` at some places, and silence at the others."""
+    items: list[Any] = [ABSENT] * length
+    for k, item in zip(ticks, own.items, strict=True):
+        items[k] = item
+    return Block(items)
 
 
 def _constants(values: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -22,7 +22,7 @@ from attractor.composed import Composed, composed
 from attractor.errors import CheckpointRefused
 from attractor.node import ABSENT
 
-FORMAT: Final = 2
+FORMAT: Final = 3
 _TENSORS: Final = "state.safetensors"
 _HEADER: Final = "session.json"
 _UNFINISHED: Final = ".unfinished."

@@ -3,10 +3,12 @@ a log that is to be replayed."""
 
 from __future__ import annotations
 
+from bisect import insort
 from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from attractor.clock import Pace
 from attractor.errors import ControlRejected, Problem
 from attractor.node import Node
 from attractor.parameter import ParameterRefused
@@ -29,29 +31,43 @@ class Schedule:
     Args:
         kinds: node id → kind, for the nodes of the graph.
         connected: inputs (``"search.restart"``) that an edge leads to.
+        paces: the rate of every node. A trigger fires in the first of its node's ticks that is not before its own.
         changes: what happens at which tick; those of one tick in the order in which they count.
 
     Raises:
         ControlRejected: one of them is not legal in this graph; a tick is negative.
     """
 
-    def __init__(self, kinds: Kinds, connected: Container[str], changes: Iterable[ControlChange]) -> None:
+    def __init__(
+        self, kinds: Kinds, connected: Container[str], paces: Mapping[str, Pace], changes: Iterable[ControlChange]
+    ) -> None:
         self._kinds = kinds
-        self._pending = sorted(changes, key=lambda change: change.tick)
-        for change in self._pending:
+        self._paces = paces
+        self._pending: list[ControlChange] = []
+        for change in changes:
             if change.tick < 0:
                 raise ControlRejected(
                     Problem(change.target, f"is to change at tick {change.tick}.", "The first tick is 0.")
                 )
             if self._is_trigger(change.target):
-                legal_trigger(kinds, connected, change.target)
+                node, port = legal_trigger(kinds, connected, change.target)
+                self.fire(change.tick, node, port)
             else:
                 legal_change(kinds, change.target, change.value)
+                self._add(change)
 
     @property
     def pending(self) -> tuple[ControlChange, ...]:
         """What has not taken hold yet, in order."""
         return tuple(self._pending)
+
+    def fire(self, tick: int, node: str, port: str) -> None:
+        """Let a trigger fire in the first tick of its node from `tick` on."""
+        pace = self._paces[node]
+        self._add(ControlChange(pace.moment(pace.before(tick)), f"{node}.{port}", True))
+
+    def _add(self, change: ControlChange) -> None:
+        insort(self._pending, change, key=lambda each: each.tick)
 
     def next_tick(self, after: int) -> int | None:
         """The first tick after `after` at which something changes."""

@@ -14,30 +14,35 @@ from attractor.node import ABSENT, Block
 
 def converter(how: Conversion) -> Callable[[Any], Any] | None:
     """`convert` for one conversion, None where it changes nothing."""
-    return None if how.name in ("identity", "hold") else partial(convert, how)
+    return None if _changes_nothing(how) else partial(convert, how)
 
 
 def convert(how: Conversion, value: Any) -> Any:
     """A value of one tick after the conversion of its edge. ABSENT stays ABSENT.
 
-    Shapes: ``reduce`` takes (..., N) to (...); ``axis`` takes (..., N, D) to (..., N).
+    Shapes: ``reduce`` takes (..., N) to (...); ``axis`` takes (..., N, D) to (..., N); `samples` B takes (...) to
+    (..., B).
     """
-    if value is ABSENT or how.name in ("identity", "hold"):
+    if value is ABSENT or _changes_nothing(how):
         return value
     if how.name == "axis":
-        return value[..., AXES.index(how.reduce or "")]
-    if how.name == "reduce":
-        return _reduced(value, how.reduce or "")
-    raise ValueError(f"the conversion {how.name!r} needs a state of its own")
+        value = value[..., AXES.index(how.reduce or "")]
+    elif how.name == "reduce":
+        value = _reduced(value, how.reduce or "")
+    return value if how.samples is None else value.unsqueeze(-1).expand(*value.shape, how.samples)
 
 
 def convert_block(how: Conversion, block: Block) -> Block:
     """A block of K ticks after the conversion of its edge."""
-    if how.name in ("identity", "hold"):
+    if _changes_nothing(how):
         return block
     if block.complete:
         return Block.of(convert(how, block.stacked()))
     return Block([convert(how, item) for item in block.items])
+
+
+def _changes_nothing(how: Conversion) -> bool:
+    return how.samples is None and how.name in ("identity", "hold")
 
 
 def _reduced(value: torch.Tensor, reduce: str) -> torch.Tensor:

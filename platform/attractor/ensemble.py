@@ -74,8 +74,9 @@ class Ensemble:
     def _run(self, program: Program, state: ProgramState, ticks: int) -> tuple[ProgramState, Values]:
         """A block from a state that stays what it is."""
         begin = ProgramState(
-            dict(state.nodes), dict(state.held), dict(state.delayed), dict(state.sources), dict(state.smoothed)
-        )
+            dict(state.nodes), dict(state.held), dict(state.delayed), dict(state.sources), dict(state.smoothed),
+            dict(state.resampled),
+        )  # fmt: skip
         with torch.no_grad():
             ended = program.run(begin, self.tick, ticks)
         # What nodes say is told by the single run of a point; here it would only pile up.
@@ -119,18 +120,19 @@ class Ensemble:
     def _taken(self, state: ProgramState, places: int | list[int]) -> ProgramState:
         """The state of some of the runs, or of one of them as if it had been alone."""
 
-        def of(values: Mapping[int, Any]) -> dict[int, Any]:
+        def of(values: Mapping[Any, Any]) -> dict[Any, Any]:
             return {key: _part(value, places) for key, value in values.items()}
 
         nodes = {
             name: {key: _part(value, places) if (name, key) in self._own else value for key, value in tensors.items()}
             for name, tensors in state.nodes.items()
         }
+        resampled = {index: of(memory) for index, memory in state.resampled.items()}
         smoothed = of(state.smoothed)
         if isinstance(places, int):
             # Of one run alone they are plain numbers (`modulation`).
             smoothed = {key: number_of(value) for key, value in smoothed.items()}
-        return ProgramState(nodes, of(state.held), of(state.delayed), of(state.sources), smoothed)
+        return ProgramState(nodes, of(state.held), of(state.delayed), of(state.sources), smoothed, resampled)
 
 
 def _own_tensors(program: Program, state: ProgramState) -> frozenset[tuple[str, str]]:

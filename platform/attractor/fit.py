@@ -219,7 +219,7 @@ class _Scale:
 
 def _cut(state: ProgramState) -> ProgramState:
     """The same state, as constants."""
-    parts = (state.nodes, state.held, state.delayed, state.sources, state.smoothed)
+    parts = (state.nodes, state.held, state.delayed, state.sources, state.smoothed, state.resampled)
     return ProgramState(*(_detached(part) for part in parts))
 
 

@@ -6,6 +6,7 @@ import hashlib
 import json
 import math
 from collections.abc import Mapping
+from fractions import Fraction
 from functools import cached_property
 from typing import Annotated, Any, Final, Literal
 
@@ -45,6 +46,7 @@ class EdgeSpec(_Part):
     delay: Literal[0, 1] = 0
     init: JsonValue = None
     reduce: Annotated[str, Field(max_length=20)] | None = None
+    resample: Annotated[str, Field(max_length=20)] | None = None
 
 
 class RangeMap(_Part):
@@ -77,12 +79,25 @@ class RouteSpec(_Part):
     reduce: Annotated[str, Field(max_length=20)] | None = None
 
 
+class AudioSpec(_Part):
+    """The audio of a graph: `fs` samples a second, in blocks of `B`."""
+
+    fs: Annotated[int, Field(ge=1, le=768_000)] = 48_000
+    B: Annotated[int, Field(ge=1, le=65_536)] = 256
+
+    @property
+    def rate(self) -> Fraction:
+        """Blocks a second."""
+        return Fraction(self.fs, self.B)
+
+
 class GraphSpec(_Part):
-    """Nodes, edges and modulation routes."""
+    """Nodes, edges and modulation routes, and the settings of its audio."""
 
     nodes: tuple[NodeSpec, ...]
     edges: tuple[EdgeSpec, ...] = ()
     routes: tuple[RouteSpec, ...] = ()
+    audio: AudioSpec = AudioSpec()
 
     @classmethod
     def parse(cls, document: Any) -> GraphSpec:
@@ -117,7 +132,9 @@ class GraphSpec(_Part):
         if problems:
             raise GraphRejected(problems)
         # Not `model_copy`: it would take the cached hash of this graph along.
-        return GraphSpec(nodes=tuple(nodes[node.id] for node in self.nodes), edges=self.edges, routes=self.routes)
+        return GraphSpec(
+            nodes=tuple(nodes[node.id] for node in self.nodes), edges=self.edges, routes=self.routes, audio=self.audio
+        )
 
     def document(self) -> dict[str, Any]:
         """The JSON document, with titles and positions."""
@@ -138,8 +155,9 @@ class GraphSpec(_Part):
         routes = [
             _normal(self.routes[number].model_dump(mode="json", exclude_defaults=True)) for number in self.route_order()
         ]
+        audio = self.audio.model_dump(mode="json", exclude_defaults=True)
         return json.dumps(
-            {"nodes": nodes, "edges": edges, "routes": routes},
+            {"nodes": nodes, "edges": edges, "routes": routes, **({"audio": audio} if audio else {})},
             sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False,
         )  # fmt: skip
 

@@ -56,10 +56,17 @@ AXES: Final = ("x", "y", "z")
 
 @dataclass(frozen=True, slots=True)
 class Conversion:
-    """What an edge does to a value on its way: a name for the plan, and the reducer it needs (if any)."""
+    """What an edge does to a value on its way.
+
+    Attributes:
+        name: for the plan.
+        reduce: the reducer that it needs, if any.
+        samples: how many equal samples of a signal are made of the number that results; None: it stays a number.
+    """
 
     name: str
     reduce: str | None = None
+    samples: int | None = None
 
 
 class ConversionRefused(ValueError):

@@ -15,11 +15,12 @@ from typing import Any, ClassVar, Final, final
 
 import torch
 
+from attractor.clock import EVERY_TICK, Pace
 from attractor.errors import AttractorError, NodeFailed
 from attractor.kinds import is_numeric
 from attractor.parameter import Parameter
 from attractor.philox import RandomStream
-from attractor.port import Port, Shape
+from attractor.port import Port, Rate, Shape
 
 State = dict[str, torch.Tensor]
 Inputs = Mapping[str, Any]
@@ -150,8 +151,10 @@ class Context:
 
     Attributes:
         node: id of the node.
-        tick: the tick that is being computed, 0-based.
-        dt: length of a tick in seconds.
+        tick: the tick that is being computed, 0-based, counted at the node's own rate: a node computes the same beside
+            faster ones as without them. `moment` is the same tick in the count of the run.
+        dt: length of such a tick in seconds.
+        fs: samples a second in the signals of audio ports.
         batch: leading batch dimensions of states and values, () in a plain run.
         device, dtype: of floating-point tensors.
         kernels: whether the node may call kernels (`attractor.kernels`); else it computes with plain torch.
@@ -160,7 +163,7 @@ class Context:
 
     def __init__(
         self, node: str, seed: int | Sequence[int], dt: float, device: torch.device, dtype: torch.dtype,
-        batch: Shape = (), kernels: bool = False,
+        batch: Shape = (), kernels: bool = False, pace: Pace = EVERY_TICK, fs: int = 48_000,
     ) -> None:  # fmt: skip
         self.node = node
         self.tick = 0
@@ -169,9 +172,16 @@ class Context:
         self.device = device
         self.dtype = dtype
         self.kernels = kernels
+        self.pace = pace
+        self.fs = fs
         seeds = [seed] if isinstance(seed, int) else seed
         self.random = Draws([RandomStream(each, node, device, dtype) for each in seeds], self)
         self.events: list[Event] = []
+
+    @property
+    def moment(self) -> int:
+        """The tick of the run that is being computed."""
+        return self.pace.moment(self.tick)
 
     def narrowed(self, points: Sequence[int]) -> Context:
         """The same for some points of a batch (B,)."""
@@ -189,7 +199,7 @@ class Context:
 
     def fail(self, message: str, mend: str) -> NodeFailed:
         """The error to raise when this node cannot compute this tick."""
-        return NodeFailed(self.node, self.tick, message, mend)
+        return NodeFailed(self.node, self.moment, message, mend)
 
     def require(self, ok: torch.Tensor, failure: Callable[[], NodeFailed]) -> None:
         """Stop the run with `failure()` unless every element of `ok` is true.
@@ -206,7 +216,7 @@ class Context:
 
     def log(self, message: str, level: str = "info", **data: Any) -> None:
         """Say something in the run's event log."""
-        self.events.append(Event(self.tick, "log", level, self.node, message, data))
+        self.events.append(Event(self.moment, "log", level, self.node, message, data))
 
 
 class Block:
@@ -323,6 +333,11 @@ class Node(ABC):
     def port(cls, name: str, ports: Sequence[Port]) -> Port | None:
         """The port called `name` among `ports`."""
         return next((port for port in ports if port.name == name), None)
+
+    @classmethod
+    def rate(cls) -> Rate:
+        """How often it is computed: with audio blocks when one of its ports has them, else with control ticks."""
+        return "audio" if any(port.rate == "audio" for port in (*cls.inputs, *cls.outputs)) else "control"
 
     @classmethod
     def parameter(cls, name: str) -> Parameter | None:

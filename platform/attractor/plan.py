@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from graphlib import TopologicalSorter
 
+from attractor.clock import Clock
 from attractor.errors import GraphRejected
 from attractor.graph import GraphSpec
 from attractor.port import Shape
@@ -51,6 +52,7 @@ class Plan:
     routes: tuple[PlannedRoute, ...]
     components: tuple[Component, ...]
     estimate: Estimate
+    clock: Clock
 
     @classmethod
     def of(cls, spec: GraphSpec, registry: Registry | None = None) -> Plan:
@@ -73,7 +75,8 @@ class Plan:
             edges=tuple(findings.edges),
             routes=tuple(findings.routes),
             components=_components(nodes, findings.edges, findings.routes),
-            estimate=_estimate(nodes, findings.edges),
+            estimate=_estimate(nodes, findings.edges, findings.clock),
+            clock=findings.clock,
         )
 
     @property
@@ -85,6 +88,12 @@ class Plan:
     def delays(self) -> tuple[PlannedEdge, ...]:
         """The edges with a unit delay."""
         return tuple(edge for edge in self.edges if edge.delay)
+
+    @property
+    def resampled(self) -> tuple[PlannedEdge | PlannedRoute, ...]:
+        """The edges and routes between nodes of different rates."""
+        links: tuple[PlannedEdge | PlannedRoute, ...] = (*self.edges, *self.routes)
+        return tuple(link for link in links if link.resample is not None)
 
 
 def _components(
@@ -112,13 +121,15 @@ def _components(
     )
 
 
-def _estimate(nodes: Mapping[str, PlannedNode], edges: Sequence[PlannedEdge]) -> Estimate:
+def _estimate(nodes: Mapping[str, PlannedNode], edges: Sequence[PlannedEdge], clock: Clock) -> Estimate:
     costs = [node.cls.cost(node.params, node.shapes) for node in nodes.values()]
     # The values of every output port over one block stay alive until the block ends.
     held = sum(4 * _elements(node.shapes[port.name]) for node in nodes.values() for port in node.cls.outputs)
     delayed = sum(4 * _elements(edge.shape) for edge in edges)
     memory = sum(cost.bytes for cost in costs) + DEFAULT_BLOCK * held + delayed
-    return Estimate(len(nodes), int(memory), sum(cost.flops for cost in costs))
+    shares = [float(clock.rates[node.cls.rate()] / clock.rate) for node in nodes.values()]
+    flops = sum(cost.flops * share for cost, share in zip(costs, shares, strict=True))
+    return Estimate(len(nodes), int(memory), flops)
 
 
 def _elements(shape: Shape) -> int:

@@ -19,13 +19,13 @@ class Port:
     Args:
         name: as in ``node.port``.
         kind: a data kind of `attractor.kinds.KINDS`, or ``any`` on an input.
-        shape: sizes; a symbol (``"N"``) is a parameter of the node, or is fixed by what is connected.
-            Empty: the kind's own shape, not constrained.
+        shape: sizes; a symbol (``"N"``) is a parameter of the node, or is fixed by what is connected. ``"B"`` is the
+            length of the graph's audio blocks. Empty: the kind's own shape, not constrained.
         unit: unit of the values; empty for pure numbers.
         optional: an input that may stay unconnected.
         variadic: an input that takes an ordered list of edges.
         when_absent: ``hold`` gives the node the last value while its source says nothing, ``skip`` gives ABSENT.
-        rate: control ticks or audio blocks.
+        rate: control ticks (100 Hz) or audio blocks (fs/B). A node with an audio port computes audio blocks.
         among: the data kinds that an ``any`` input can make sense of. Empty: all.
         doc: one sentence for the reference page.
     """

@@ -6,10 +6,11 @@ import difflib
 import math
 from collections import Counter, defaultdict, deque
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from graphlib import TopologicalSorter
 from typing import Any, Final
 
+from attractor.clock import Clock, Pace
 from attractor.errors import Problem
 from attractor.graph import EdgeSpec, GraphSpec, NodeSpec, RouteSpec
 from attractor.kinds import ANY, AXES, Conversion, ConversionRefused, conversion, index_of, is_numeric
@@ -17,6 +18,7 @@ from attractor.node import Node, ShapeProblem
 from attractor.parameter import ParameterRefused
 from attractor.port import Port, Shape
 from attractor.registry import Registry
+from attractor.resampling import DOWN, UP, ResamplerRefused, resampler_name
 from attractor.strong_components import strong_components
 from attractor.wiring import PlannedEdge, PlannedNode, PlannedRoute
 
@@ -38,6 +40,7 @@ class Findings:
     planned: dict[str, PlannedNode] = field(default_factory=dict)
     edges: list[PlannedEdge] = field(default_factory=list)
     routes: list[PlannedRoute] = field(default_factory=list)
+    clock: Clock = field(init=False)
 
 
 def find(spec: GraphSpec, registry: Registry) -> Findings:
@@ -58,12 +61,15 @@ class _Search:
         self.into: dict[tuple[str, str], list[tuple[int, EdgeSpec, Conversion]]] = defaultdict(list)
         # Nodes about whose shapes nothing can be said, because something about them is already wrong.
         self.blind: set[str] = set()
+        # By the number of the edge.
+        self.resample: dict[int, str | None] = {}
 
     def run(self) -> Findings:
         if not self.spec.nodes:
             self.say("nodes", "the graph has no node.", "Add at least one node.")
         for node in self.spec.nodes:
             self.node(node)
+        self.findings.clock = Clock.of({cls.rate() for cls in self.classes.values()}, self.spec.audio.rate)
         for index, edge in enumerate(self.spec.edges):
             self.edge(index, edge)
         self.inputs()
@@ -199,7 +205,27 @@ class _Search:
                     what = f"{edge.src} -> {edge.dst}: a {_kind_after(kind, how)} cannot enter this port."
                     self.say(place, what, f"It takes: {', '.join(target.among)}.")
                     self.blind.add(edge.dst.split(".")[0])
+                if target.kind == "signal" and target.rate == "audio" and kind != "signal":
+                    how = replace(how, samples=self.spec.audio.B)
+                self.resampler(index, edge, kind, target, how)
         self.into[(edge.dst.split(".")[0], target.name)].append((index, edge, how))
+
+    def pace(self, node: str) -> Pace:
+        return self.findings.clock.pace(self.classes[node].rate())
+
+    def resampler(self, number: int, edge: EdgeSpec, kind: str, target: Port, how: Conversion) -> None:
+        """Choose the resampler of an edge."""
+        place = f"edges[{number}]"
+        paces = self.pace(edge.src.split(".")[0]), self.pace(edge.dst.split(".")[0])
+        carried = _kind_after(kind, how) if target.kind == ANY else target.kind
+        if paces[0] != paces[1] and kind == "signal" and target.kind == "signal":
+            what = f"{edge.src} -> {edge.dst}: blocks of samples come at one rate and are taken at another."
+            self.say(place, what, "Put a node between them that makes numbers of the blocks.")
+            return
+        try:
+            self.resample[number] = resampler_name(edge.resample, carried, *paces)
+        except ResamplerRefused as refused:
+            self.say(f"{place}.resample", f"{edge.src} -> {edge.dst}: {refused}", refused.mend)
 
     def inputs(self) -> None:
         wired: dict[str, set[str]] = defaultdict(set)
@@ -270,7 +296,7 @@ class _Search:
                 continue
             incoming, complete = self.incoming(node, known)
             try:
-                out = self.classes[node].shapes(self.params[node], incoming)
+                out = self.classes[node].shapes(self.sized(node), incoming)
             except ShapeProblem as problem:
                 if complete or node in known:
                     self.misfit(node, problem)
@@ -288,6 +314,10 @@ class _Search:
                 self.misfit(node, unsaid)
         return resolved
 
+    def sized(self, node: str) -> dict[str, Any]:
+        """The parameters of a node with the size that the graph fixes."""
+        return {"B": self.spec.audio.B, **self.params[node]}
+
     def inferred(self, order: list[str]) -> dict[str, dict[str, Shape]]:
         """The shapes of output ports, as far as they follow from parameters and from one another."""
         readers: dict[str, set[str]] = defaultdict(set)
@@ -301,7 +331,7 @@ class _Search:
             node = waiting.popleft()
             queued.discard(node)
             try:
-                shapes = self.classes[node].shapes(self.params[node], self.incoming(node, known)[0])
+                shapes = self.classes[node].shapes(self.sized(node), self.incoming(node, known)[0])
             except ShapeProblem:
                 continue
             if known.get(node) == shapes:
@@ -419,7 +449,7 @@ class _Search:
                     )
                 planned = PlannedEdge(
                     order[number], (source, out), (node, port), slot if declared.variadic else None, edge.delay,
-                    edge.init, how, kind, target_kind, _converted(shapes[source][out], how),
+                    edge.init, how, kind, target_kind, _converted(shapes[source][out], how), self.resample.get(number),
                 )  # fmt: skip
                 inputs[node].setdefault(port, []).append(planned)
                 self.findings.edges.append(planned)
@@ -471,8 +501,10 @@ class _Search:
             self.say(f"{place}.src", f"{route.src} => {route.dst}: {refused}", refused.mend)
             return
         self.component(place, route.src, shapes.get(source_node, {}).get(port), how)
+        own = self.pace(name)
+        resample = None if own == self.pace(source_node) else UP[0] if own.every else DOWN[0]
         self.findings.routes.append(
-            PlannedRoute(index, (source_node, port), (name, parameter_name), route, parameter, how)
+            PlannedRoute(index, (source_node, port), (name, parameter_name), route, parameter, how, resample)
         )
 
 
@@ -511,10 +543,10 @@ def _shape_of(value: Any) -> Shape | None:
 
 def _converted(shape: Shape, how: Conversion) -> Shape:
     if how.name == "reduce":
-        return ()
-    if how.name == "axis":
-        return shape[:-1]
-    return shape
+        shape = ()
+    elif how.name == "axis":
+        shape = shape[:-1]
+    return shape if how.samples is None else (*shape, how.samples)
 
 
 def _kind_after(kind: str, how: Conversion) -> str:

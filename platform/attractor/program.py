@@ -26,9 +26,6 @@ from attractor.wiring import PlannedNode
 if TYPE_CHECKING:
     from attractor.compiled.compiled_plan import CompiledPlan
 
-TICK_SECONDS = 0.01
-"""Length of a control tick: 100 Hz."""
-
 
 class Program:
     """The step function of a plan, prepared for one run, or for several that differ in live parameters and the seed.
@@ -63,10 +60,11 @@ class Program:
         self._version = 0
         for planned in plan.nodes.values():
             self._prepare(planned, seed, base.get(planned.id, {}))
+        rates = {name: planned.cls.rate() for name, planned in plan.nodes.items()}
         self._steps = {
             name: StepPlan.of(
                 plan.nodes[name], place, self.nodes[name], self.contexts[name],
-                [route for route in plan.routes if route.target[0] == name],
+                [route for route in plan.routes if route.target[0] == name], rates, plan.clock,
             )
             for place, name in enumerate(plan.order)
         }  # fmt: skip
@@ -75,7 +73,11 @@ class Program:
         self._shapes = {name: planned.shapes for name, planned in plan.nodes.items()}
 
     def _prepare(self, planned: PlannedNode, seed: int | Sequence[int], base: Mapping[str, Any]) -> None:
-        ctx = Context(planned.id, seed, TICK_SECONDS, self.device, self.dtype, self.batch, self.tier.kernels)
+        clock, rate = self.plan.clock, planned.cls.rate()
+        ctx = Context(
+            planned.id, seed, clock.seconds(rate), self.device, self.dtype, self.batch, self.tier.kernels,
+            clock.pace(rate), self.plan.spec.audio.fs,
+        )  # fmt: skip
         refusal = planned.cls.batch_refusal(planned.params) if self.batch else None
         if refusal is not None:
             raise ctx.fail(f"it cannot run as a batch: {refusal}.", "Run the points one by one.")

@@ -109,7 +109,8 @@ def state_hash(state: ProgramState, nodes: Mapping[str, Node], last: Mapping[tup
     """SHA-256 over names, types, shapes and bytes of everything that the next tick would depend on."""
     digest = hashlib.sha256()
     hosts = {name: node.state_dict() for name, node in nodes.items() if isinstance(node, HostNode)}
-    for part in (state.nodes, state.held, state.delayed, state.sources, state.smoothed, hosts, dict(last)):
+    resampled = [state.resampled] if state.resampled else []
+    for part in (state.nodes, state.held, state.delayed, state.sources, state.smoothed, hosts, dict(last), *resampled):
         _feed(digest, part)
     return "sha256:" + digest.hexdigest()
 

@@ -18,7 +18,7 @@ from attractor.errors import AttractorError, CheckpointRefused, ControlRejected,
 from attractor.frame import Frame, Subscription
 from attractor.node import Event, HostNode
 from attractor.plan import DEFAULT_BLOCK, Plan
-from attractor.program import TICK_SECONDS, Program
+from attractor.program import Program
 from attractor.result import RunResult, device_class, kind_versions, versions, weights
 from attractor.tier import Tier
 
@@ -97,7 +97,8 @@ class Session:
         self.control_log: list[ControlChange] = []
         self._kinds = {node: planned.cls for node, planned in plan.nodes.items()}
         self._connected = {edge.dst for edge in plan.spec.edges}
-        self._schedule = Schedule(self._kinds, self._connected, controls)
+        paces = {node: plan.clock.pace(kind.rate()) for node, kind in self._kinds.items()}
+        self._schedule = Schedule(self._kinds, self._connected, paces, controls)
         with torch.no_grad():
             self._program = Program(plan, seed, device, Tier.choose(tier, plan, ticks, device))
             self._state = self._program.initial_state()
@@ -142,7 +143,7 @@ class Session:
             self._wishes.controls.append(change)
 
     def trigger(self, target: str) -> None:
-        """Fire an unconnected trigger input, ``"search.restart"``, for one tick.
+        """Fire an unconnected trigger input, ``"search.restart"``, for one tick of its node.
 
         Raises:
             ControlRejected: there is no such free trigger input.
@@ -182,6 +183,10 @@ class Session:
             self._running.wait()
             if self._cancelled.is_set():
                 return
+            with self._wishes.lock:
+                triggers, self._wishes.triggers = self._wishes.triggers, []
+            for node, port in triggers:
+                self._schedule.fire(self.tick, node, port)
             end = min(self.tick + self.block, self.ticks)
             change = self._schedule.next_tick(after=self.tick)
             yield self._advance((end if change is None else min(end, change)) - self.tick)
@@ -198,8 +203,8 @@ class Session:
         controls, fired = self._schedule.due(first)
         with self._wishes.lock:
             controls += self._wishes.controls
-            triggers = frozenset([*fired, *self._wishes.triggers])
-            self._wishes.controls, self._wishes.triggers = [], []
+            self._wishes.controls = []
+        triggers = frozenset(fired)
         events = [self._apply(node, name, value) for node, name, value in controls]
         events += [self._log(f"{node}.{name}", True, "fired") for node, name in sorted(triggers)]
         try:
@@ -213,7 +218,7 @@ class Session:
         with self._wishes.lock:
             watched = list(self._wishes.subscriptions.values())
         frames = [
-            sub.frame(values[(sub.node, sub.port)], first, _seconds)
+            sub.frame(values[(sub.node, sub.port)], first, self._seconds)
             for sub in watched
             if (sub.node, sub.port) in values
         ]
@@ -301,7 +306,7 @@ class Session:
             Path(store), header,
             {
                 "nodes": state.nodes, "held": state.held, "delayed": state.delayed, "sources": state.sources,
-                "smoothed": state.smoothed, "hosts": hosts, "base": self._program.base,
+                "smoothed": state.smoothed, "resampled": state.resampled, "hosts": hosts, "base": self._program.base,
                 "last": [[node, port, value] for (node, port), value in self._last.items()],
             },
         )  # fmt: skip
@@ -348,7 +353,7 @@ class Session:
         session.control_log = [ControlChange(**change) for change in header["control_log"]]
         session._program.base = state["base"]
         session._state = ProgramState(
-            state["nodes"], state["held"], state["delayed"], state["sources"], state["smoothed"]
+            state["nodes"], state["held"], state["delayed"], state["sources"], state["smoothed"], state["resampled"]
         )
         for name, insides in state["hosts"].items():
             node = session._program.nodes[name]
@@ -357,6 +362,5 @@ class Session:
         session._last = {(node, port): value for node, port, value in state["last"]}
         return session
 
-
-def _seconds(tick: int) -> float:
-    return tick * TICK_SECONDS
+    def _seconds(self, tick: int) -> float:
+        return tick * self.plan.clock.tick_seconds

@@ -7,11 +7,13 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from attractor.clock import Clock, Pace
 from attractor.conversions import converter
 from attractor.graph import RouteSpec
 from attractor.node import Context, HostNode, Node
 from attractor.parameter import Parameter
-from attractor.port import Port
+from attractor.port import Port, Rate
+from attractor.resampling import UP, Resampler
 from attractor.wiring import PlannedEdge, PlannedNode, PlannedRoute
 
 
@@ -21,10 +23,12 @@ class Arrival:
 
     Attributes:
         index, source: as in `PlannedEdge`.
-        delay: whether it hands on what its source said in the tick before.
+        delay: whether it hands on what its source said in the tick before, of the source's own ticks.
         hold: whether the port shows the last value while the source says nothing.
         convert: the conversion on the way, None when there is none.
         edge: the planned edge itself.
+        pace: of the source.
+        resampler: what leads from the source's rate to the target's, None when they are equal.
     """
 
     index: int
@@ -33,12 +37,20 @@ class Arrival:
     hold: bool
     convert: Callable[[Any], Any] | None
     edge: PlannedEdge
+    pace: Pace
+    resampler: Resampler | None
 
     @classmethod
-    def of(cls, edge: PlannedEdge, port: Port) -> Arrival:
+    def of(cls, edge: PlannedEdge, port: Port, source: Pace, target: Pace) -> Arrival:
         return cls(
-            edge.index, edge.source, bool(edge.delay), port.when_absent == "hold", converter(edge.conversion), edge
-        )
+            edge.index, edge.source, bool(edge.delay), port.when_absent == "hold", converter(edge.conversion), edge,
+            source, None if edge.resample is None else Resampler(edge.resample, source, target),
+        )  # fmt: skip
+
+    @property
+    def lasting(self) -> bool:
+        """Whether something arrives in every tick once the source has spoken."""
+        return self.hold or (self.resampler is not None and self.resampler.name in UP)
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +93,7 @@ class StepPlan:
     Attributes:
         name: id of the node; place: its place in the order of a tick.
         host: whether it is a `HostNode`.
+        pace: its rate.
         modulated: the routes to its parameters, in the order in which they act, by parameter.
     """
 
@@ -89,22 +102,32 @@ class StepPlan:
     node: Node
     ctx: Context
     host: bool
+    pace: Pace
     inlets: tuple[Inlet, ...]
     outputs: tuple[str, ...]
     modulated: tuple[tuple[Parameter, tuple[Influence, ...]], ...]
 
     @classmethod
     def of(
-        cls, planned: PlannedNode, place: int, node: Node, ctx: Context, routes: Collection[PlannedRoute]
-    ) -> StepPlan:
-        inlets = tuple(
-            Inlet(port.name, port.variadic, tuple(Arrival.of(e, port) for e in planned.inputs.get(port.name, ())))
-            for port in planned.cls.inputs
-        )
+        cls, planned: PlannedNode, place: int, node: Node, ctx: Context, routes: Collection[PlannedRoute],
+        rates: Mapping[str, Rate], clock: Clock,
+    ) -> StepPlan:  # fmt: skip
+        """The step plan of a node.
+
+        Args:
+            rates: of all nodes.
+        """
+        pace = ctx.pace
+
+        def arrivals(port: Port) -> tuple[Arrival, ...]:
+            edges = planned.inputs.get(port.name, ())
+            return tuple(Arrival.of(edge, port, clock.pace(rates[edge.source[0]]), pace) for edge in edges)
+
+        inlets = tuple(Inlet(port.name, port.variadic, arrivals(port)) for port in planned.cls.inputs)
         by_parameter: dict[str, list[Influence]] = {}
         declared: Mapping[str, Parameter] = {route.target[1]: route.parameter for route in routes}
         for route in routes:
             by_parameter.setdefault(route.target[1], []).append(Influence.of(route, ctx.dt))
         modulated = tuple((declared[name], tuple(influences)) for name, influences in by_parameter.items())
         outputs = tuple(port.name for port in planned.cls.outputs)
-        return cls(planned.id, place, node, ctx, isinstance(node, HostNode), inlets, outputs, modulated)
+        return cls(planned.id, place, node, ctx, isinstance(node, HostNode), pace, inlets, outputs, modulated)

@@ -22,6 +22,7 @@ class PlannedEdge:
             hash have the same state, however their documents are ordered.
         slot: its place in a variadic port, None elsewhere.
         shape: of what arrives, after the conversion.
+        resample: the resampler between nodes of different rates (`attractor.resampling`), None between equal ones.
     """
 
     index: int
@@ -34,15 +35,21 @@ class PlannedEdge:
     source_kind: str
     target_kind: str
     shape: Shape
+    resample: str | None = None
 
     def __str__(self) -> str:
-        arrow = "-[d]->" if self.delay else "->"
+        on_it = ", ".join([*(["d"] if self.delay else []), *([self.resample] if self.resample else [])])
+        arrow = f"-[{on_it}]->" if on_it else "->"
         return f"{'.'.join(self.source)} {arrow} {'.'.join(self.target)}"
 
 
 @dataclass(frozen=True, slots=True)
 class PlannedRoute:
-    """One modulation route, resolved. `index` is its place in the canonical order of the graph's routes."""
+    """One modulation route, resolved. `index` is its place in the canonical order of the graph's routes.
+
+    A route reads the last value of its source, which between nodes of different rates is the resampler `resample`:
+    ``hold`` to a faster rate, ``last`` to a slower one, None between equal ones.
+    """
 
     index: int
     source: tuple[str, str]
@@ -50,6 +57,11 @@ class PlannedRoute:
     spec: RouteSpec
     parameter: Parameter
     conversion: Conversion
+    resample: str | None = None
+
+    def __str__(self) -> str:
+        arrow = f"=[{self.resample}]=>" if self.resample else "=>"
+        return f"{'.'.join(self.source)} {arrow} {'.'.join(self.target)}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -85,7 +85,7 @@ def _traced(
             silent = frozenset(
                 a.index
                 for a in region.outside
-                if (a.source not in spoken if a.source[0] in known else not a.hold)
+                if (a.source not in spoken if a.source[0] in known else not a.lasting)
             )  # fmt: skip
             try:
                 several = traced(region, state, base, device, silent)

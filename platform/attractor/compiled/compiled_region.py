@@ -149,7 +149,7 @@ class RegionPass(LoopPass):
                     self.interpreted, self.settled = True, False
                     for plan in self.plans:
                         self.step(plan, k)
-                    self.hand_on()
+                    self.hand_on(k)
                     done = 1
                 k += done
         finally:

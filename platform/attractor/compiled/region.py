@@ -78,6 +78,8 @@ def obstacle(plan: StepPlan, kinds: Mapping[str, str]) -> str | None:
         return "it is a view"
     if not isinstance(node, TensorNode):
         return "it runs in Python"
+    if not plan.pace.every:
+        return "its rate is not the clock's"
     if not all(is_numeric(kind) for kind in kinds.values()):
         return "it hands out objects"
     return None

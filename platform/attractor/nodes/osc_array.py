@@ -251,7 +251,7 @@ class CoupledOscillatorArray(TensorNode):
     def _diverged(self, s: torch.Tensor, ctx: Context) -> Diverged:
         worst = int(torch.nan_to_num(s.abs(), nan=math.inf).amax(-2).reshape(-1).argmax()) % self.size
         return Diverged(
-            self.id, ctx.tick, f"the state of cell {worst} left the guard |state| ≤ {GUARD:g}.",
+            self.id, ctx.moment, f"the state of cell {worst} left the guard |state| ≤ {GUARD:g}.",
             "Weaken `force`, `modulation` or `noise`, bring the cell's parameters back into its bounded regime, "
             "or make `dt` smaller.",
             s.transpose(-1, -2),

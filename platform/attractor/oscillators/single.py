@@ -232,7 +232,7 @@ class SingleOscillator(TensorNode):
         k, at = divmod(int(knot), within.shape[-1])
         ctx.tick += k
         raise Diverged(
-            self.id, ctx.tick, f"the state left the guard |state| ≤ {GUARD:g}.",
+            self.id, ctx.moment, f"the state left the guard |state| ≤ {GUARD:g}.",
             "Weaken `force`, bring the parameters back into the bounded regime, or make `dt` smaller.",
             knots.detach()[k, ..., at],
         )  # fmt: skip

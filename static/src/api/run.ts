@@ -21,6 +21,7 @@ export interface EdgeSpec {
   delay?: number;
   init?: unknown;
   reduce?: string | null;
+  resample?: string | null;
 }
 
 export interface RouteSpec {
@@ -34,6 +35,7 @@ export interface GraphSpec {
   nodes: NodeSpec[];
   edges?: EdgeSpec[];
   routes?: RouteSpec[];
+  audio?: { fs?: number; B?: number };
 }
 
 export interface Control {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Container
 from dataclasses import dataclass
 from random import Random
 from typing import Any
@@ -10,11 +11,15 @@ from attractor import ControlChange, GraphSpec, check
 from attractor.kinds import AXES, REDUCERS, ConversionRefused, conversion
 from attractor.node import Node, ShapeProblem
 from attractor.parameter import Parameter, ParameterRefused
+from attractor.port import Port
 from attractor.registry import Registry
+from attractor.resampling import DOWN, EVENT, UP
 
 SIZES = (4, 6)
 """Sizes are few, so that ports often fit one another."""
 REDUCTIONS = (None, None, *REDUCERS, "index 0", *AXES, "last")
+AUDIO = ({"B": 8, "fs": 1500}, {"B": 4, "fs": 1777}, {"B": 6, "fs": 300}, {"B": 5, "fs": 500})
+"""Audio that is faster than control, slower, and as fast; with short blocks."""
 
 
 @dataclass(frozen=True)
@@ -43,7 +48,7 @@ def random_run(rng: Random, registry: Registry, most: int = 6) -> RandomRun:
 def random_graph(rng: Random, registry: Registry, most: int) -> GraphSpec:
     """A graph that passes the check: nodes wired to those before them, then edges and routes in any direction."""
     kinds = [cls for cls in registry.kinds().values() if cls.outputs or rng.random() < 0.3]
-    document: dict[str, Any] = {"nodes": [], "edges": [], "routes": []}
+    document: dict[str, Any] = {"nodes": [], "edges": [], "routes": [], "audio": rng.choice(AUDIO)}
     for number in range(rng.randint(1, most)):
         for _ in range(4):
             cls = rng.choice(kinds)
@@ -61,18 +66,31 @@ def random_graph(rng: Random, registry: Registry, most: int) -> GraphSpec:
     if not document["nodes"]:
         document["nodes"] = [{"id": "n0", "kind": "gen.value", "params": {"value": 0.5}}]
     for _ in range(rng.randint(0, 4)):
-        node = rng.choice(document["nodes"])
-        cls = registry.get(node["kind"])
-        if cls is not None and cls.inputs:
-            port = rng.choice(cls.inputs)
-            edges = _edges_into(rng, document, registry, node["id"], port, delay=True)
+        if free := _free_inputs(document, registry):
+            # Into a loop, if one can be closed.
+            loops = [(node, port, after) for node, port in free if len(after := _after(document, node)) > 1]
+            node, port, after = rng.choice(loops or [(node, port, {node}) for node, port in free])
+            edges = _edges_into(rng, document, registry, node, port, delay=True, among=after)
+            edges = edges or _edges_into(rng, document, registry, node, port, delay=True)
             larger = {**document, "edges": [*document["edges"], *edges]}
             document = larger if _legal(larger, registry) else document
     for _ in range(rng.randint(0, 3)):
         route = _route(rng, document, registry)
         larger = {**document, "routes": [*document["routes"], route]}
         document = larger if route is not None and _legal(larger, registry) else document
+    for number in range(len(document["edges"])):
+        if rng.random() < 0.5:
+            document = _resampled(rng, document, registry, number)
     return GraphSpec.parse(document)
+
+
+def _resampled(rng: Random, document: dict[str, Any], registry: Registry, number: int) -> dict[str, Any]:
+    """The graph with a resampler of its own choice on an edge, if there can be one."""
+    for name in rng.sample((*UP, *DOWN, EVENT), k=5):
+        edges = [{**edge, "resample": name} if n == number else edge for n, edge in enumerate(document["edges"])]
+        if _legal({**document, "edges": edges}, registry):
+            return {**document, "edges": edges}
+    return document
 
 
 def random_params(rng: Random, cls: type[Node]) -> dict[str, Any]:
@@ -123,13 +141,25 @@ def live_value(rng: Random, parameter: Parameter) -> Any:
         return parameter.default
 
 
-def _edges_into(rng: Random, document: Any, registry: Registry, node: str, port: Any, delay: bool) -> list[Any]:
+def _after(document: Any, node: str) -> set[str]:
+    """A node and those that its edges lead to."""
+    found = {node}
+    for _ in document["nodes"]:
+        found |= {edge["dst"].split(".")[0] for edge in document["edges"] if edge["src"].split(".")[0] in found}
+    return found
+
+
+def _edges_into(
+    rng: Random, document: Any, registry: Registry, node: str, port: Any, delay: bool,
+    among: Container[str] | None = None,
+) -> list[Any]:  # fmt: skip
     """Edges into a port: one, or up to three for a variadic one; none when nothing fits."""
     found: list[Any] = []
     for _ in range(rng.randint(1, 3) if port.variadic else 1):
         sources = [
             (source["id"], out.name, kind, reduce)
             for source in document["nodes"]
+            if among is None or source["id"] in among
             for out, kind in _outputs(registry, source)
             if (reduce := _reducer(rng, kind, port.kind)) != "none"
         ]
@@ -142,6 +172,17 @@ def _edges_into(rng: Random, document: Any, registry: Registry, node: str, port:
                 edge |= {"delay": 1, "init": rng.choice((0, 0.5))}
             found.append(edge)
     return found
+
+
+def _free_inputs(document: Any, registry: Registry) -> list[tuple[str, Port]]:
+    """The inputs that can take an edge."""
+    taken = {edge["dst"] for edge in document["edges"]}
+    return [
+        (node["id"], port)
+        for node in document["nodes"]
+        for port in registry.kinds()[node["kind"]].inputs
+        if port.variadic or f"{node['id']}.{port.name}" not in taken
+    ]
 
 
 def _outputs(registry: Registry, node: Any) -> list[tuple[Any, str]]:

@@ -11,13 +11,14 @@ from random import Random
 from typing import Any
 
 import pytest
+from audio_nodes import AUDIO_NODES
 from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis import strategies as st
 from random_graphs import RandomRun, live_value, random_run
 
 from attractor import AttractorError, Axis, GraphRejected, GraphSpec, NodeFailed, Plan, Registry, Session, Sweep
 
-REGISTRY = Registry.default()
+REGISTRY = Registry([*Registry.default().kinds().values(), *AUDIO_NODES])
 # What a graph is made of is drawn in too many steps for shrinking to come to an end.
 PHASES = (Phase.explicit, Phase.generate)
 PROPERTY = {"derandomize": True, "deadline": None, "phases": PHASES, "suppress_health_check": list(HealthCheck)}
@@ -75,7 +76,7 @@ def every_point_is_its_run(run: RandomRun, rng: Random) -> None:
         target, parameter = rng.choice(live)
         values = tuple(dict.fromkeys(live_value(rng, parameter) for _ in range(rng.randint(1, 3))))
         axes.append(Axis(target, values))
-    sweep = Sweep(run.spec, axes, ticks=min(run.ticks, 12), block=run.blocks[0])
+    sweep = Sweep(run.spec, axes, ticks=min(run.ticks, 12), block=run.blocks[0], registry=REGISTRY)
     for outcome in sweep.run():
         expected = ("done", outcome.result.result_hash) if outcome.result else cause(outcome.failure)
         assert alone(sweep, outcome.point.index) == expected, sweep.parts
