@@ -32,7 +32,9 @@ EVENTS_AT_ONCE = 1000
 class NewRunSerializer(StrictSerializer):
     graph = serializers.UUIDField()
     seed = serializers.IntegerField(required=False, help_text="0 to 2^63 - 1; drawn when left out.")
-    ticks = serializers.IntegerField(required=False, help_text="Length; one tick is 1/100 s, or an audio block where that is shorter.")
+    ticks = serializers.IntegerField(
+        required=False, help_text="Length; one tick is 1/100 s, or an audio block where that is shorter."
+    )
 
 
 class ControlSerializer(StrictSerializer):
