@@ -1,9 +1,10 @@
 """One block of ticks on its way through the components of a plan: the interpreter of the eager tier.
 
 A node outside every feedback loop receives the whole block at once; a loop is stepped tick by tick. What a run
-computes is the same for every length of a block, and so is what it reports when it fails: a failure at tick f shortens
-the block for everything that comes later in the order to the ticks before f, which is all that blocks of one tick would
-have computed.
+computes is the same for every length of a block and in every tier, and so is what it reports when it fails: a failure
+at tick f shortens the block to the ticks before f, which is all that blocks of one tick would have computed. Only nodes
+that come before the failed one in the order of the plan, and were not computed before it because a tier takes them in
+another order, go through tick f as well.
 """
 
 from __future__ import annotations
@@ -85,10 +86,25 @@ class BlockPass:
         self.state = state
         self.first = first
         self.ticks = ticks
+        # After a failure: the ticks before it, and the place in the order before which nodes go through its tick too.
+        self.whole, self.limit = ticks, 0
         self.triggers = triggers
         self.base = base
         self.device = device
         self.values: Values = {}
+
+    def fail(self, tick: int, place: int) -> None:
+        """Shorten the block after the failure of the node at some place of the order."""
+        self.whole, self.limit = max(0, tick - self.first), place
+
+    def enter(self, place: int) -> bool:
+        """Turn to nodes of which the first in the order has this place; false when they have nothing to compute."""
+        self.ticks = self.whole + (place < self.limit)
+        return self.ticks > 0
+
+    def reaches(self, plan: StepPlan, k: int) -> bool:
+        """Whether a node goes through tick k of the block."""
+        return k < self.whole or plan.place < self.limit
 
     def single(self, plan: StepPlan) -> None:
         """A node outside every loop: all of its ticks in the block at once."""
@@ -334,6 +350,8 @@ class LoopPass:
         self.outside: dict[int, list[Any]] = {}
         self.returning: list[Arrival] = []
         for plan in plans:
+            if not block.reaches(plan, 0):
+                continue
             for inlet in plan.inlets:
                 for arrival in inlet.arrivals:
                     if arrival.source not in self.lanes:
@@ -356,6 +374,8 @@ class LoopPass:
 
     def step(self, plan: StepPlan, k: int) -> None:
         """One tick of one node."""
+        if not self.block.reaches(plan, k):
+            return
         self.block.listen(plan, k, self.raw)
         if not plan.pace.due(self.block.first + k):
             self._pass_over(plan, k)

@@ -1,8 +1,8 @@
 """The search for the fault that a block is stopped for.
 
-Of all faults the earliest counts, and within a tick the one of the node that comes first in the order: the same one
-whatever the length of the block. A value that is not finite, or not of the planned shape, is blamed before a node that
-raised in the same tick, because that node may only have choked on it.
+Of all faults the earliest counts, and within a tick the one of the node that comes first in the order of the plan: the
+same one whatever the length of the block, and in every tier. So a value that is not finite, or not of the planned shape,
+is blamed before a node that choked on it in the same tick.
 """
 
 from __future__ import annotations
@@ -52,8 +52,10 @@ def earliest_fault(
     if not found:
         return raised
     k, place, message, mend = min(found, key=lambda fault: fault[:2])
-    if raised is not None and first + k > raised.tick:
-        return raised
+    if raised is not None:
+        its_place = next(plan.place for plan in plans if plan.name == raised.node)
+        if (raised.tick, its_place) < (first + k, place):
+            return raised
     return NodeFailed(plans[place].name, first + k, message, mend)
 
 

@@ -140,26 +140,24 @@ class Program:
         """Why the program has its tier, and what of it is compiled."""
         return self.tier.reason if self.compiled is None else f"{self.tier.reason}; {self.compiled.summary()}"
 
-    def _parts(self) -> Iterator[Callable[[BlockPass], None]]:
-        """What a block goes through, in order."""
+    def _parts(self) -> Iterator[tuple[int, Callable[[BlockPass], None]]]:
+        """What a block goes through, in order, each with the place of its first node."""
         if self.compiled is None:
-            for component in self.plan.components:
-                yield self._interpreted(component)
+            yield from map(self._interpreted, self.plan.components)
             return
         for place, stage in enumerate(self.compiled.stages):
             region = self.compiled.regions.get(place)
             # A program carries no gradient: whoever wants one is interpreted.
             if region is not None and not torch.is_grad_enabled():
-                yield partial(region.run, version=self._version)
+                yield min(self._steps[name].place for name in stage.nodes), partial(region.run, version=self._version)
             else:
                 yield from map(self._interpreted, stage.components)
 
-    def _interpreted(self, component: Component) -> Callable[[BlockPass], None]:
+    def _interpreted(self, component: Component) -> tuple[int, Callable[[BlockPass], None]]:
+        plans = [self._steps[name] for name in component.nodes]
         if component.loop:
-            plans = [self._steps[name] for name in component.nodes]
-            return lambda block: block.loop(plans)
-        plan = self._steps[component.nodes[0]]
-        return lambda block: block.single(plan)
+            return plans[0].place, lambda block: block.loop(plans)
+        return plans[0].place, lambda block: block.single(plans[0])
 
     def initial_state(self) -> ProgramState:
         """The state before tick 0."""
@@ -194,15 +192,15 @@ class Program:
         """
         block = BlockPass(state, first, ticks, triggers, self.base, self.device)
         raised: NodeFailed | None = None
-        for part in self._parts():
+        for place, part in self._parts():
+            if not block.enter(place):
+                continue
             try:
                 part(block)
             except NodeFailed as failure:
-                # Whatever comes later in the order cannot have failed before, and of its own ticks only those count.
+                # What is computed from here on is what may still fail before it.
                 raised = failure
-                block.ticks = min(block.ticks, max(0, failure.tick - first))
-                if block.ticks == 0:
-                    break
+                block.fail(failure.tick, self._steps[failure.node].place)
         fault = earliest_fault(self._order, self._shapes, block.values, first, raised)
         if fault is not None:
             raise fault

@@ -158,7 +158,7 @@ class RegionPass(LoopPass):
     def _programs(self, k: int) -> int:
         """Compute tick k, and those after it, by a program; returns how many were computed."""
         block = self.block
-        if not self.compiled.single.ready(block.base, self.version) or self._fires(k):
+        if k >= block.whole or not self.compiled.single.ready(block.base, self.version) or self._fires(k):
             return 0
         if k > 0:
             for influence in self.region.foreign if self.settled else self.region.influences:
@@ -168,7 +168,7 @@ class RegionPass(LoopPass):
         if not self.settled and self.region.present(block.state) != self.compiled.single.trace.pattern:
             return 0
         several = self.compiled.ticks
-        fits = k + several <= block.ticks and self.compiled.several.ready(block.base, self.version)
+        fits = k + several <= block.whole and self.compiled.several.ready(block.base, self.version)
         if fits and self._call(self.compiled.several, k, several):
             return several
         return 1 if self._call(self.compiled.single, k, 1) else 0
