@@ -1,8 +1,8 @@
 """The search for the fault that a block is stopped for.
 
 Of all faults the earliest counts, and within a tick the one of the node that comes first in the order of the plan: the
-same one whatever the length of the block, and in every tier. So a value that is not finite, or not of the planned shape,
-is blamed before a node that choked on it in the same tick.
+same one whatever the length of the block, and in every tier. So a value that is not finite, or not of the planned
+shape, is blamed before a node that choked on it in the same tick.
 """
 
 from __future__ import annotations

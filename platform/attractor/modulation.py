@@ -17,7 +17,7 @@ from typing import Any
 import torch
 
 from attractor.graph import RouteSpec, Transform
-from attractor.parameter import Parameter, ParameterRefused
+from attractor.parameter import SMALLEST, Parameter, ParameterRefused
 
 
 def number_of(raw: Any) -> Any:
@@ -92,8 +92,8 @@ def refusals(parameter: Parameter, result: Any) -> Iterator[tuple[Any, str, str]
     yield nan, "the routes make it not a number.", "Look at their sources and transforms."
     if parameter.open_min:
         yield (
-            result <= (parameter.min or 0.0), f"the routes take it out of its range, {parameter.range}.",
-            "Make their depth or gain smaller.",
+            result < SMALLEST, f"the routes take it out of its range, {parameter.range}.",
+            f"Make their depth or gain smaller; the smallest value is {SMALLEST:.8g}.",
         )  # fmt: skip
 
 

@@ -8,6 +8,8 @@ from typing import Any, Final, Literal
 
 LARGEST: Final = (2.0 - 2.0**-23) * 2.0**127
 """Largest number of single precision."""
+SMALLEST: Final = 2.0**-126
+"""Smallest number above 0 that single precision holds with all its digits."""
 
 ParameterType = Literal["float", "int", "bool", "choice", "text", "list"]
 
@@ -30,7 +32,8 @@ class Parameter:
         default: the value used when the graph does not give one. It must itself be legal.
         unit: SI or the field's unit; empty for a pure number. A graph may name the unit
             (``{"value": 5, "unit": "ms"}``) and is refused when it is another one.
-        min, max: inclusive ends of the range (`open_min`: the lower end is excluded).
+        min, max: inclusive ends of the range.
+        open_min: the lower end, which is 0, is excluded, and with it all below `SMALLEST`.
         choices: legal values of a choice.
         live: may be changed while the run goes on, and be the target of a modulation route.
         doc: one sentence for the reference page.
@@ -48,6 +51,8 @@ class Parameter:
     doc: str = ""
 
     def __post_init__(self) -> None:
+        if self.open_min and (self.min != 0 or self.type != "float"):
+            raise ValueError(f"parameter {self.name!r}: only the end 0 of a float can be excluded")
         self.validate(self.default)
         if self.live and self.type not in ("float", "int", "bool"):
             raise TypeError(f"parameter {self.name!r}: only numbers and switches can be live")
@@ -114,6 +119,11 @@ class Parameter:
             raise self._refused(value, "not finite, or too large for single precision")
         if self.type == "int" and value != int(value):
             raise self._refused(value, "not a whole number")
+        if self.open_min and 0 < value < SMALLEST:
+            raise ParameterRefused(
+                f"{_shown(value)} is too small for single precision.",
+                f"Give a value that is {self.range}; the smallest is {SMALLEST:.8g}.",
+            )
         too_low = self.min is not None and (value <= self.min if self.open_min else value < self.min)
         if too_low or (self.max is not None and value > self.max):
             raise self._refused(value, "out of range")

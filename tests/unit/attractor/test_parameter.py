@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -11,7 +12,7 @@ from attractor.parameter import Parameter, ParameterRefused
 TEMPERATURE = Parameter("T", "float", 1.0, "K", min=0, max=20, open_min=True)
 
 
-@given(st.floats(0, 20, exclude_min=True))
+@given(st.floats(2.0**-126, 20))
 def test_what_lies_in_the_range_passes_unchanged(value):
     assert TEMPERATURE.validate(value) == value
     assert TEMPERATURE.validate({"value": value, "unit": "K"}) == value
@@ -24,6 +25,16 @@ def test_everything_else_is_refused_with_the_range(value):
     with pytest.raises(ParameterRefused) as refused:
         TEMPERATURE.validate(value)
     assert "(0, 20] K" in refused.value.mend
+
+
+@pytest.mark.parametrize("value", [1e-50, 5e-324, 1e-45, 1e-39, 1.17e-38])
+def test_what_is_positive_only_in_double_precision_is_refused_with_the_smallest_value(value):
+    assert np.float32(value) < np.finfo(np.float32).tiny
+    with pytest.raises(ParameterRefused, match="too small for single precision") as refused:
+        TEMPERATURE.validate(value)
+    assert "the smallest is 1.1754944e-38" in refused.value.mend
+    for legal in (1.1754944e-38, float(np.finfo(np.float32).tiny)):
+        assert np.float32(TEMPERATURE.validate(legal)) >= np.finfo(np.float32).tiny
 
 
 @pytest.mark.parametrize(

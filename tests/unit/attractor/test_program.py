@@ -119,6 +119,8 @@ def test_modulation_modes_are_clamped_and_never_write_the_base(route, expected):
                    "transform": {"curve": "exp", "range": {"source": [0, 1], "target": [0, 1000]}}}]),
         # Temperatures are positive: there is no lowest one to clamp to.
         ("T", [{"mode": "add", "depth": -0.5}]),
+        # Positive, and 0 in single precision.
+        ("T", [{"mode": "replace", "transform": {"gain": 1e-50}}]),
     ],
 )  # fmt: skip
 def test_a_route_to_no_legal_value_names_node_and_tick(parameter, routes, block):
@@ -135,7 +137,7 @@ def test_a_route_to_no_legal_value_names_node_and_tick(parameter, routes, block)
     with pytest.raises(NodeFailed, match=f"w.{parameter}") as failed:
         Session(Plan.of(GraphSpec.parse(document), registry), ticks=9, block=block).run()
     # The ramp is 1 at tick 0, 2 at tick 1, and is read a tick late.
-    assert (failed.value.node, failed.value.tick) == ("w", 1 if parameter == "gain" else 2)
+    assert (failed.value.node, failed.value.tick) == ("w", 2 if routes[0].get("depth") == -0.5 else 1)
 
 
 def test_smoothing_is_the_one_pole_filter():
