@@ -46,7 +46,8 @@ class BoltzmannTrainer(TensorNode):
     """A fully visible machine p(s) ∝ exp(−E/T) that learns couplings and biases from observed spins.
 
     State: ``J`` (..., N, N), ``h`` (..., N), ``data`` (..., memory, N), ``seen`` (), observations ever taken up,
-    ``updates`` (), and what the kind adds.
+    ``updates`` (), ``told`` (), the number of observations of the last warning that there are too few, and what the
+    kind adds.
     """
 
     category: ClassVar[str] = "energy-based models"
@@ -93,6 +94,7 @@ class BoltzmannTrainer(TensorNode):
             "data": torch.zeros(*ctx.batch, self.settings["memory"], n, dtype=torch.int8, device=ctx.device),
             "seen": torch.zeros((), dtype=torch.int64),
             "updates": torch.zeros((), dtype=torch.int64),
+            "told": torch.full((), -1, dtype=torch.int64),
         }
 
     def step(self, state: State, inputs: Inputs, params: Params, ctx: Context) -> tuple[State, Outputs]:
@@ -106,7 +108,8 @@ class BoltzmannTrainer(TensorNode):
                 following["updates"] = state["updates"] + 1
                 state = {name: _where(due, following[name], state[name]) for name in following}
                 out |= told
-            elif inputs["trigger"] is not ABSENT:
+            elif self._fired(inputs["trigger"]) and int(state["told"]) != int(state["seen"]):
+                state = {**state, "told": state["seen"]}
                 ctx.log(
                     f"nothing learned yet: {int(state['seen'])} of {self.needed(self.settings)} observations are here",
                     "warning",
@@ -173,10 +176,14 @@ class BoltzmannTrainer(TensorNode):
         every = self.settings["every"]
         if every and (ctx.tick + 1) % every == 0:
             return torch.ones(ctx.batch, dtype=torch.bool, device=ctx.device)
-        if trigger is ABSENT or not bool(trigger.any()):
+        if not self._fired(trigger):
             return None
         fired: torch.Tensor = trigger.to(ctx.device).expand(ctx.batch)
         return fired
+
+    @staticmethod
+    def _fired(trigger: Any) -> bool:
+        return trigger is not ABSENT and bool(trigger.any())
 
 
 def negative_log_pseudo_likelihood(model: SpinModel, spins: torch.Tensor) -> torch.Tensor:

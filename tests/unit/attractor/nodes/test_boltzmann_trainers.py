@@ -153,6 +153,15 @@ def test_learns_when_it_is_due(bench, cls):
     early = bench(cls, shapes={"data": (2, N)}, every=0)
     early(data=DATA[:2], trigger=torch.tensor(True))
     assert "2 of 64" in early.ctx.events[0].message
+    # Once for as many observations as there are, and never for a trigger that is not set.
+    for fired in (False, True, True):
+        early(trigger=torch.tensor(fired))
+    assert len(early.ctx.events) == 1
+    early(data=DATA[2:5], trigger=torch.tensor(False))
+    assert len(early.ctx.events) == 1
+    for _ in range(3):
+        early(trigger=torch.tensor(True))
+    assert ["5 of 64" in event.message for event in early.ctx.events] == [False, True]
 
 
 def test_memory_forgets_the_oldest(bench):
