@@ -26,6 +26,8 @@ WEYL: Final = (0x9E3779B9, 0xBB67AE85)
 ROUNDS: Final = 10
 # What a draw takes while it is made: a quarter of four 64-bit counters, its word, and its number, some of them twice.
 BYTES_PER_DRAW: Final = 24.0
+LARGEST_DRAW: Final = 1 << 34
+"""Elements of a draw: the counter of its blocks of four has 32 bits."""
 
 _MASK: Final = np.uint64(0xFFFFFFFF)
 _SHIFT: Final = np.uint64(32)
@@ -72,6 +74,19 @@ def _rounds(counter: npt.NDArray[np.uint64], key: tuple[int, int], words: Words)
         words[:, i] = c
 
 
+def refuse_large_draw(elements: int) -> None:
+    """Refuse a draw whose elements would not all be different numbers.
+
+    Raises:
+        ValueError: it has more than `LARGEST_DRAW`.
+    """
+    if elements > LARGEST_DRAW:
+        raise ValueError(
+            f"{elements:,} random numbers do not fit into one draw of 2^34; make fewer sweeps at a time, "
+            "or fewer chains"
+        )
+
+
 def stream_key(seed: int, node: str) -> tuple[int, int]:
     """The 64-bit Philox key of a node in a run: the first 8 bytes of SHA-256 over seed and node id."""
     digest = hashlib.sha256(f"{seed}\x00{node}".encode()).digest()
@@ -87,6 +102,7 @@ def uniforms(keys: npt.NDArray[np.int64], tick: int, first: int, n: int, lane: i
     Returns:
         (B, n), the numbers of `RandomStream.uniform`.
     """
+    refuse_large_draw(first + n)
     begin, end = first // 4, -(-(first + n) // 4)
     counter = np.empty((4, end - begin), dtype=np.uint64)
     counter[0] = np.arange(begin, end, dtype=np.uint64)
@@ -119,7 +135,12 @@ class RandomStream:
         return torch.tensor(self._key, dtype=torch.int64)
 
     def words(self, tick: int, n: int, lane: int = 0, ticks: int = 1) -> Words:
-        """Raw 32-bit words of `ticks` consecutive ticks, shape (ticks, n)."""
+        """Raw 32-bit words of `ticks` consecutive ticks, shape (ticks, n).
+
+        Raises:
+            ValueError: n exceeds `LARGEST_DRAW`.
+        """
+        refuse_large_draw(n)
         blocks = -(-n // 4)
         counter = np.empty((4, ticks, blocks), dtype=np.uint64)
         counter[0] = np.arange(blocks, dtype=np.uint64)

@@ -16,7 +16,7 @@ from attractor.energy.colouring import Colouring
 from attractor.energy.interaction_graph import Indices
 from attractor.kernels.block_terms import BlockTerms, added_in_order
 from attractor.kernels.threads import in_pieces
-from attractor.philox import uniforms
+from attractor.philox import refuse_large_draw, uniforms
 
 EXP2: Final = (0.0013289937051013112, 0.00967395305633545, 0.05550678074359894, 0.24022160470485687,
                0.6931470036506653, 1.0000001192092896)  # fmt: skip
@@ -170,8 +170,12 @@ def reference(
     Returns:
         int8 (B, N, C). Point b equals the sweeps of point b alone. Probabilities are multiples of 2^-24 give or take
         rounding; below 3e-8 they are 0.
+
+    Raises:
+        ValueError: there are more updates than a draw holds.
     """
     points, _, chains = spins.shape
+    refuse_large_draw(sweeps * int(colours[-1]) * chains)
     state = spins[:, order].float()
     borders, free = colours.tolist(), int(colours[-1])
     first_rows, ends = rows.tolist(), [*offsets.tolist(), len(targets)]
@@ -236,6 +240,7 @@ def _computed(
     starts: torch.Tensor, members: torch.Tensor,
 ) -> torch.Tensor:  # fmt: skip
     structure = (order, colours, rows, offsets, counts, targets, groups, starts, members)
+    refuse_large_draw(sweeps * int(colours[-1]) * spins.shape[-1])
     if spins.device.type == "cuda":
         import attractor.kernels.cuda.gibbs as cuda
 

@@ -16,7 +16,7 @@ import numpy as np
 import torch
 
 from attractor.kernels.threads import in_pieces
-from attractor.philox import philox
+from attractor.philox import philox, refuse_large_draw
 
 WORD: Final = 64
 """Chains in a word."""
@@ -48,9 +48,8 @@ def refuse_lattice(sides: Sequence[int], sweeps: int, chains: int) -> None:
     """
     if len(sides) not in (2, 3) or any(side % 2 or side < 4 for side in sides):
         raise ValueError(f"a lattice with sides {list(sides)}; 2 or 3 even sides of at least 4 are needed")
-    blocks = sweeps * math.prod(sides) * -(-chains // WORD) * (BITS // 2)
-    if blocks > 2**32:
-        raise ValueError(f"{blocks} random blocks do not fit into one draw of 2^32; make fewer sweeps at a time")
+    # Of its numbers of 32 bits, two make the bits of a word.
+    refuse_large_draw(sweeps * math.prod(sides) * -(-chains // WORD) * BITS * (WORD // 32))
 
 
 def reference(

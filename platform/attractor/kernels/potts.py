@@ -16,7 +16,7 @@ from attractor.energy.potts_model import PottsModel
 from attractor.kernels.block_terms import BlockTerms
 from attractor.kernels.gibbs import power
 from attractor.kernels.threads import in_pieces
-from attractor.philox import uniforms
+from attractor.philox import refuse_large_draw, uniforms
 
 _SECONDS: Final = 3e-9
 """Rough time of a state's probability; it only decides whether threads pay."""
@@ -132,8 +132,12 @@ def reference(
 
     Returns:
         int64 (B, N, C). Point b equals the sweeps of point b alone.
+
+    Raises:
+        ValueError: there are more updates than a draw holds.
     """
     points, _, chains = states.shape
+    refuse_large_draw(sweeps * int(colours[-1]) * chains)
     k = bias.shape[2]
     state = states[:, order]
     borders, free = colours.tolist(), int(colours[-1])
@@ -194,6 +198,7 @@ def _computed(
     strides: torch.Tensor,
 ) -> torch.Tensor:  # fmt: skip
     structure = (order, colours, terms, origin, stride, starts, members, strides)
+    refuse_large_draw(sweeps * int(colours[-1]) * states.shape[-1])
     if states.device.type == "cuda":
         import attractor.kernels.cuda.potts as cuda
 

@@ -8,7 +8,7 @@ import torch
 from randomgen import Philox
 from scipy import stats
 
-from attractor.philox import RandomStream, philox, stream_key
+from attractor.philox import RandomStream, philox, stream_key, uniforms
 
 FULL = 0xFFFFFFFF
 
@@ -98,3 +98,15 @@ def test_permutations_are_uniform():
     counts = np.unique(np.array([int("".join(map(str, order))) for order in orders]), return_counts=True)[1]
     assert len(counts) == 24
     assert stats.chisquare(counts).pvalue > 1e-4
+
+
+def test_a_draw_ends_where_its_counter_does():
+    keys = np.array([[11, 13]])
+    last = uniforms(keys, 0, 2**34 - 4, 4)
+    counter = np.array([[2**32 - 1], [0], [0], [0]], dtype=np.uint64)
+    words = philox(counter, (11, 13))[0]
+    np.testing.assert_allclose(last[0], (words >> 8) * 2.0**-24, atol=2.0**-24)
+    with pytest.raises(ValueError, match="17,179,869,185 random numbers"):
+        uniforms(keys, 0, 2**34 - 4, 5)
+    with pytest.raises(ValueError, match="do not fit into one draw"):
+        RandomStream(0, "n", torch.device("cpu"), torch.float32).words(0, 2**34 + 1)

@@ -249,3 +249,12 @@ def test_tables_list_every_neighbour_once():
                 assert sorted(pair) == ours.edges[int(tables.pairs[a])].tolist()
                 found.add(pair)
     assert found == {*graph.edges, *(edge[::-1] for edge in graph.edges)}
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_more_updates_than_a_draw_holds_are_refused(form):
+    """8 units in 4 chains: 2^29 sweeps are 2^34 draws, whose counter ends there."""
+    spins = random_spins(1, 8, 4)
+    with pytest.raises(ValueError, match="do not fit into one draw of 2\\^34"):
+        swept(form, small_model(), spins, 2**29 + 1)
+    swept(form, small_model(), spins, 3)

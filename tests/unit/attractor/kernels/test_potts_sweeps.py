@@ -76,3 +76,9 @@ def test_the_operator_passes_torchs_own_checks(monkeypatch):
     PottsSampler(model(), kernels=True)(start(6, 4), KEY, 0, 1)
     torch.library.opcheck(potts.potts, taken[0])
     assert torch.equal(potts.potts(*taken[0]), potts.reference(*taken[0]))
+
+
+@pytest.mark.parametrize("kernels", [False, True])
+def test_more_updates_than_a_draw_holds_are_refused(kernels):
+    with pytest.raises(ValueError, match="do not fit into one draw of 2\\^34"):
+        PottsSampler(model(), kernels=kernels)(start(6, 4), KEY, 0, 2**34 // 24 + 1)
