@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 
 from attractor.energy.energy_model import EnergyModel
 from attractor.energy.heat_bath import refuse_continuous
 from attractor.energy.potts_model import PottsModel
 from attractor.energy.potts_sampler import PottsSampler
-from attractor.energy.spin_model import SpinModel
 from attractor.energy.spin_sampler import SpinSampler
 
 
@@ -60,15 +61,9 @@ class GibbsSampler:
         if own is not None and own.model is model:
             return own
         refuse_continuous(model)
-        if isinstance(model, PottsModel):
-            if isinstance(own, PottsSampler) and own.fits(model):
-                self._own = own.with_numbers(model)
-            else:
-                self._own = PottsSampler(model, kernels=self._kernels)
-        else:
-            assert isinstance(model, SpinModel)
-            if isinstance(own, SpinSampler) and own.fits(model):
-                self._own = own.with_numbers(model)
-            else:
-                self._own = SpinSampler(model, kernels=self._kernels)
-        return self._own
+        kind: Any = PottsSampler if isinstance(model, PottsModel) else SpinSampler
+        made: SpinSampler | PottsSampler = (
+            own.with_numbers(model) if isinstance(own, kind) and own.fits(model) else kind(model, kernels=self._kernels)
+        )
+        self._own = made
+        return made

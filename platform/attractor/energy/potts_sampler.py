@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Self
 
 import numpy as np
 import numpy.typing as npt
 import torch
 
 from attractor.energy.batch import as_points, common_batch
+from attractor.energy.block_sampler import BlockSampler
 from attractor.energy.colouring import Colouring
 from attractor.energy.potts_model import PottsModel
 from attractor.kernels import potts
@@ -22,8 +22,8 @@ LARGEST_EXPONENT = 1e36
 """What a field may become by the scale of a low temperature, still far from the end of float32."""
 
 
-class PottsSampler:
-    """Colour-block Gibbs sweeps of a `PottsModel`. Its work on the structure is done once.
+class PottsSampler(BlockSampler[PottsModel]):
+    """Colour-block Gibbs sweeps of a `PottsModel`.
 
     Args:
         model: what to sample.
@@ -39,16 +39,12 @@ class PottsSampler:
         self, model: PottsModel, *, kernels: bool, fixed: npt.NDArray[np.bool_] | None = None,
         colouring: Colouring | None = None,
     ) -> None:  # fmt: skip
-        conflict = None if colouring is None else colouring.conflict(model.graph)
-        if conflict is not None:
-            raise ValueError(f"units {conflict[0]} and {conflict[1]} share a term and a block")
-        self.model = model
+        super().__init__(model, colouring)
         self._sweep = potts.kernel if kernels else potts.reference
-        self._tables = PottsTables.of(model, colouring or model.colouring, fixed).to(model.bias.device)
+        self._tables = PottsTables.of(model, self.blocks, fixed).to(model.bias.device)
         self._take_numbers()
 
     def fits(self, model: PottsModel) -> bool:
-        """Whether a model has the units, states and groups of this sampler's, so that it differs in numbers alone."""
         own = self.model
         if model.terms is own.terms:
             return model.bias.shape[-2:] == own.bias.shape[-2:]
@@ -61,25 +57,12 @@ class PottsSampler:
             )
         )
 
-    def with_numbers(self, model: PottsModel) -> Self:
-        """The sampler of a model that `fits`.
-
-        Raises:
-            ValueError: it does not fit.
-        """
-        if not self.fits(model):
-            raise ValueError("the model has other terms; make a new sampler for it")
-        sampler = object.__new__(type(self))
-        sampler.__dict__.update(self.__dict__)
-        sampler.model = model
-        if model.terms is self.model.terms:
-            sampler._take_bias()
-        else:
-            sampler._take_numbers()
-        return sampler
-
-    def _take_numbers(self) -> None:
+    def _take_numbers(self, before: PottsModel | None = None) -> None:
         model, tables = self.model, self._tables
+        self._bias = as_points(model.bias.float()[..., tables.order[: tables.free], :].unsqueeze(-1), 3)
+        self._scale = as_points(log2_scale(model.temperature.float())[..., None, None], 2)
+        if before is not None and before.terms is model.terms:
+            return
         flat, weights = [], []
         for term in model.terms:
             own = term.order + (not term.shared)
@@ -89,12 +72,6 @@ class PottsSampler:
         empty = model.bias.new_zeros(0).float()
         self._entries = as_points(_joined([empty, *flat]), 1)
         self._weights = as_points(_joined([empty, *weights])[..., tables.weights], 1)
-        self._take_bias()
-
-    def _take_bias(self) -> None:
-        model, tables = self.model, self._tables
-        self._bias = as_points(model.bias.float()[..., tables.order[: tables.free], :].unsqueeze(-1), 3)
-        self._scale = as_points(log2_scale(model.temperature.float())[..., None, None], 2)
 
     def __call__(
         self, states: torch.Tensor, keys: torch.Tensor, tick: int, sweeps: int, lane: int = 0, *,

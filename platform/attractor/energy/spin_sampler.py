@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Self
-
 import numpy as np
 import numpy.typing as npt
 import torch
 
 from attractor.energy.batch import as_points, common_batch
+from attractor.energy.block_sampler import BlockSampler
 from attractor.energy.colouring import Colouring
 from attractor.energy.spin_model import SpinModel
 from attractor.kernels import gibbs
@@ -18,8 +17,8 @@ CLAMP_FIELD = 1e30
 """A field that decides a spin at any temperature of the model's range."""
 
 
-class SpinSampler:
-    """Colour-block Gibbs sweeps of a `SpinModel` whose units are all spins. Its work on the structure is done once.
+class SpinSampler(BlockSampler[SpinModel]):
+    """Colour-block Gibbs sweeps of a `SpinModel` whose units are all spins.
 
     Args:
         model: what to sample.
@@ -37,21 +36,16 @@ class SpinSampler:
     ) -> None:  # fmt: skip
         if model.continuous.any():
             raise ValueError("the model has continuous units; sample it with a sampler of mixed models")
-        blocks = colouring or model.colouring
-        conflict = None if colouring is None else colouring.conflict(model.graph)
-        if conflict is not None:
-            raise ValueError(f"units {conflict[0]} and {conflict[1]} share a term and a block")
-        self.model = model
+        super().__init__(model, colouring)
         self._sweep = gibbs.kernel if kernels else gibbs.reference
         self._edges = model.couplings.graph.edges
         groups = [term.members for term in model.products]
-        self._tables = SweepTables.of(model.size, self._edges, groups, blocks, fixed).to(model.bias.device)
+        self._tables = SweepTables.of(model.size, self._edges, groups, self.blocks, fixed).to(model.bias.device)
         ends = torch.from_numpy(self._edges).to(model.bias.device)[self._tables.pairs]
         self._ends = ends.unbind(-1)
         self._take_numbers()
 
     def fits(self, model: SpinModel) -> bool:
-        """Whether a model has the pairs and groups of this sampler's own, so that it differs in numbers alone."""
         own = self.model
         if own.size != model.size or len(own.products) != len(model.products) or model.continuous.any():
             return False
@@ -64,21 +58,7 @@ class SpinSampler:
             for a, b in zip(own.products, model.products, strict=True)
         )
 
-    def with_numbers(self, model: SpinModel) -> Self:
-        """The sampler of a model that `fits`.
-
-        Raises:
-            ValueError: it does not fit.
-        """
-        if not self.fits(model):
-            raise ValueError("the model has other couplings or groups; make a new sampler for it")
-        sampler = object.__new__(type(self))
-        sampler.__dict__.update(self.__dict__)
-        sampler.model = model
-        sampler._take_numbers()
-        return sampler
-
-    def _take_numbers(self) -> None:
+    def _take_numbers(self, before: SpinModel | None = None) -> None:
         model, tables = self.model, self._tables
         values = model.couplings.values
         # Of a matrix only what is read: its list of pairs would be as long as the matrix, for every change of a number.
