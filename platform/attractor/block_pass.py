@@ -374,12 +374,16 @@ class LoopPass:
 
     def step(self, plan: StepPlan, k: int) -> None:
         """One tick of one node."""
-        if not self.block.reaches(plan, k):
+        block, tick = self.block, self.block.first + k
+        if k >= block.whole and not block.reaches(plan, k):
             return
-        self.block.listen(plan, k, self.raw)
-        if not plan.pace.due(self.block.first + k):
-            self._pass_over(plan, k)
-            return
+        if plan.modulated:
+            block.listen(plan, k, self.raw)
+        if not plan.pace.every:
+            if not plan.pace.due(tick):
+                self._pass_over(plan, k)
+                return
+            tick = plan.pace.before(tick)
         inputs: dict[str, Any] = {}
         for inlet in plan.inlets:
             arrivals = inlet.arrivals
@@ -388,9 +392,8 @@ class LoopPass:
             elif arrivals:
                 inputs[inlet.name] = self.arrived(arrivals[0], k)
             else:
-                inputs[inlet.name] = self.block.fired(plan, inlet.name) if k == 0 else ABSENT
-        own = plan.pace.before(self.block.first + k)
-        self.block._call(plan, own, inputs, self.block.params(plan, k), self.lanes)
+                inputs[inlet.name] = block.fired(plan, inlet.name) if k == 0 else ABSENT
+        block._call(plan, tick, inputs, block.params(plan, k), self.lanes)
 
     def _pass_over(self, plan: StepPlan, k: int) -> None:
         """A tick of the run that is none of the node's. What it does not take goes into the resamplers on the way."""
@@ -408,7 +411,8 @@ class LoopPass:
             return outside[k]
         state = self.block.state
         if arrival.delay:
-            item = state.delayed[arrival.index] if arrival.pace.due(self.block.first + k) else ABSENT
+            said = arrival.pace.every or arrival.pace.due(self.block.first + k)
+            item = state.delayed[arrival.index] if said else ABSENT
         else:
             item = _converted(arrival.convert, self.lanes[arrival.source][-1])
         if arrival.resampler is not None:
@@ -423,7 +427,7 @@ class LoopPass:
         """What the delayed edges inside the loop hand on after tick k to the next tick of their source."""
         delayed = self.block.state.delayed
         for arrival in self.returning:
-            if arrival.pace.due(self.block.first + k):
+            if arrival.pace.every or arrival.pace.due(self.block.first + k):
                 delayed[arrival.index] = _converted(arrival.convert, self.lanes[arrival.source][-1])
 
     def raw(self, influence: Influence, k: int) -> Any:

@@ -8,7 +8,7 @@ tick of every rate. All of it is arithmetic of whole numbers.
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Final
 
@@ -21,15 +21,15 @@ CONTROL_RATE: Final = Fraction(100)
 @dataclass(frozen=True, slots=True)
 class Pace:
     """A rate as seen from the ticks of a run: `own` ticks of the rate last as long as `ticks` of the run, in lowest
-    terms, and own ≤ ticks."""
+    terms, and own ≤ ticks. `every`: they are the same ticks."""
 
     ticks: int = 1
     own: int = 1
+    # No property: it is asked several times for every node and tick.
+    every: bool = field(init=False)
 
-    @property
-    def every(self) -> bool:
-        """Whether every tick of the run is one of the rate."""
-        return self.ticks == self.own
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "every", self.ticks == self.own)
 
     def before(self, tick: int) -> int:
         """How many ticks of the rate come before a tick of the run; if that is one of the rate, its own number."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from fractions import Fraction
 from random import Random
@@ -15,6 +16,7 @@ from hypothesis import strategies as st
 from sample_nodes import REGISTRY, edge, node
 
 from attractor import Axis, ControlChange, GraphSpec, NodeFailed, Plan, Registry, Session, Sweep, check
+from attractor.__main__ import main
 from attractor.clock import Clock
 from attractor.compiled import compiled_region
 from attractor.fit import LossGradient
@@ -511,6 +513,21 @@ def test_resamplers_are_shown():
     planned = plan([*nodes, node("x", "t.ramp")], edges, [{"src": "sum.y", "dst": "x.slope"}])
     assert [str(link) for link in planned.resampled] == [
         "sum.y -[d, mean]-> add.b", "add.sum -[linear]-> sum.x", "sum.y =[last]=> x.slope",
+    ]  # fmt: skip
+
+
+def test_the_command_line_prints_resamplers(monkeypatch, tmp_path, capsys):
+    monkeypatch.setattr(Registry, "default", classmethod(lambda cls: KINDS))
+    nodes, edges = LOOP
+    preset = {
+        "id": "loop", "version": 1, "title": "Loop", "category": "test", "summary": "A loop.",
+        "graph": {"nodes": nodes, "edges": edges, "audio": {"fs": 32_000}}, "limits": {"ticks": 7},
+    }  # fmt: skip
+    path = tmp_path / "loop.json"
+    path.write_text(json.dumps(preset))
+    assert main(["check", str(path)]) == 0
+    assert capsys.readouterr().out.splitlines() == [
+        "no problems", "resampled: sum.y -[d, mean]-> add.b", "resampled: add.sum -[linear]-> sum.x",
     ]  # fmt: skip
 
 
