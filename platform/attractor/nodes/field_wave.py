@@ -10,7 +10,7 @@ import torch
 from attractor.grid_size import SIZE, size_of
 from attractor.kernels import fdtd
 from attractor.kernels.fdtd import CourantViolated, Grid
-from attractor.node import ABSENT, Context, Cost, Inputs, Outputs, Params, ShapeProblem, State, TensorNode
+from attractor.node import ABSENT, Context, Cost, Inputs, Outputs, Params, ShapeProblem, State, TensorNode, exact
 from attractor.parameter import Parameter
 from attractor.port import Port, Shape
 
@@ -138,6 +138,5 @@ def _grid(params: Mapping[str, Any]) -> Grid:
 def _modulated(value: Any, mod: Any) -> Any:
     if mod is ABSENT:
         return value
-    if mod.dim() == 0 and not mod.requires_grad:
-        mod = float(mod)
-    return value * (1.0 + mod)
+    mod = float(mod) if mod.dim() == 0 and not mod.requires_grad else mod.double()
+    return exact(value) * (1.0 + mod)

@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from attractor import GraphRejected, GraphSpec, Plan
+from attractor import Axis, GraphRejected, GraphSpec, Plan, Sweep
 from attractor.errors import NodeFailed
 from attractor.node import ShapeProblem
 from attractor.nodes.field_wave import WaveField
@@ -209,3 +209,22 @@ def test_gradients_reach_speed_damping_and_source(bench):
 
     inputs = [torch.tensor(1.1, dtype=torch.float64), torch.tensor(0.2, dtype=torch.float64), start.clone()]
     assert torch.autograd.gradcheck(loss, [one.requires_grad_() for one in inputs], fast_mode=True)
+
+
+def test_a_modulated_speed_of_a_sweep_is_that_of_its_runs():
+    """c·(1 + c_mod) of 1.1 and 0.3 is another number in single precision than in double."""
+    document = {
+        "nodes": [
+            {"id": "mod", "kind": "gen.value", "params": {"value": 0.3}},
+            {"id": "w", "kind": "field.wave", "params": {"size": [16, 16], "dt": 0.3, "boundary": "mur1"}},
+        ],
+        "edges": [
+            {"src": "mod.value", "dst": "w.c_mod"}, {"src": "mod.value", "dst": "w.gamma_mod"},
+            {"src": "w.field", "dst": "w.source", "delay": 1, "init": 0.5},
+        ],
+    }  # fmt: skip
+    sweep = Sweep(GraphSpec.parse(document), [Axis("w.gamma", (0.07, 0.19)), Axis("w.c", (1.1, 0.9))], ticks=6)
+    outcomes = sweep.run()
+    assert len(sweep.parts) == 1
+    for outcome in outcomes:
+        assert outcome.result.result_hash == sweep.session(outcome.point.index).run().result_hash
