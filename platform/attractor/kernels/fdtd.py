@@ -370,19 +370,16 @@ def _cpu(
     batch, *size = p.shape
     grids = (-1, size[0], 1, size[1]) if len(size) == 2 else (-1, *size)
     drive = p.new_empty(0, *grids[1:]) if source is None else source.reshape(grids)
-    after = [one.clone(memory_format=torch.contiguous_format) for one in memory]
-    by_axis = [
-        one.view(batch, 2, math.prod(size[:axis]), one.shape[axis + 2], math.prod(size[axis + 1 :])).numpy()
-        for axis, one in enumerate(after)
-    ]
     number = cpu.BOUNDARIES[boundary]
     factors = table.contiguous().numpy()
-    p_new, d_new = cpu.advance(
-        p.contiguous().view(grids).numpy(), d.contiguous().view(grids).numpy(), by_axis, drive.contiguous().numpy(),
-        factors, decay.contiguous().numpy(), steps, number,
+    p_new, d_new, after = cpu.advance(
+        p.contiguous().view(grids).numpy(), d.contiguous().view(grids).numpy(),
+        [one.contiguous().view(batch, -1).numpy() for one in memory], drive.contiguous().numpy(), factors,
+        decay.contiguous().numpy(), steps, number,
     )  # fmt: skip
     energy = torch.from_numpy(cpu.energies(p_new, d_new, factors, number))
-    return torch.from_numpy(p_new).view(p.shape), torch.from_numpy(d_new).view(p.shape), after, energy
+    layers = [torch.from_numpy(new).view(one.shape) for new, one in zip(after, memory, strict=True)]
+    return torch.from_numpy(p_new).view(p.shape), torch.from_numpy(d_new).view(p.shape), layers, energy
 
 
 @_operator.register_kernel("cuda")

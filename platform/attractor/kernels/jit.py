@@ -33,12 +33,11 @@ UNUSED_DAYS: Final = 30
 def jit(function: F, /) -> F: ...
 @overload
 def jit(
-    *, parallel: bool = ..., fastmath: bool | set[str] = ..., inline: Literal["never", "always"] = ...,
-    forceinline: bool = ...,
-) -> Callable[[F], F]: ...  # fmt: skip
+    *, fastmath: bool | set[str] = ..., inline: Literal["never", "always"] = ..., forceinline: bool = ...
+) -> Callable[[F], F]: ...
 def jit(
-    function: F | None = None, /, *, parallel: bool = False, fastmath: bool | set[str] = False,
-    inline: Literal["never", "always"] = "never", forceinline: bool = False,
+    function: F | None = None, /, *, fastmath: bool | set[str] = False, inline: Literal["never", "always"] = "never",
+    forceinline: bool = False,
 ) -> F | Callable[[F], F]:  # fmt: skip
     """Compile a function at its first call, without the interpreter lock, and keep the code on disk.
 
@@ -47,7 +46,6 @@ def jit(
     width nor on where an element lies. Where a fused product is wanted, call `attractor.kernels.fma.fma`.
 
     Args:
-        parallel: spread ``numba.prange`` over threads; only over work whose pieces are independent.
         fastmath: liberties for LLVM, as Numba takes them. With any, results may depend on the length of a loop.
         inline: "always" inlines in Numba, before types are known; LLVM inlines small functions anyway.
         forceinline: LLVM inlines the function wherever it is called, so that a constant argument prunes its branches.
@@ -61,8 +59,8 @@ def jit(
         config.CACHE_DIR = "" if folder is None else str(folder)
         try:
             dispatcher: Any = numba.njit(
-                nogil=True, error_model="numpy", cache=folder is not None, parallel=parallel, fastmath=fastmath,
-                inline=inline, forceinline=forceinline,
+                nogil=True, error_model="numpy", cache=folder is not None, fastmath=fastmath, inline=inline,
+                forceinline=forceinline,
             )(function)  # fmt: skip
         finally:
             config.CACHE_DIR = before

@@ -18,6 +18,11 @@ _pools: dict[tuple[int, int], ThreadPoolExecutor] = {}
 _lock = threading.Lock()
 
 
+def threads_for(pieces: int, seconds: float) -> int:
+    """On how many threads `in_pieces` does so much work."""
+    return max(1, min(torch.get_num_threads(), pieces, int(seconds / SMALL)))
+
+
 def in_pieces(run: Callable[[int, int], None], pieces: int, seconds: float) -> None:
     """Call ``run(first, last)`` on ranges that make up 0 … pieces − 1, on as many threads as torch may use.
 
@@ -27,8 +32,8 @@ def in_pieces(run: Callable[[int, int], None], pieces: int, seconds: float) -> N
     Args:
         seconds: rough estimate of the whole work; what is quick stays on the calling thread.
     """
-    threads = min(torch.get_num_threads(), pieces, int(seconds / SMALL))
-    if threads <= 1:
+    threads = threads_for(pieces, seconds)
+    if threads == 1:
         run(0, pieces)
         return
     cuts = [pieces * i // threads for i in range(threads + 1)]

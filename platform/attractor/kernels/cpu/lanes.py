@@ -16,6 +16,7 @@ from typing import Any, Final
 
 from llvmlite import ir
 from numba import types
+from numba.core import cgutils
 from numba.extending import intrinsic, lower_builtin, models, register_model, type_callable
 
 LANES: Final = 16
@@ -96,6 +97,77 @@ def fill(typing_context: Any, value: Any) -> Any:
         return builder.shuffle_vector(first, ir.Constant(vector, ir.Undefined), same)
 
     return Lanes(value)(value), code
+
+
+def _between(builder: Any, first: Any, last: Any) -> Any:
+    """The mask of the lanes first … last − 1."""
+    index = ir.IntType(32)
+    lanes = ir.Constant(ir.VectorType(index, LANES), list(range(LANES)))
+    same = ir.Constant(ir.VectorType(index, LANES), [0] * LANES)
+    bounds = []
+    for bound in (first, last):
+        narrow = builder.trunc(bound, index)
+        vector = builder.insert_element(ir.Constant(lanes.type, ir.Undefined), narrow, ir.Constant(index, 0))
+        bounds.append(builder.shuffle_vector(vector, ir.Constant(lanes.type, ir.Undefined), same))
+    low, high = bounds
+    return builder.and_(builder.icmp_signed(">=", lanes, low), builder.icmp_signed("<", lanes, high))
+
+
+def _masked(builder: Any, name: str, element: Any, result: Any, arguments: Any) -> Any:
+    suffix = "f64" if isinstance(element, ir.DoubleType) else "f32"
+    kind = ir.FunctionType(result, [one.type for one in arguments])
+    declared: Any = cgutils.get_or_insert_function
+    function = declared(builder.module, kind, f"llvm.masked.{name}.v{LANES}{suffix}.p0")
+    return builder.call(function, arguments)
+
+
+@_inlined
+def load_some(typing_context: Any, address: Any, like: Any, first: Any, last: Any) -> Any:
+    """As `load`, but only the lanes first … last − 1: the others are 0, and nothing is read for them."""
+
+    def code(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        vector = context.get_value_type(signature.return_type)
+        place, align = _place(builder, arguments[0], vector), ir.Constant(ir.IntType(32), _bytes(vector))
+        mask = _between(builder, arguments[2], arguments[3])
+        return _masked(builder, "load", vector.element, vector, [place, align, mask, ir.Constant(vector, None)])
+
+    return Lanes(like)(types.intp, like, types.intp, types.intp), code
+
+
+@_inlined
+def store_some(typing_context: Any, address: Any, value: Any, first: Any, last: Any) -> Any:
+    """As `store` of 16 numbers, but only the lanes first … last − 1: nothing is written for the others."""
+
+    def code(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        vector = arguments[1].type
+        place, align = _place(builder, arguments[0], vector), ir.Constant(ir.IntType(32), _bytes(vector))
+        mask = _between(builder, arguments[2], arguments[3])
+        _masked(builder, "store", vector.element, ir.VoidType(), [arguments[1], place, align, mask])
+        return context.get_dummy_value()
+
+    return types.void(types.intp, value, types.intp, types.intp), code
+
+
+@_inlined
+def only(typing_context: Any, value: Any, first: Any, last: Any) -> Any:
+    """The lanes first … last − 1 of 16 numbers, and 0 in the others, whatever stood there."""
+
+    def code(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        mask = _between(builder, arguments[1], arguments[2])
+        return builder.select(mask, arguments[0], ir.Constant(arguments[0].type, None))
+
+    return value(value, types.intp, types.intp), code
+
+
+@_inlined
+def with_one(typing_context: Any, value: Any, lane: Any, number: Any) -> Any:
+    """16 numbers with another one in a lane."""
+
+    def code(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        vector, lane, number = arguments
+        return builder.insert_element(vector, number, builder.trunc(lane, ir.IntType(32)))
+
+    return value(value, types.intp, value.dtype), code
 
 
 def _arithmetic(function: Any, instruction: str) -> None:

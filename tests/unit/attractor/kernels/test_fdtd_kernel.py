@@ -56,23 +56,26 @@ def test_double_precision_kernel_equals_the_reference():
     assert_same(kernel(p, d, memory, None, 1.0, 0.05, grid, 11), reference(p, d, memory, None, 1.0, 0.05, grid, 11))
 
 
-@pytest.mark.parametrize("boundary", ["periodic", "reflecting", "mur1"])
-def test_bands_of_planes_change_nothing(boundary):
+@pytest.mark.parametrize("size", [(70, 40), (30, 17, 14)])
+@pytest.mark.parametrize("boundary", BOUNDARIES)
+def test_bands_of_planes_change_nothing(boundary, size):
+    """Also where a layer of 5 planes is cut, or is nearly all of a band."""
     from attractor.kernels.cpu import fdtd as cpu
+    from attractor.kernels.fdtd import _factors
 
-    p, d = (noise(1, 70, 1, 40, seed=seed).numpy() for seed in (0, 1))
-    table = np.array([[0.99, 0.2, 0.1, -0.5, 1.0, 1.0]], np.float32)
-    source, zero = np.empty((0, 70, 1, 40), np.float32), np.zeros(40, np.float32)
-    found = []
-    for bands in (1, 2, 3):
-        after = np.empty_like(p), np.empty_like(d)
-        ring = np.empty((bands, 7 * cpu.PLANES_KEPT * 40), np.float32)
-        number = cpu.BOUNDARIES[boundary]
-        cpu._march_alone(p, d, source, table, *after, ring, zero, 8, number, bands)
-        found.append(after)
-    for one, other in found[1:]:
+    grid, p, d, memory = start(size, boundary, 2)
+    table, decay = (one.contiguous().numpy() for one in _factors(p, 1.0, 0.05, grid))
+    planes = p.reshape(2, size[0], -1, size[-1]).numpy(), d.reshape(2, size[0], -1, size[-1]).numpy()
+    layers = [one.reshape(2, -1).numpy() for one in memory]
+    source = np.empty((0, *planes[0].shape[1:]), np.float32)
+    found = [
+        cpu.advance(*planes, layers, source, table, decay, 8, cpu.BOUNDARIES[boundary], bands) for bands in (1, 2, 3, 5)
+    ]
+    for one, other, kept in found[1:]:
         assert np.array_equal(one, found[0][0])
         assert np.array_equal(other, found[0][1])
+        for layer, expected in zip(kept, found[0][2], strict=True):
+            assert np.array_equal(layer, expected)
 
 
 @pytest.mark.slow
