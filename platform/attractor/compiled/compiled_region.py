@@ -69,9 +69,12 @@ class CompiledRegion:
         """
         trace, given, changed = self.trace, self._given, self._changed
         for place, slot in enumerate(trace.slots):
-            given[place] = _entering(state, slot)
+            given[place] = _dense(_entering(state, slot), trace.examples[place])
         at = len(trace.slots)
-        feeds: list[tuple[int, Sequence[Any]]] = [(at + n, outside[index]) for n, index in enumerate(trace.outside)]
+        feeds: list[tuple[int, Sequence[Any]]] = [
+            (at + n, [_dense(value, trace.examples[at + n]) for value in outside[index]])
+            for n, index in enumerate(trace.outside)
+        ]
         feeds += [(trace.slots.index(("source", index, "")), raws) for index, raws in foreign.items()]
         feeds += [(place, draw(first, ticks).unbind(0)) for place, draw in trace.draws]
         feeds.append((at + len(trace.outside), torch.arange(first, first + ticks).unbind(0)))
@@ -104,9 +107,15 @@ def _entering(state: ProgramState, slot: Slot) -> torch.Tensor:
         value = torch.as_tensor(state.smoothed[int(name)], dtype=torch.float64)
     else:
         value = {"delayed": state.delayed, "held": state.held, "source": state.sources}[part][int(name)]
-    # The program was made for dense inputs.
-    made: torch.Tensor = value.contiguous()
+    made: torch.Tensor = value
     return made
+
+
+def _dense(value: torch.Tensor, example: torch.Tensor) -> torch.Tensor:
+    """An input as the program reads it, which looks at neither its sizes nor its type."""
+    assert value.shape == example.shape
+    assert value.dtype == example.dtype
+    return value.contiguous()
 
 
 def _leave(state: ProgramState, slot: Slot, value: torch.Tensor) -> None:
@@ -180,10 +189,16 @@ class RegionPass(LoopPass):
 
     def _expected(self, k: int) -> int:
         """For how many ticks, from tick k on, what the program expects comes in from elsewhere, and nothing else."""
-        lanes = [(self.outside[index], False) for index in self.compiled.trace.outside]
-        lanes += [(self.outside[index], True) for index in self.compiled.trace.absent]
+        trace = self.compiled.trace
+        coming = [
+            (self.outside[index], trace.examples[len(trace.slots) + n].shape) for n, index in enumerate(trace.outside)
+        ]
+        silent = [self.outside[index] for index in trace.absent]
         for j in range(k, self.block.ticks):
-            if any((lane[j] is ABSENT) != absent for lane, absent in lanes):
+            if any(lane[j] is not ABSENT for lane in silent):
+                return j - k
+            # A value of another shape is a failure, which the interpreter puts into words.
+            if any(lane[j] is ABSENT or lane[j].shape != shape for lane, shape in coming):
                 return j - k
         return self.block.ticks - k
 
