@@ -93,18 +93,24 @@ class Draws:
             raise SeedsDiffer(self._context.node)
         return torch.stack([stream.key for stream in self._streams])
 
-    def normal(self, shape: int | Shape, lane: int = 0) -> torch.Tensor:
-        """Standard normal numbers; the elements of a shape are those of the draw in row-major order."""
-        return self._drawn(shape, lambda stream, n: stream.normal(self._context.tick, n, lane))
+    def normal(self, shape: int | Shape, lane: int = 0, ticks: int | None = None) -> torch.Tensor:
+        """Standard normal numbers; the elements of a shape are those of the draw in row-major order.
 
-    def uniform(self, shape: int | Shape, lane: int = 0, ahead: bool = True) -> torch.Tensor:
-        """Numbers uniform on (0, 1); the elements of a shape are those of the draw in row-major order. For `ahead` see
-        `RandomStream.uniform`."""
-        return self._drawn(shape, lambda stream, n: stream.uniform(self._context.tick, n, lane, ahead))
+        Args:
+            ticks: draws for so many consecutive ticks, in a dimension in front of all others.
+        """
+        return self._drawn(shape, lambda stream, n: stream.normal(self._context.tick, n, lane, ticks), ticks)
 
-    def permutation(self, n: int, lane: int = 0) -> torch.Tensor:
-        """A uniformly random order of 0..n-1, shape (n,), int64."""
-        return self._drawn(n, lambda stream, n: stream.permutation(self._context.tick, n, lane))
+    def uniform(
+        self, shape: int | Shape, lane: int = 0, ahead: bool = True, ticks: int | None = None
+    ) -> torch.Tensor:  # fmt: skip
+        """Numbers uniform on (0, 1); the elements of a shape are those of the draw in row-major order. For `ticks` see
+        `normal`, for `ahead` see `RandomStream.uniform`."""
+        return self._drawn(shape, lambda stream, n: stream.uniform(self._context.tick, n, lane, ahead, ticks), ticks)
+
+    def permutation(self, n: int, lane: int = 0, ticks: int | None = None) -> torch.Tensor:
+        """A uniformly random order of 0..n-1, shape (n,), int64. For `ticks` see `normal`."""
+        return self._drawn(n, lambda stream, n: stream.permutation(self._context.tick, n, lane, ticks), ticks)
 
     @contextmanager
     def preparing(self) -> Iterator[None]:
@@ -124,14 +130,16 @@ class Draws:
         several = len(self._streams) > 1
         return Draws([self._streams[point] for point in points] if several else self._streams, context)
 
-    def _drawn(self, shape: int | Shape, draw: Callable[[RandomStream, int], torch.Tensor]) -> torch.Tensor:
+    def _drawn(
+        self, shape: int | Shape, draw: Callable[[RandomStream, int], torch.Tensor], ticks: int | None = None
+    ) -> torch.Tensor:  # fmt: skip
         n = shape if isinstance(shape, int) else math.prod(shape)
         if len(self._streams) == 1:
             drawn = draw(self._streams[0], n)
         elif self._preparing:
             raise SeedsDiffer(self._context.node)
         else:
-            drawn = torch.stack([draw(stream, n) for stream in self._streams])
+            drawn = torch.stack([draw(stream, n) for stream in self._streams], dim=0 if ticks is None else 1)
         return drawn if isinstance(shape, int) else drawn.view(*drawn.shape[:-1], *shape)
 
 

@@ -150,36 +150,47 @@ class RandomStream:
         counter[3] = moments >> _SHIFT
         return philox(counter.reshape(4, -1), self._key).reshape(ticks, blocks * 4)[:, :n]
 
-    def uniform(self, tick: int, n: int, lane: int = 0, ahead: bool = True) -> torch.Tensor:
+    def uniform(
+        self, tick: int, n: int, lane: int = 0, ahead: bool = True, ticks: int | None = None
+    ) -> torch.Tensor:  # fmt: skip
         """n numbers uniform on (0, 1): (k + 1/2)·2^-24 for k < 2^24 in float32, which rounds the upper half to
         multiples of 2^-24. Neither end occurs.
 
-        `ahead` prepares those of the following ticks too; without it nothing is kept, which suits the many lanes of a
-        long computation inside one tick. The numbers are the same.
+        Args:
+            ahead: prepares those of the following ticks too; without it nothing is kept, which suits the many lanes of
+                a long computation inside one tick. The numbers are the same.
+            ticks: draws for so many consecutive ticks, shape (ticks, n) in place of (n,).
         """
-        if not ahead:
-            return torch.from_numpy(_uniforms(self, tick, n, lane, 1)[0]).to(self._device, self._dtype)
-        return self._ahead("uniform", tick, n, lane)
+        many = ticks or 1
+        if ahead:
+            drawn = self._ahead("uniform", tick, n, lane, many)
+        else:
+            drawn = torch.from_numpy(_uniforms(self, tick, n, lane, many)).to(self._device, self._dtype)
+        return drawn[0] if ticks is None else drawn
 
-    def normal(self, tick: int, n: int, lane: int = 0) -> torch.Tensor:
-        """n standard normal numbers by the Box-Muller transform of consecutive pairs of uniforms (|z| < 5.9)."""
-        return self._ahead("normal", tick, n, lane)
+    def normal(self, tick: int, n: int, lane: int = 0, ticks: int | None = None) -> torch.Tensor:
+        """n standard normal numbers by the Box-Muller transform of consecutive pairs of uniforms (|z| < 5.9). For
+        `ticks` see `uniform`."""
+        drawn = self._ahead("normal", tick, n, lane, ticks or 1)
+        return drawn[0] if ticks is None else drawn
 
-    def permutation(self, tick: int, n: int, lane: int = 0) -> torch.Tensor:
-        """A uniformly random order of 0..n-1 (int64): the ranks of n random words, ties in index order."""
-        return torch.from_numpy(np.argsort(self.words(tick, n, lane)[0], kind="stable"))
+    def permutation(self, tick: int, n: int, lane: int = 0, ticks: int | None = None) -> torch.Tensor:
+        """A uniformly random order of 0..n-1 (int64): the ranks of n random words, ties in index order. For `ticks`
+        see `uniform`."""
+        orders = torch.from_numpy(np.argsort(self.words(tick, n, lane, ticks or 1), kind="stable"))
+        return orders[0] if ticks is None else orders
 
-    def _ahead(self, law: str, tick: int, n: int, lane: int) -> torch.Tensor:
+    def _ahead(self, law: str, tick: int, n: int, lane: int, ticks: int) -> torch.Tensor:
         key = (law, n, lane)
         start, values = self._cache.get(key, (0, None))
-        if values is None or not 0 <= tick - start < len(values):
+        if values is None or not 0 <= tick - start <= len(values) - ticks:
             # A first draw may be the only one (a random start); only a repeated one is worth going ahead for.
-            ticks = 1 if values is None else max(1, min(256, _AHEAD // n))
+            many = ticks if values is None else max(ticks, min(256, _AHEAD // n))
             start = tick
-            values = _normals(self, tick, n, lane, ticks) if law == "normal" else _uniforms(self, tick, n, lane, ticks)
+            values = _normals(self, tick, n, lane, many) if law == "normal" else _uniforms(self, tick, n, lane, many)
             values = torch.from_numpy(values).to(self._device, self._dtype)
             self._cache[key] = (start, values)
-        drawn: torch.Tensor = values[tick - start]
+        drawn: torch.Tensor = values[tick - start : tick - start + ticks]
         return drawn
 
 

@@ -55,7 +55,7 @@ class CompiledPlan:
                 blocked[untraceable.node] = untraceable.reason
                 continue
             break
-        regions = {place: CompiledRegion(*several) for place, several in traces.items()}
+        regions = {place: CompiledRegion(trace) for place, trace in traces.items()}
         return cls(made, regions, blocked)
 
     def summary(self) -> str:
@@ -70,10 +70,10 @@ class CompiledPlan:
 def _traced(
     plan: Plan, steps: Mapping[str, StepPlan], state: ProgramState, base: Base, device: torch.device,
     blocked: Mapping[str, str],
-) -> tuple[tuple[Stage, ...], dict[int, tuple[Trace, Trace]]]:  # fmt: skip
+) -> tuple[tuple[Stage, ...], dict[int, Trace]]:  # fmt: skip
     """The stages, and the traces of the regions among them by place. Raises `Untraceable` with the node in the way."""
     made: list[Stage] = []
-    traces: dict[int, tuple[Trace, Trace]] = {}
+    traces: dict[int, Trace] = {}
     spoken: set[tuple[str, str]] = set()
     known: set[str] = set()
     operations = 0
@@ -88,7 +88,7 @@ def _traced(
                 if (a.source not in spoken if a.source[0] in known else not a.lasting)
             )  # fmt: skip
             try:
-                several = traced(region, state, base, device, silent)
+                trace = traced(region, state, base, device, silent)
             except TooLarge as large:
                 if len(stage.components) == 1:
                     raise Untraceable(large.reason, stage.nodes[0]) from large
@@ -96,12 +96,12 @@ def _traced(
                 parts = (stage.components[:half], stage.components[half:])
                 waiting += [Stage(part, region=True) for part in parts[::-1]]
                 continue
-            operations += sum(trace.operations for trace in several)
+            operations += trace.operations
             if operations > MAX_OPERATIONS:
                 raise Untraceable(f"the plan has more operations than are compiled ({MAX_OPERATIONS})", stage.nodes[0])
-            traces[len(made)] = several
+            traces[len(made)] = trace
             known.update(region.names)
-            spoken.update(several[0].spoken)
+            spoken.update(trace.spoken)
         made.append(stage)
     return tuple(made), traces
 

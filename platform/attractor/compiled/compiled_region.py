@@ -8,26 +8,39 @@ from typing import Any, Final
 import torch
 
 from attractor.block_pass import BlockPass, LoopPass, ProgramState
-from attractor.compiled.compiler import Compiled, compiled
+from attractor.compiled.compiler import compiled
 from attractor.compiled.live import Base
-from attractor.compiled.region import Region
+from attractor.compiled.region import Region, Slot
 from attractor.compiled.trace import Trace, Tracer
 from attractor.compiled.untraceable import TooLarge
 from attractor.node import ABSENT, Block
 
-MAX_TICKS: Final = 8
-"""Ticks in one call. More of them only make the compilation longer."""
 MAX_OPERATIONS: Final = 1500
 """Operations in one program, which bounds the time of its compilation: about a minute on one core."""
 
 
-class CompiledTicks:
-    """A region over a fixed number of ticks, ready to be called."""
+def traced(region: Region, state: ProgramState, base: Base, device: torch.device, silent: frozenset[int]) -> Trace:
+    """A tick of a region.
 
-    def __init__(self, trace: Trace, call: Compiled) -> None:
+    Raises:
+        Untraceable: a node of the region cannot be part of a program.
+        TooLarge: it has too many operations.
+    """
+    trace = Tracer(region, state, base, device, silent).trace()
+    if trace.operations > MAX_OPERATIONS:
+        raise TooLarge(f"it has {trace.operations} operations a tick, compiled are up to {MAX_OPERATIONS}")
+    return trace
+
+
+class CompiledRegion:
+    """A region with its program, which computes one tick."""
+
+    def __init__(self, trace: Trace) -> None:
         self.trace = trace
-        self.call = call
+        self.region = trace.region
+        self._call = compiled(trace)
         self._given: list[Any] = list(trace.examples)
+        self._changed = [trace.slots.index(slot) for slot in trace.changed]
         self._holds = True
         self._version = -1
 
@@ -37,90 +50,83 @@ class CompiledTicks:
             self._version = version
             self._holds = self.trace.live.holds(base)
             if self._holds:
-                for place, tensor, evaluate in self.trace.numbers:
-                    # A tensor of its own: the program may have handed the one before on, into the state or to a port.
-                    number = torch.as_tensor(evaluate(base), dtype=tensor.dtype, device=tensor.device)
-                    self._given[place] = number.contiguous()
+                for place, tensor in self.trace.prologue.inputs(base):
+                    self._given[place] = tensor
         return self._holds
 
-    def run(
-        self, state: ProgramState, tick: int, outside: Mapping[int, torch.Tensor], foreign: Sequence[torch.Tensor]
-    ) -> list[torch.Tensor] | None:
-        """The ports of `trace.spoken`, and the state moved on; None, with nothing moved, when not all is well."""
-        trace, given = self.trace, self._given
-        at = 0
-        for part, name, key in trace.slots:
-            given[at] = _entering(state, part, name, key)
-            at += 1
-        for index in trace.outside:
-            given[at] = outside[index]
-            at += 1
-        for raws in foreign:
-            given[at] = raws
-            at += 1
-        given[at] = torch.tensor(tick)
-        for place, draw in trace.draws:
-            given[place] = draw(tick).contiguous()
-        out = self.call(*given)
-        if not bool(out[-1]):
-            return None
-        for (part, name, key), value in zip(trace.changed, out, strict=False):
-            if part == "node":
-                # A new mapping: whoever holds the state of before keeps it.
-                state.nodes[str(name)] = {**state.nodes[str(name)], key: value}
-            elif part == "smoothed":
-                state.smoothed[int(name)] = value.item() if value.dim() == 0 else value
-            else:
-                {"delayed": state.delayed, "held": state.held, "source": state.sources}[part][int(name)] = value
-        return list(out[len(trace.changed) : -1])
+    def compute(
+        self, state: ProgramState, first: int, ticks: int, outside: Mapping[int, Sequence[Any]],
+        foreign: Mapping[int, Sequence[Any]],
+    ) -> list[Sequence[torch.Tensor]]:  # fmt: skip
+        """Ticks from `first` on, until all is done or something is not well, and the state moved on by as many.
+
+        Args:
+            outside: by edge, what comes in at each of the ticks.
+            foreign: by route, what its source said in the tick before each.
+
+        Returns:
+            for each tick that was computed, what the ports say, packed.
+        """
+        trace, given, changed = self.trace, self._given, self._changed
+        for place, slot in enumerate(trace.slots):
+            given[place] = _dense(_entering(state, slot), trace.examples[place])
+        at = len(trace.slots)
+        feeds: list[tuple[int, Sequence[Any]]] = [
+            (at + n, [_dense(value, trace.examples[at + n]) for value in outside[index]])
+            for n, index in enumerate(trace.outside)
+        ]
+        feeds += [(trace.slots.index(("source", index, "")), raws) for index, raws in foreign.items()]
+        feeds += [(place, draw(first, ticks).unbind(0)) for place, draw in trace.draws]
+        feeds.append((at + len(trace.outside), torch.arange(first, first + ticks).unbind(0)))
+        count = len(changed)
+        said: list[Sequence[torch.Tensor]] = []
+        for k in range(ticks):
+            for place, values in feeds:
+                given[place] = values[k]
+            out = self._call(*given)
+            if not bool(out[-1]):
+                break
+            for place, value in zip(changed, out, strict=False):
+                given[place] = value
+            said.append(out[count:-1])
+        if said:
+            for place in changed:
+                _leave(state, trace.slots[place], given[place])
+        return said
+
+    def run(self, block: BlockPass, version: int) -> None:
+        """Take a block through the region."""
+        RegionPass(block, self, version).run()
 
 
-def _entering(state: ProgramState, part: str, name: int | str, key: str) -> torch.Tensor:
+def _entering(state: ProgramState, slot: Slot) -> torch.Tensor:
+    part, name, key = slot
     if part == "node":
         value = state.nodes[str(name)][key]
     elif part == "smoothed":
         value = torch.as_tensor(state.smoothed[int(name)], dtype=torch.float64)
     else:
         value = {"delayed": state.delayed, "held": state.held, "source": state.sources}[part][int(name)]
-    # The program was made for dense inputs.
-    made: torch.Tensor = value.contiguous()
+    made: torch.Tensor = value
     return made
 
 
-def traced(
-    region: Region, state: ProgramState, base: Base, device: torch.device, silent: frozenset[int]
-) -> tuple[Trace, Trace]:
-    """A region over one tick, and over as many as one call shall compute.
-
-    Raises:
-        Untraceable: a node of the region cannot be part of a program.
-        TooLarge: it has too many operations.
-    """
-    tracer = Tracer(region, state, base, device, silent)
-    single = tracer.trace(1)
-    if single.operations > MAX_OPERATIONS:
-        raise TooLarge(f"it has {single.operations} operations a tick, compiled are up to {MAX_OPERATIONS}")
-    ticks = min(MAX_TICKS, MAX_OPERATIONS // max(1, single.operations))
-    return single, tracer.trace(ticks) if ticks > 1 else single
+def _dense(value: torch.Tensor, example: torch.Tensor) -> torch.Tensor:
+    """An input as the program reads it, which looks at neither its sizes nor its type."""
+    assert value.shape == example.shape
+    assert value.dtype == example.dtype
+    return value.contiguous()
 
 
-class CompiledRegion:
-    """A region with its programs: one for single ticks, one for several at once."""
-
-    def __init__(self, single: Trace, several: Trace) -> None:
-        self.region = single.region
-        self.ticks = several.ticks
-        self.single = CompiledTicks(single, compiled(single))
-        self.several = self.single if several is single else CompiledTicks(several, compiled(several))
-
-    @property
-    def spoken(self) -> frozenset[tuple[str, str]]:
-        """The ports that speak at every tick."""
-        return frozenset(self.single.trace.spoken)
-
-    def run(self, block: BlockPass, version: int) -> None:
-        """Take a block through the region."""
-        RegionPass(block, self, version).run()
+def _leave(state: ProgramState, slot: Slot, value: torch.Tensor) -> None:
+    part, name, key = slot
+    if part == "node":
+        # A new mapping: whoever holds the state of before keeps it.
+        state.nodes[str(name)] = {**state.nodes[str(name)], key: value}
+    elif part == "smoothed":
+        state.smoothed[int(name)] = value.item() if value.dim() == 0 else value
+    else:
+        {"delayed": state.delayed, "held": state.held, "source": state.sources}[part][int(name)] = value
 
 
 class RegionPass(LoopPass):
@@ -135,18 +141,17 @@ class RegionPass(LoopPass):
         self.compiled = compiled_region
         self.region = compiled_region.region
         self.version = version
-        self.pieces: list[tuple[int, list[torch.Tensor]]] = []
+        self.said: list[Sequence[torch.Tensor]] = []
         self.interpreted = False
-        self.settled = False
 
     def run(self) -> None:
         k = 0
         try:
             while k < self.block.ticks:
-                done = self._programs(k)
+                done = self._computed(k)
                 if done == 0:
                     self._flush()
-                    self.interpreted, self.settled = True, False
+                    self.interpreted = True
                     for plan in self.plans:
                         self.step(plan, k)
                     self.hand_on(k)
@@ -155,78 +160,81 @@ class RegionPass(LoopPass):
         finally:
             self._close()
 
-    def _programs(self, k: int) -> int:
-        """Compute tick k, and those after it, by a program; returns how many were computed."""
-        block = self.block
-        if k >= block.whole or not self.compiled.single.ready(block.base, self.version) or self._fires(k):
+    def _computed(self, k: int) -> int:
+        """Compute tick k, and those after it, by the program; returns how many were computed."""
+        block, trace = self.block, self.compiled.trace
+        if k >= block.whole or not self.compiled.ready(block.base, self.version) or self._fires(k):
             return 0
         if k > 0:
-            for influence in self.region.foreign if self.settled else self.region.influences:
+            # What the program itself has said is in the state already.
+            for influence in self.region.influences if self.interpreted else self.region.foreign:
                 spoken = self.raw(influence, k - 1)
                 if spoken is not ABSENT:
                     block.state.sources[influence.index] = spoken
-        if not self.settled and self.region.present(block.state) != self.compiled.single.trace.pattern:
+        if self.region.present(block.state) != trace.pattern:
             return 0
-        several = self.compiled.ticks
-        fits = k + several <= block.whole and self.compiled.several.ready(block.base, self.version)
-        if fits and self._call(self.compiled.several, k, several):
-            return several
-        return 1 if self._call(self.compiled.single, k, 1) else 0
+        ticks = self._expected(k)
+        if ticks == 0:
+            return 0
+        outside = {index: self.outside[index][k : k + ticks] for index in trace.outside}
+        foreign = {influence.index: self._raws(influence, k, ticks) for influence in self.region.foreign}
+        said = self.compiled.compute(block.state, block.first + k, ticks, outside, foreign)
+        self.said += said
+        if self.interpreted:
+            self._flush()
+        return len(said)
 
     def _fires(self, k: int) -> bool:
         return k == 0 and any(node in self.region.names for node, _ in self.block.triggers)
 
-    def _call(self, program: CompiledTicks, k: int, ticks: int) -> bool:
-        trace = program.trace
-        coming: dict[int, torch.Tensor] = {}
-        for index in trace.outside:
-            items = self.outside[index][k : k + ticks]
-            if any(item is ABSENT for item in items):
-                return False
-            coming[index] = torch.stack(items)
-        if any(item is not ABSENT for index in trace.absent for item in self.outside[index][k : k + ticks]):
-            return False
-        foreign = [self._raws(influence, k, ticks) for influence in trace.foreign]
-        said = program.run(self.block.state, self.block.first + k, coming, foreign)
-        if said is None:
-            return False
-        self.settled = True
-        self.pieces.append((ticks, said))
-        if self.interpreted:
-            self._flush()
-        return True
+    def _expected(self, k: int) -> int:
+        """For how many ticks, from tick k on, what the program expects comes in from elsewhere, and nothing else."""
+        trace = self.compiled.trace
+        coming = [
+            (self.outside[index], trace.examples[len(trace.slots) + n].shape) for n, index in enumerate(trace.outside)
+        ]
+        silent = [self.outside[index] for index in trace.absent]
+        for j in range(k, self.block.whole):
+            if any(lane[j] is not ABSENT for lane in silent):
+                return j - k
+            # A value of another shape is a failure, which the interpreter puts into words.
+            if any(lane[j] is ABSENT or lane[j].shape != shape for lane, shape in coming):
+                return j - k
+        return self.block.whole - k
 
-    def _raws(self, influence: Any, k: int, ticks: int) -> torch.Tensor:
-        last = self.block.state.sources[influence.index]
-        raws = []
+    def _raws(self, influence: Any, k: int, ticks: int) -> list[Any]:
+        """What the source of a route said last before each tick."""
+        raws = [self.block.state.sources[influence.index]]
         for j in range(k, k + ticks - 1):
             spoken = self.block._raw(influence, j)
-            last = last if spoken is ABSENT else spoken
-            raws.append(last)
-        return torch.stack(raws)
+            raws.append(raws[-1] if spoken is ABSENT else spoken)
+        return raws
 
     def _flush(self) -> None:
-        """Write out tick by tick what programs have said."""
-        if not self.pieces:
+        """Write out tick by tick what the program has said."""
+        if not self.said:
             return
-        ports = self.compiled.single.trace.spoken
-        for ticks, piece in self.pieces:
-            for port, stack in zip(ports, piece, strict=True):
-                self.lanes[port].extend(stack.unbind(0))
-            for port, lane in self.lanes.items():
-                if port not in self.compiled.spoken:
-                    lane.extend([ABSENT] * ticks)
-        self.pieces = []
+        ports = self.compiled.trace.spoken
+        packed = self._stacked()
+        for port, lane in self.lanes.items():
+            if port in ports:
+                lane.extend(ports[port].unpacked(packed).unbind(0))
+            else:
+                lane.extend([ABSENT] * len(self.said))
+        self.said = []
 
     def _close(self) -> None:
-        if self.interpreted or not self.pieces:
+        if self.interpreted or not self.said:
             self._flush()
             self.block._keep(self.lanes)
             return
-        ports = self.compiled.single.trace.spoken
-        total = sum(ticks for ticks, _ in self.pieces)
+        ports = self.compiled.trace.spoken
+        packed = self._stacked()
         for port in self.lanes:
-            self.block.values[port] = Block.constant(ABSENT, total)
-        for number, port in enumerate(ports):
-            stacks = [piece[number] for _, piece in self.pieces]
-            self.block.values[port] = Block.of(stacks[0] if len(stacks) == 1 else torch.cat(stacks))
+            if port in ports:
+                self.block.values[port] = Block.of(ports[port].unpacked(packed))
+            else:
+                self.block.values[port] = Block.constant(ABSENT, len(self.said))
+
+    def _stacked(self) -> list[torch.Tensor]:
+        return [torch.stack(tensors) for tensors in zip(*self.said, strict=True)]

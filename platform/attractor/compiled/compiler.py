@@ -34,7 +34,8 @@ def compiled(trace: Trace) -> Compiled:
     """
     from torch._inductor.compile_fx import compile_fx
 
-    options = {"cpp.threads": 1, "compile_threads": 1, "fx_graph_cache": True}
+    # Whoever calls the function sees to the sizes of its inputs, once for many calls.
+    options = {"cpp.threads": 1, "compile_threads": 1, "fx_graph_cache": True, "size_asserts": False}
     with _kept(), torch.no_grad():
         function: Any = compile_fx(trace.graph, list(trace.examples), config_patches=options)
         # The first call ends what is left to do; its results are of no interest.

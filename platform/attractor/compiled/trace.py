@@ -1,4 +1,4 @@
-"""Traces: a region over a few ticks as one graph of torch operations.
+"""Traces: a tick of a region as one graph of torch operations.
 
 The region is traced through the interpreter of the eager tier itself, so that there is one meaning only. What the
 program must be given is kept beside the graph: the state, what comes in from elsewhere, the draws, the numbers that
@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
+from torch._functorch.compile_utils import fx_graph_cse
 from torch._subclasses.fake_tensor import DataDependentOutputException, FakeTensorMode
 from torch.fx.experimental.proxy_tensor import make_fx
 from torch.fx.experimental.symbolic_shapes import GuardOnDataDependentSymNode, ShapeEnv
@@ -20,6 +21,8 @@ from torch.utils._python_dispatch import _disable_current_modes
 
 from attractor.block_pass import BlockPass, LoopPass, ProgramState
 from attractor.compiled.live import Base, Live, LiveBook, LiveMode
+from attractor.compiled.merged_kernels import merge_kernels
+from attractor.compiled.prologue import Prologue
 from attractor.compiled.region import Region, Slot
 from attractor.compiled.traced_context import DrawBook, TracedContext
 from attractor.compiled.untraceable import Untraceable
@@ -28,44 +31,69 @@ from attractor.kinds import KINDS
 from attractor.modulation import combined, legal, refusals
 from attractor.node import ABSENT
 from attractor.parameter import Parameter
-from attractor.step_plan import Arrival, Influence, StepPlan
+from attractor.step_plan import Arrival, StepPlan
 
 Tensors = dict[Slot, torch.Tensor]
+Draw = tuple[int, Callable[[int, int], torch.Tensor]]
+# Constants of more elements are not compared.
+_COMPARED = 1 << 16
 # A pattern that has not come to rest after so many ticks does not.
 _MAX_TICKS = 6
 
 
 @dataclass(frozen=True, slots=True)
-class Trace:
-    """A region over `ticks` ticks as a function of tensors.
+class Packing:
+    """Where a port lies in what a tick says: all values of one element type are one tensor, one after the other.
 
-    Its inputs are, in this order: `slots`, `outside` (one tensor (ticks, ...) for each edge), `foreign` (one tensor
-    (ticks − 1, ...) for each route), the tick, and `feeds`. Its outputs are `changed`, then one tensor (ticks, ...)
-    for each port of `spoken`, then whether all is well, bool ().
+    Attributes:
+        number: of the tensor.
+        start, stop: its elements.
+        shape: of the value; a complex one lies as pairs of reals.
+    """
+
+    number: int
+    start: int
+    stop: int
+    shape: tuple[int, ...]
+    is_complex: bool
+
+    def unpacked(self, tensors: Sequence[torch.Tensor]) -> torch.Tensor:
+        """The port's values over K ticks, (K, *shape), of tensors (K, elements)."""
+        values = tensors[self.number][:, self.start : self.stop]
+        if self.is_complex:
+            return torch.view_as_complex(values.reshape(len(values), *self.shape, 2))
+        return values.view(len(values), *self.shape)
+
+
+@dataclass(frozen=True, slots=True)
+class Trace:
+    """A tick of a region as a function of tensors.
+
+    Its inputs are, in this order: `slots`, `outside`, the tick, and those of `prologue` and `draws`. Its outputs are
+    `changed`, then what the ports of `spoken` say, packed, then whether all is well, bool ().
 
     Attributes:
         graph: the function.
         examples: inputs of the right shapes and types.
         pattern: what is present before a tick, and after it.
         absent: outside edges over which nothing may come.
-        feeds: for each further input, how it is made: from the base values and the tick at which the program starts.
+        spoken: the ports that speak, and where their values lie.
+        prologue: makes the inputs that change with the base values alone.
+        draws: the place of each input that is drawn, and how: given a tick and a number of ticks, for all of these.
         live: what the program rests on about live parameters.
     """
 
     region: Region
-    ticks: int
     graph: torch.fx.GraphModule
     examples: tuple[torch.Tensor, ...]
     slots: tuple[Slot, ...]
     pattern: frozenset[Slot]
     outside: tuple[int, ...]
     absent: frozenset[int]
-    foreign: tuple[Influence, ...]
     changed: tuple[Slot, ...]
-    spoken: tuple[tuple[str, str], ...]
-    constants: tuple[tuple[int, torch.Tensor], ...]
-    numbers: tuple[tuple[int, torch.Tensor, Callable[[Base], Any]], ...]
-    draws: tuple[tuple[int, Callable[[int], torch.Tensor]], ...]
+    spoken: Mapping[tuple[str, str], Packing]
+    prologue: Prologue
+    draws: tuple[Draw, ...]
     live: LiveBook
 
     @property
@@ -95,12 +123,8 @@ class _TracedBlock(BlockPass):
 class _TracedLoop(LoopPass):
     """The nodes of a region, given what comes in from elsewhere."""
 
-    def __init__(
-        self, block: _TracedBlock, plans: Sequence[StepPlan], coming: Mapping[int, list[Any]],
-        foreign: Mapping[int, list[Any]],
-    ) -> None:  # fmt: skip
+    def __init__(self, block: _TracedBlock, plans: Sequence[StepPlan], coming: Mapping[int, list[Any]]) -> None:
         self._coming = coming
-        self._foreign = foreign
         super().__init__(block, plans)
 
     def coming(self, arrival: Arrival) -> list[Any]:
@@ -119,10 +143,6 @@ class _TracedLoop(LoopPass):
                 ) from error
             reason = f"it cannot be traced ({type(cause).__name__}: {cause})"
             raise Untraceable(" ".join(reason.split())[:200], plan.name) from error
-
-    def raw(self, influence: Influence, k: int) -> Any:
-        given = self._foreign.get(influence.index)
-        return super().raw(influence, k) if given is None else given[k]
 
 
 class Tracer:
@@ -161,7 +181,7 @@ class Tracer:
         with FakeTensorMode(allow_non_fake_inputs=True, shape_env=ShapeEnv(), static_shapes=True) as fake:
             now: Tensors = {slot: fake.from_tensor(value) for slot, value in slots.items()}
             for _ in range(_MAX_TICKS):
-                after, _, _ = self._ticks(now, fake.from_tensor(torch.tensor(0)), 1, LiveBook(self.base), DrawBook())
+                after, _, _ = self._tick(now, fake.from_tensor(torch.tensor(0)), LiveBook(self.base), DrawBook())
                 if after.keys() == now.keys():
                     self._same(now, after)
                     break
@@ -177,44 +197,38 @@ class Tracer:
                 node = str(slot[1]) if slot[0] == "node" else self.region.names[0]
                 raise Untraceable("its state changes in shape or type from tick to tick", node)
 
-    def trace(self, ticks: int) -> Trace:
-        """The region over `ticks` ticks."""
+    def trace(self) -> Trace:
+        """A tick of the region."""
         live, draws = LiveBook(self.base), DrawBook()
         slots = tuple(sorted(self.slots, key=repr))
         outside = tuple(a for a in self.region.outside if a.index not in self.silent)
-        coming = [self._coming(arrival, ticks) for arrival in outside]
-        foreign = self.region.foreign if ticks > 1 else ()
-        raws = [self._raws(influence, ticks - 1) for influence in foreign]
-        examples = [*(self.slots[slot] for slot in slots), *coming, *raws, torch.tensor(0)]
+        examples = [*(self.slots[slot] for slot in slots), *map(self._coming, outside), torch.tensor(0)]
         said: dict[str, Any] = {}
 
         def program(*inputs: torch.Tensor) -> list[torch.Tensor]:
             at = iter(inputs)
             now = {slot: next(at) for slot in slots}
-            arrive = {a.index: list(next(at).unbind(0)) for a in outside}
-            given = {i.index: list(next(at).unbind(0)) for i in foreign}
-            after, lanes, checks = self._ticks(now, next(at), ticks, live, draws, arrive, given)
+            coming = {a.index: next(at) for a in outside}
+            after, lanes, checks = self._tick(now, next(at), live, draws, coming)
             changed = tuple(slot for slot in slots if after[slot] is not now[slot])
-            spoken = tuple(port for port, lane in lanes.items() if lane[0] is not ABSENT)
-            stacks = [torch.stack(lanes[port]) for port in spoken]
-            said.update(changed=changed, spoken=spoken)
-            return [*(after[slot] for slot in changed), *stacks, _well(stacks, checks, self.device)]
+            values = {port: lane[0] for port, lane in lanes.items() if lane[0] is not ABSENT}
+            packed, places = _packed(values)
+            said.update(changed=changed, spoken=places)
+            # What is handed on comes in again in the next tick: the program was made for dense inputs.
+            return [*(after[slot].contiguous() for slot in changed), *packed, _well(packed, checks, self.device)]
 
         with torch.no_grad():
             graph = make_fx(program, tracing_mode="fake", _allow_non_fake_inputs=True)(*examples)
-        constants, numbers, drawn = _lifted(graph, examples, live, draws)
+        prologue, drawn = _lifted(graph, examples, live, draws)
         pattern = frozenset(slot for slot in slots if slot[0] != "node")
         return Trace(
-            self.region, ticks, graph, tuple(examples), slots, pattern, tuple(a.index for a in outside), self.silent,
-            tuple(foreign), said["changed"], said["spoken"], constants, numbers, drawn, live,
+            self.region, graph, tuple(examples), slots, pattern, tuple(a.index for a in outside), self.silent,
+            said["changed"], said["spoken"], prologue, drawn, live,
         )  # fmt: skip
 
-    def _coming(self, arrival: Arrival, ticks: int) -> torch.Tensor:
+    def _coming(self, arrival: Arrival) -> torch.Tensor:
         dtype = self._precise(KINDS[arrival.edge.target_kind].dtype)
-        return torch.zeros((ticks, *self.batch, *arrival.edge.shape), dtype=dtype, device=self.device)
-
-    def _raws(self, influence: Influence, ticks: int) -> torch.Tensor:
-        return torch.zeros((ticks, *self.batch), dtype=self.dtype, device=self.device)
+        return torch.zeros((*self.batch, *arrival.edge.shape), dtype=dtype, device=self.device)
 
     def _precise(self, dtype: torch.dtype | None) -> torch.dtype | None:
         """The element type of a data kind in a run of this precision."""
@@ -222,11 +236,11 @@ class Tracer:
             return self.dtype
         return self.dtype.to_complex() if dtype == torch.complex64 else dtype
 
-    def _ticks(
-        self, now: Tensors, tick: torch.Tensor, ticks: int, live: LiveBook, draws: DrawBook,
-        coming: Mapping[int, list[Any]] | None = None, foreign: Mapping[int, list[Any]] | None = None,
+    def _tick(
+        self, now: Tensors, tick: torch.Tensor, live: LiveBook, draws: DrawBook,
+        coming: Mapping[int, torch.Tensor] | None = None,
     ) -> tuple[Tensors, dict[tuple[str, str], list[Any]], list[torch.Tensor]]:  # fmt: skip
-        """Carry out `ticks` ticks on symbols: what is present afterwards, what every port said, and the checks."""
+        """Carry out a tick on symbols: what is present afterwards, what every port said, and the checks."""
         checks: list[torch.Tensor] = []
         state = ProgramState()
         parts: dict[str, Any] = {
@@ -245,24 +259,22 @@ class Tracer:
             replace(plan, node=_apart(plan.node), ctx=TracedContext(plan.ctx, tick, draws, checks))
             for plan in self.region.plans
         ]
-        block = _TracedBlock(state, 0, ticks, frozenset(), self._live_base(live), self.device)
+        block = _TracedBlock(state, 0, 1, frozenset(), self._live_base(live), self.device)
         block.checks, block.live = checks, live
         if coming is None:
-            coming = {
-                a.index: list(self._coming(a, ticks).unbind(0)) for a in self.region.outside
-                if a.index not in self.silent
-            }  # fmt: skip
+            coming = {a.index: self._coming(a) for a in self.region.outside if a.index not in self.silent}
             for influence in self.region.foreign:
-                state.sources.setdefault(influence.index, self._raws(influence, 1)[0])
-        silence = {index: [ABSENT] * ticks for index in self.silent}
-        loop = _TracedLoop(block, plans, {**coming, **silence}, foreign or {})
+                raw = torch.zeros(self.batch, dtype=self.dtype, device=self.device)
+                state.sources.setdefault(influence.index, raw)
+        lanes = {index: [value] for index, value in coming.items()} | {index: [ABSENT] for index in self.silent}
+        loop = _TracedLoop(block, plans, lanes)
         with LiveMode(lambda tensor: id(tensor) in live.inputs or draws.moves(tensor)):
             loop.run()
             # As after a block: a route reads in the next tick what its source says in this one.
             for influence in self.region.influences:
                 lane = loop.lanes.get(influence.source)
                 if lane is not None and lane[-1] is not ABSENT:
-                    state.sources[influence.index] = loop.raw(influence, ticks - 1)
+                    state.sources[influence.index] = loop.raw(influence, 0)
         self._steady(loop.lanes)
         after: Tensors = {
             ("node", name, key): value for name, inner in state.nodes.items() for key, value in inner.items()
@@ -287,50 +299,82 @@ class Tracer:
 
     def _steady(self, lanes: Mapping[tuple[str, str], list[Any]]) -> None:
         for (node, port), lane in lanes.items():
-            silent = [item is ABSENT for item in lane]
-            if any(silent) and not all(silent):
-                raise Untraceable(f"its output {port!r} speaks in some ticks only", node)
-            if not silent[0] and not _is_tensor(lane[0]):
+            if lane[0] is not ABSENT and not _is_tensor(lane[0]):
                 raise Untraceable(f"its output {port!r} is no tensor", node)
+
+
+def _packed(
+    values: Mapping[tuple[str, str], torch.Tensor],
+) -> tuple[list[torch.Tensor], dict[tuple[str, str], Packing]]:
+    """Values as one tensor for each element type, and where each lies."""
+    parts: dict[torch.dtype, list[torch.Tensor]] = {}
+    lengths: dict[torch.dtype, int] = {}
+    places: dict[tuple[str, str], Packing] = {}
+    for port, value in values.items():
+        real = torch.view_as_real(value) if value.is_complex() else value
+        several = parts.setdefault(real.dtype, [])
+        start = lengths.get(real.dtype, 0)
+        lengths[real.dtype] = start + real.numel()
+        several.append(real.reshape(-1))
+        number = list(parts).index(real.dtype)
+        places[port] = Packing(number, start, start + real.numel(), tuple(value.shape), value.is_complex())
+    return [torch.cat(several) for several in parts.values()], places
 
 
 def _lifted(
     graph: torch.fx.GraphModule, examples: list[torch.Tensor], live: LiveBook, draws: DrawBook
-) -> tuple[tuple[Any, ...], tuple[Any, ...], tuple[Any, ...]]:
-    """Make every constant of a graph an input, appended to `examples`; tell what each stands for."""
-    constants: list[tuple[int, torch.Tensor]] = []
-    numbers: list[tuple[int, torch.Tensor, Callable[[Base], Any]]] = []
-    drawn: list[tuple[int, Callable[[int], torch.Tensor]]] = []
+) -> tuple[Prologue, tuple[Draw, ...]]:
+    """Make every constant of a graph an input, and take out of it what follows from constants and base values alone.
+
+    The examples of the new inputs are appended to `examples`.
+    """
+    tensors: dict[str, torch.Tensor] = {}
+    known: dict[Any, torch.fx.Node] = {}
     last = [node for node in graph.graph.nodes if node.op == "placeholder"][-1]
-    inputs: dict[int, torch.fx.Node] = {}
     for node in [node for node in graph.graph.nodes if node.op == "get_attr"]:
         value = getattr(graph, node.target)
         if not isinstance(value, torch.Tensor):
             continue
-        if id(value) not in inputs:
+        moves = id(value) in live.inputs or id(value) in draws.inputs
+        key = id(value) if moves else _content(value)
+        if key not in known:
             with graph.graph.inserting_after(last):
-                last = inputs[id(value)] = graph.graph.placeholder(f"given{len(inputs)}")
-            place = len(examples)
-            examples.append(value.contiguous())
-            if id(value) in live.inputs:
-                examples[-1] = examples[-1].clone()
-                numbers.append((place, examples[-1], live.inputs[id(value)][1]))
-            elif id(value) in draws.inputs:
-                drawn.append((place, draws.inputs[id(value)][1]))
-            else:
-                constants.append((place, examples[-1]))
-        node.replace_all_uses_with(inputs[id(value)])
+                last = known[key] = graph.graph.placeholder(f"given{len(known)}")
+            last.meta["val"] = value
+            tensors[last.name] = value
+        node.replace_all_uses_with(known[key])
         graph.graph.erase_node(node)
     graph.graph.eliminate_dead_code()
+    graph.graph = fx_graph_cse(graph.graph)
+    merge_kernels(graph)
+    given = [(node, tensors[node.name]) for node in graph.graph.nodes if node.name in tensors]
+    draw_of = {node: draws.inputs[id(tensor)][1] for node, tensor in given if id(tensor) in draws.inputs}
+    prologue = Prologue.taken_from(graph, [pair for pair in given if pair[0] not in draw_of], live)
+    drawn: list[Draw] = []
+    for node in [node for node in graph.graph.nodes if node.op == "placeholder"][len(examples) :]:
+        if node in draw_of:
+            drawn.append((len(examples), draw_of[node]))
+            examples.append(tensors[node.name].contiguous())
+        else:
+            examples.append(prologue.placed(node, len(examples)))
+    for node in graph.graph.find_nodes(op="placeholder"):
+        # The compiler goes by the examples.
+        node.meta.pop("val", None)
     graph.graph.lint()
     graph.recompile()
-    return tuple(constants), tuple(numbers), tuple(drawn)
+    return prologue, tuple(drawn)
 
 
-def _well(stacks: Sequence[torch.Tensor], checks: Sequence[torch.Tensor], device: torch.device) -> torch.Tensor:
+def _content(value: torch.Tensor) -> Any:
+    """What two constants have in common when one can stand for the other: nodes of one kind often have the same."""
+    if value.numel() > _COMPARED or value.device.type != "cpu":
+        return id(value)
+    return value.dtype, value.shape, value.contiguous().view(-1).view(torch.uint8).numpy().tobytes()
+
+
+def _well(packed: Sequence[torch.Tensor], checks: Sequence[torch.Tensor], device: torch.device) -> torch.Tensor:
     """Whether every check holds and every value is finite: a NaN or an infinity survives every sum."""
-    reals = [torch.view_as_real(stack) if stack.is_complex() else stack for stack in stacks]
-    sums = [real.sum(dtype=torch.float32) for real in reals if real.is_floating_point()]
+    sums = [values.sum(dtype=torch.float32) for values in packed if values.is_floating_point()]
     flags = [*checks, torch.isfinite(torch.stack(sums)).all()] if sums else [*checks]
     return torch.stack(flags).all() if flags else torch.ones((), dtype=torch.bool, device=device)
 

@@ -13,61 +13,66 @@ from attractor.errors import NodeFailed
 from attractor.node import Context
 
 
+DrawTicks = Callable[[int, int], torch.Tensor]
+"""Given a tick and a number of ticks, the draws of these, one tick after the other in the first dimension."""
+
+
 class DrawBook:
-    """Every draw of a trace: the tensor that stands for it, and how it is drawn at a tick."""
+    """Every draw of a trace: the tensor that stands for it, and how it is drawn."""
 
     def __init__(self) -> None:
-        self.inputs: dict[int, tuple[torch.Tensor, Callable[[int], torch.Tensor]]] = {}
+        self.inputs: dict[int, tuple[torch.Tensor, DrawTicks]] = {}
         self._known: dict[Any, torch.Tensor] = {}
-        self._fixed: set[int] = set()
 
     def moves(self, tensor: torch.Tensor) -> bool:
         """Whether a tensor is a draw, and so another one at every tick."""
-        return id(tensor) in self.inputs and id(tensor) not in self._fixed
+        return id(tensor) in self.inputs
 
-    def tensor(self, key: Any, draw: Callable[[int], torch.Tensor], fixed: bool = False) -> torch.Tensor:
-        """The tensor of one draw. `draw` makes it, given the tick at which the program starts; `fixed`: at any."""
+    def tensor(self, key: Any, draw: DrawTicks) -> torch.Tensor:
+        """The tensor of one draw."""
         if key not in self._known:
-            # Real numbers, drawn outside the trace, which takes them for a constant.
+            made = self.constant(key, lambda: draw(0, 1)[0].contiguous())
+            self.inputs[id(made)] = (made, draw)
+        return self._known[key]
+
+    def constant(self, key: Any, make: Callable[[], torch.Tensor]) -> torch.Tensor:
+        """Real numbers, made outside the trace, which takes them for a constant."""
+        if key not in self._known:
             with _disable_current_modes():
-                self._known[key] = draw(0).contiguous()
-            self.inputs[id(self._known[key])] = (self._known[key], draw)
-            if fixed:
-                self._fixed.add(id(self._known[key]))
+                self._known[key] = make()
         return self._known[key]
 
 
 class TracedDraws:
     """The draws of a node, as inputs of the program: the same numbers that eager torch draws."""
 
-    def __init__(self, ctx: Context, traced: TracedContext, book: DrawBook) -> None:
+    def __init__(self, ctx: Context, book: DrawBook) -> None:
         self._ctx = ctx
-        self._traced = traced
         self._book = book
 
-    def normal(self, *args: Any, **kwargs: Any) -> torch.Tensor:
-        return self._drawn("normal", args, kwargs)
+    def normal(self, shape: Any, lane: int = 0) -> torch.Tensor:
+        return self._drawn("normal", shape, lane)
 
-    def uniform(self, *args: Any, **kwargs: Any) -> torch.Tensor:
-        return self._drawn("uniform", args, kwargs)
+    def uniform(self, shape: Any, lane: int = 0, ahead: bool = True) -> torch.Tensor:
+        return self._drawn("uniform", shape, lane, ahead)
 
-    def permutation(self, *args: Any, **kwargs: Any) -> torch.Tensor:
-        return self._drawn("permutation", args, kwargs)
+    def permutation(self, n: int, lane: int = 0) -> torch.Tensor:
+        return self._drawn("permutation", n, lane)
 
     @property
     def key(self) -> torch.Tensor:
         random = self._ctx.random
-        return self._book.tensor((self._ctx.node, "key"), lambda tick: random.key, fixed=True)
+        return self._book.constant((self._ctx.node, "key"), lambda: random.key)
 
-    def _drawn(self, law: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> torch.Tensor:
-        ctx, after = self._ctx, self._traced.after
+    def _drawn(self, law: str, *args: Any) -> torch.Tensor:
+        ctx = self._ctx
 
-        def draw(tick: int) -> torch.Tensor:
-            ctx.tick = tick + after
-            made: torch.Tensor = getattr(ctx.random, law)(*args, **kwargs)
+        def draw(tick: int, ticks: int) -> torch.Tensor:
+            ctx.tick = tick
+            made: torch.Tensor = getattr(ctx.random, law)(*args, ticks=ticks)
             return made
 
-        return self._book.tensor((ctx.node, law, after, args, tuple(sorted(kwargs.items()))), draw)
+        return self._book.tensor((ctx.node, law, args), draw)
 
 
 class TracedContext(Context):
@@ -75,25 +80,24 @@ class TracedContext(Context):
 
     Args:
         ctx: the context of the run.
-        tick: the tick at which the program starts, int64, shape ().
+        tick: int64, shape ().
         draws: collects the draws; checks: collects the conditions of `require`.
     """
 
     def __init__(self, ctx: Context, tick: torch.Tensor, draws: DrawBook, checks: list[torch.Tensor]) -> None:
-        self.__dict__.update(ctx.__dict__)
-        self.after = 0
-        self._start = tick
+        self.__dict__.update({name: value for name, value in ctx.__dict__.items() if name != "tick"})
+        self._tick = tick
         self._checks = checks
-        self.random = TracedDraws(ctx, self, draws)  # type: ignore[assignment]
+        self.random = TracedDraws(ctx, draws)  # type: ignore[assignment]
 
     @property
     def tick(self) -> Any:
         """Its value is known only when the program runs; nothing can be decided by it."""
-        return torch.ops.aten._local_scalar_dense(self._start) + self.after
+        return torch.ops.aten._local_scalar_dense(self._tick)
 
     @tick.setter
     def tick(self, value: int) -> None:
-        self.after = value
+        """The interpreter counts from 0 in a trace; only the program knows the tick."""
 
     def require(self, ok: torch.Tensor, failure: Callable[[], NodeFailed]) -> None:
         self._checks.append(ok.all())

@@ -14,6 +14,7 @@ import torch
 
 from attractor.energy.colouring import Colouring
 from attractor.energy.interaction_graph import Indices
+from attractor.kernels.dispatch import traced
 from attractor.kernels.block_terms import BlockTerms, added_in_order
 from attractor.kernels.threads import in_pieces
 from attractor.philox import refuse_large_draw, uniforms
@@ -227,7 +228,7 @@ def kernel(
         spins, bias, weights, products, scale, keys, tick, lane, sweeps, order, colours, rows, offsets, counts,
         targets, groups, starts, members,
     )  # fmt: skip
-    if torch.compiler.is_compiling():
+    if traced():
         out: torch.Tensor = gibbs(*inputs)
         return out
     return _computed(*inputs)

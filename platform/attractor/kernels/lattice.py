@@ -15,6 +15,7 @@ from typing import Any, Final
 import numpy as np
 import torch
 
+from attractor.kernels.dispatch import traced
 from attractor.kernels.threads import in_pieces
 from attractor.philox import philox, refuse_large_draw
 
@@ -115,7 +116,7 @@ def kernel(
     sweeps: int, sides: Sequence[int],
 ) -> torch.Tensor:  # fmt: skip
     """As `reference`, to the last spin, by the kernel of the device the spins are on."""
-    if torch.compiler.is_compiling():
+    if traced():
         out: torch.Tensor = lattice(spins, negative, threshold, keys, tick, lane, sweeps, list(sides))
         return out
     return _computed(spins, negative, threshold, keys, tick, lane, sweeps, list(sides))

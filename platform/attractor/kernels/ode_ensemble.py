@@ -7,6 +7,7 @@ from typing import Any, Final
 import numpy as np
 import torch
 
+from attractor.kernels.dispatch import traced
 from attractor.kernels.threads import in_pieces
 from attractor.neighbourhood import Neighbourhood
 from attractor.oscillators import CELLS
@@ -100,7 +101,7 @@ def kernel(
     """
     inputs = (s, params, drive, coupling, steps, h, neighbours, degrees, ticks, cell, method, mask)
     recorded = torch.is_grad_enabled() and any(isinstance(v, torch.Tensor) and v.requires_grad for v in inputs)
-    if recorded or torch.compiler.is_compiling():
+    if recorded or traced():
         out: torch.Tensor = ode_ensemble(*inputs)
         return out
     # Past the dispatcher, which takes longer than a small ensemble.

@@ -13,6 +13,7 @@ import torch
 
 from attractor.energy.colouring import Colouring
 from attractor.energy.potts_model import PottsModel
+from attractor.kernels.dispatch import traced
 from attractor.kernels.block_terms import BlockTerms
 from attractor.kernels.gibbs import power
 from attractor.kernels.threads import in_pieces
@@ -185,7 +186,7 @@ def kernel(
         states, bias, tables, weights, scale, keys, tick, lane, sweeps, order, colours, terms, origin, stride, starts,
         members, strides,
     )  # fmt: skip
-    if torch.compiler.is_compiling():
+    if traced():
         out: torch.Tensor = potts(*inputs)
         return out
     return _computed(*inputs)

@@ -109,7 +109,7 @@ class Ensemble:
         """Parameters (K, B, P, 1), and ε, steps and h (K, B); K and B are 1 where nothing differs."""
         key = (*plans[0], coupling[0], *(params[0][name] for name in self._names))
         constant = len(params) == len(plans) == len(coupling) == 1
-        constant = constant and not any(isinstance(value, torch.Tensor) for value in key)
+        constant = constant and all(isinstance(value, int | float) for value in key)
         if constant and self._kept is not None and self._kept[0] == key:
             return self._kept[1]
         columns = [_rows([each[name] for each in params], device) for name in self._names]
