@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import torch
 from torch._inductor.pattern_matcher import stable_topological_sort
@@ -84,12 +84,10 @@ def _merge(graph: GraphModule, calls: Sequence[Node]) -> None:
         parts = []
         for one, many in zip(own, points, strict=True):
             shape = list(one.meta["val"].shape)
-            if shape[dim] != many:
-                shape[dim] = many
-                one = emit(torch.ops.aten.expand.default, one, shape)
-            parts.append(one)
+            full = [*shape[:dim], many, *shape[dim + 1 :]]
+            parts.append(one if shape == full else emit(torch.ops.aten.expand.default, one, full))
         arguments.append(emit(torch.ops.aten.cat.default, parts, dim))
-    out = emit(calls[0].target, *arguments)
+    out = emit(cast("Callable[..., Any]", calls[0].target), *arguments)
     at = 0
     for call, many in zip(calls, points, strict=True):
         call.replace_all_uses_with(emit(torch.ops.aten.slice.Tensor, out, 1, at, at + many))

@@ -1,4 +1,4 @@
-"""The part of a trace that follows from base values and constants alone: computed when they change, not in every tick."""
+"""What of a trace follows from base values and constants alone: computed when they change, not in every tick."""
 
 from __future__ import annotations
 
@@ -88,9 +88,10 @@ class Prologue:
         """The program's inputs for these base values, with their places."""
         tensors = []
         for tensor, evaluate in self._inputs:
-            if evaluate is not None:
-                tensor = torch.as_tensor(evaluate(base), dtype=tensor.dtype, device=tensor.device)
-            tensors.append(tensor)
+            if evaluate is None:
+                tensors.append(tensor)
+            else:
+                tensors.append(torch.as_tensor(evaluate(base), dtype=tensor.dtype, device=tensor.device))
         made = self._computed(tensors)
         return [(place, made[number]) for number, place in self._places.items()]
 

@@ -12,7 +12,6 @@ from attractor.compiled.untraceable import Untraceable
 from attractor.errors import NodeFailed
 from attractor.node import Context
 
-
 DrawTicks = Callable[[int, int], torch.Tensor]
 """Given a tick and a number of ticks, the draws of these, one tick after the other in the first dimension."""
 
@@ -31,7 +30,11 @@ class DrawBook:
     def tensor(self, key: Any, draw: DrawTicks) -> torch.Tensor:
         """The tensor of one draw."""
         if key not in self._known:
-            made = self.constant(key, lambda: draw(0, 1)[0].contiguous())
+
+            def first() -> torch.Tensor:
+                return draw(0, 1)[0].contiguous()
+
+            made = self.constant(key, first)
             self.inputs[id(made)] = (made, draw)
         return self._known[key]
 

@@ -14,8 +14,8 @@ import torch
 
 from attractor.energy.colouring import Colouring
 from attractor.energy.interaction_graph import Indices
-from attractor.kernels.dispatch import traced
 from attractor.kernels.block_terms import BlockTerms, added_in_order
+from attractor.kernels.dispatch import traced
 from attractor.kernels.threads import in_pieces
 from attractor.philox import refuse_large_draw, uniforms
 

@@ -13,8 +13,8 @@ import torch
 
 from attractor.energy.colouring import Colouring
 from attractor.energy.potts_model import PottsModel
-from attractor.kernels.dispatch import traced
 from attractor.kernels.block_terms import BlockTerms
+from attractor.kernels.dispatch import traced
 from attractor.kernels.gibbs import power
 from attractor.kernels.threads import in_pieces
 from attractor.philox import refuse_large_draw, uniforms

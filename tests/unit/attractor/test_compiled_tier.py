@@ -399,6 +399,66 @@ def test_a_node_that_reads_a_draw_or_a_live_number_is_interpreted(traced_only):
         assert eager.result_hash == compiled.result_hash
 
 
+def test_kernels_that_do_not_wait_for_each_other_are_called_once(traced_only):
+    """Arrays side by side are one call: not one that waits, is driven when the others are not, or has another size."""
+    nodes = [node(f"a{i}", "osc.array", N=8, coupling=0.1 * i, mod_depth=0.1) for i in range(4)]
+    nodes.append(node("other", "osc.array", N=9))
+    edges = [edge("a0.x", "a3.modulation"), edge("a3.x", "a1.modulation", delay=1, init=0.5)]
+    graph = plan(nodes, edges, [], Registry.default())
+    changes = [ControlChange(9, "a2.coupling", 0.4)]
+    hashes = {
+        Session(graph, 3, 20, 7, tier=tier, controls=changes).run().result_hash
+        for tier in ("kernels", "compiled+kernels")
+    }
+    assert len(hashes) == 1
+    calls = [
+        n for t in traced_only for n in t.graph.graph.nodes if n.target is torch.ops.attractor.ode_ensemble.default
+    ]
+    assert sorted(call.meta["val"].shape[1] for call in calls) == [1, 1, 1, 2]
+
+
+def test_what_follows_from_live_numbers_alone_is_computed_when_they_change(traced_only):
+    class Table(TensorNode):
+        kind, title, category, summary = "t.table", "Table", "test", "Adds what it works out from a number."
+        inputs = (Port("x", "scalar"),)
+        outputs = (Port("y", "scalar"),)
+        params = (Parameter("g", "float", 0.5, live=True),)
+
+        def prepare(self, ctx):
+            self.grid = torch.arange(5.0)
+
+        def step(self, state, inputs, params, ctx):
+            return state, {"y": inputs["x"] + torch.erfinv(params["g"] * self.grid / 5.0).sum()}
+
+    registry = Registry([*KINDS.kinds().values(), Table])
+    graph = plan([node("a", "t.ramp"), node("t", "t.table")], [edge("a.value", "t.x")], [], registry)
+    changes = [ControlChange(4, "t.g", 0.9)]
+    eager, compiled = (Session(graph, 1, 8, tier=tier, controls=changes).run() for tier in ("eager", "compiled"))
+    assert eager.result_hash == compiled.result_hash
+    assert eager.outputs["t.y"] > Session(graph, 1, 8).run().outputs["t.y"]
+    targets = {str(one.target) for trace in traced_only for one in trace.graph.graph.nodes}
+    assert not any("erfinv" in target for target in targets)
+
+
+def test_a_constant_that_a_node_writes_into_stays_what_it_is_for_the_interpreter(traced_only):
+    class Writes(TensorNode):
+        kind, title, category, summary = "t.writes", "Writes", "test", "Fills a tensor before it reads it."
+        inputs = (Port("x", "scalar"),)
+        outputs = (Port("y", "scalar"),)
+        params = (Parameter("g", "float", 0.5, live=True),)
+
+        def step(self, state, inputs, params, ctx):
+            row = torch.zeros(3)
+            row[1].fill_(1.0)
+            return state, {"y": inputs["x"] + (row * torch.as_tensor(params["g"], dtype=ctx.dtype)).sum()}
+
+    registry = Registry([*KINDS.kinds().values(), Writes])
+    graph = plan([node("a", "t.ramp"), node("w", "t.writes")], [edge("a.value", "w.x")], [], registry)
+    eager, compiled = (Session(graph, 1, 8, tier=tier).run() for tier in ("eager", "compiled"))
+    assert eager.result_hash == compiled.result_hash
+    assert any(trace.region.names for trace in traced_only)
+
+
 @pytest.mark.slow
 @pytest.mark.skipif(missing_compiler("cpu") is not None, reason="there is no C++ compiler")
 def test_a_compiled_run_is_plain_torch_within_rounding_and_the_same_for_every_block():
