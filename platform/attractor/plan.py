@@ -48,6 +48,9 @@ class Estimate:
     follow from the graph alone: the same plan has the same estimate everywhere. A sweep takes them once for every
     point that runs beside others, which is a bound where points of one seed share their draws.
 
+    Parameters count as the graph sets them. A live change or a route may make a run take more: `noise` of an array that
+    was silent, or its `speed`.
+
     Not covered: what torch and the interpreter take to be loaded; what the allocator of the C library keeps of what was
     freed, by which the process may be half as large again; frames, control logs and checkpoints; and the other tiers:
     kernels need no room for intermediate results, so that memory is a bound there, and a compiled region may keep other
