@@ -8,7 +8,7 @@ shape, is blamed before a node that choked on it in the same tick.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Final
 
 import torch
 
@@ -19,7 +19,7 @@ from attractor.step_plan import StepPlan
 
 NON_FINITE_MEND = "Look at this node's inputs and parameters; a smaller step or gain usually mends it."
 # Up to here values are gathered before they are summed: one sum in place of one per tick.
-_GATHERED = 4096
+GATHERED: Final = 4096
 
 
 def earliest_fault(
@@ -84,7 +84,7 @@ def _suspect(block: Block) -> bool:
     if not tensors:
         return False
     shape = tensors[0].shape
-    if shape.numel() <= _GATHERED and all(tensor.shape == shape for tensor in tensors):
+    if shape.numel() <= GATHERED and all(tensor.shape == shape for tensor in tensors):
         return not bool(torch.isfinite(torch.stack(tensors).sum()))
     return not bool(torch.isfinite(torch.stack([tensor.sum() for tensor in tensors])).all())
 

@@ -19,8 +19,11 @@ from attractor.clock import EVERY_TICK, Pace
 from attractor.errors import AttractorError, NodeFailed
 from attractor.kinds import is_numeric
 from attractor.parameter import Parameter
-from attractor.philox import RandomStream
+from attractor.philox import BYTES_PER_DRAW, FLOPS_PER_DRAW, RandomStream
 from attractor.port import Port, Rate, Shape
+
+DEFAULT_BLOCK: Final = 32
+"""Ticks in a block of a session that is not told otherwise."""
 
 State = dict[str, torch.Tensor]
 Inputs = Mapping[str, Any]
@@ -55,10 +58,134 @@ class ShapeProblem(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """Work of a node per tick (floating-point operations) and its memory (bytes of state and constants)."""
+    """What a node takes in the eager tier, in the long run: work per tick, and memory in bytes.
+
+    Work is counted by what plain torch is asked to do. One operation for each element that is computed (arithmetic, a
+    comparison, a choice between two, a function such as exp), and for each element that is read by a sum, a maximum or
+    another reduction; 2 for `torch.add` with a factor, 2mnk for a product of matrices, 5 n log2 n for a Fourier
+    transform (half of it where one side is real), 5 an element for a softmax, `FLOPS_PER_DRAW` for a random number. On
+    complex numbers a product counts 6, anything else 2, a product of matrices 8mnk. What only moves numbers (copies,
+    gathers, changes of type) counts nothing. Work that is due every so many ticks counts in its share.
+
+    Memory is that of tensors, arrays and objects of Python.
+
+    Attributes:
+        flops: operations a tick, with everything that is optional connected or not as the shapes say.
+        bytes: what is kept from the first tick to the last: constants and one state.
+        outputs: what the outputs of one tick take until their block ends; None: every port its own values. Less where
+            ports show the same storage, or what the node keeps anyway.
+        scratch: the most that is taken in passing while a tick is computed.
+        preparing: the most that is taken in passing while the node is prepared, or before its first tick.
+        stacked: whether a block of outputs is made as one tensor.
+        spoken: share of the ticks in which the outputs speak.
+    """
 
     flops: float = 0.0
     bytes: float = 0.0
+    outputs: float | None = None
+    scratch: float = 0.0
+    preparing: float = 0.0
+    stacked: bool = False
+    spoken: float = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class ModelSize:
+    """How large an energy model is that a port carries, for the cost of whoever samples it.
+
+    Attributes:
+        units: N.
+        degree: neighbours of a unit in the mean; N − 1 where everyone is coupled with everyone.
+        width: neighbours of the unit that has most of them.
+        dense: whether the couplings are kept as a matrix.
+        colours: blocks of a sweep.
+        groups: (order, number) of the multi-spin terms.
+        states: K of categories, 0 for spins.
+    """
+
+    units: int
+    degree: float
+    width: float
+    dense: bool
+    colours: float
+    groups: tuple[tuple[int, int], ...] = ()
+    states: int = 0
+
+    @classmethod
+    def complete(cls, shape: Shape) -> ModelSize:
+        """The largest model of a shape, (N,) or (N, K): everyone coupled with everyone."""
+        n, others = shape[0], shape[0] - 1.0
+        return cls(n, others, others, True, float(n), (), shape[1] if len(shape) > 1 else 0)
+
+    @property
+    def field(self) -> float:
+        """Operations of the local fields of one chain."""
+        n, k = self.units, self.states
+        if k:
+            return n * self.degree * (4.0 + 2.0 * k)
+        pairs = 2.0 * n * n if self.dense else 2.0 * n * self.width
+        return pairs + n + sum(order * (order + 1.0) * count + n for order, count in self.groups)
+
+    @property
+    def energy(self) -> float:
+        """Operations of the energy of one chain."""
+        n = self.units
+        if self.states:
+            return n * (2.5 * self.degree + 1.0)
+        pairs = 2.0 * n * n if self.dense else 2.0 * n * self.width
+        return pairs + 4.0 * n + sum((order + 2.0) * count for order, count in self.groups)
+
+    @property
+    def sweep(self) -> float:
+        """Operations of a heat-bath sweep of one chain, draws and all: of every unit the field and the new value."""
+        n, k, near = self.units, self.states, self.degree
+        if k:
+            return n * (FLOPS_PER_DRAW + k * (22.0 + 3.0 * near) + 2.0 * near)
+        return n * (FLOPS_PER_DRAW + 20.0 + 2.0 * near) + sum(2.0 * order**2 * count for order, count in self.groups)
+
+    def swept(self, sweeps: int) -> float:
+        """Bytes that so many sweeps of one chain take in passing."""
+        n, k, near = self.units, self.states, self.degree
+        if k:
+            return n * (24.0 + k * (60.0 + 16.0 * near) / self.colours)
+        # What a block is coupled with is gathered while that of the block before is kept; a dense one is added up in
+        # one go. The numbers of a sweep are drawn beside those of the sweep before.
+        gathered = (20.0 if self.dense else 12.0) * near * n
+        others = sum(4.0 * order * (order - 1.0) * count for order, count in self.groups)
+        block = max(gathered + 3.0 * others, 4.0 * near * n + others + 52.0 * n) / self.colours
+        drawing = BYTES_PER_DRAW * n
+        if sweeps > 1:
+            drawing += 4.0 * n + (4.0 * near * n + 8.0 * n + others) / self.colours
+        return max(drawing, 8.0 * n + block)
+
+    @property
+    def shown(self) -> float:
+        """Bytes that the local fields of one chain take in passing."""
+        n, k = self.units, self.states
+        if k:
+            return n * k * (6.0 * self.degree + 12.0)
+        return 20.0 * n + sum(12.0 * (order + 1.0) * count for order, count in self.groups)
+
+    @property
+    def told(self) -> float:
+        """Bytes that the energy of one chain takes in passing."""
+        if self.states:
+            return self.shown / self.states
+        return 20.0 * self.units + sum(4.0 * (order + 1.0) * count for order, count in self.groups)
+
+    @property
+    def tables(self) -> float:
+        """Bytes of what a sampler keeps of the model's structure."""
+        if self.states:
+            return 90.0 * self.units * self.degree
+        return 32.0 * self.units * self.degree + 24.0 * self.units + sum(20.0 * k * count for k, count in self.groups)
+
+    @property
+    def tabling(self) -> float:
+        """Bytes that are taken in passing while that is made."""
+        if self.states:
+            return 250.0 * self.units * self.degree
+        return 110.0 * self.units * self.degree + sum(200.0 * k**2 * count for k, count in self.groups)
 
 
 @dataclass(frozen=True, slots=True)
@@ -265,7 +392,8 @@ class Block:
         """The value of the last tick."""
         if self._items is None:
             assert self._stacked is not None
-            return self._stacked[-1]
+            # Not a view: whoever keeps it for the next block would keep all of this one.
+            return self._stacked[-1].clone()
         return self._items[-1]
 
     @property
@@ -405,9 +533,24 @@ class Node(ABC):
 
     @classmethod
     def cost(cls, params: Mapping[str, Any], shapes: Mapping[str, Shape]) -> Cost:
-        """Work per tick and memory, from the shapes of all ports. The default counts the elements of the ports once."""
+        """Work per tick and memory, from the shapes of the outputs and of the inputs that are connected.
+
+        The default counts an operation for every element of the ports, and room for them once in passing.
+        """
         elements = sum(_elements(shape) for shape in shapes.values())
-        return Cost(flops=float(elements), bytes=4.0 * elements)
+        return Cost(flops=float(elements), scratch=4.0 * elements)
+
+    @classmethod
+    def cost_with(cls, params: Mapping[str, Any], shapes: Mapping[str, Shape], models: Mapping[str, ModelSize]) -> Cost:
+        """The same for a node whose work depends on the energy models at its inputs, by port. The default does not."""
+        return cls.cost(params, shapes)
+
+    @classmethod
+    def model_size(
+        cls, params: Mapping[str, Any], shapes: Mapping[str, Shape], models: Mapping[str, ModelSize]
+    ) -> ModelSize | None:
+        """The size of the energy model that the node hands out, given those at its inputs; None when it has none."""
+        return None
 
     @classmethod
     def batch_refusal(cls, params: Mapping[str, Any]) -> str | None:

@@ -24,8 +24,16 @@ Words = npt.NDArray[np.uint32]
 MULTIPLIERS: Final = (np.uint64(0xD2511F53), np.uint64(0xCD9E8D57))
 WEYL: Final = (0x9E3779B9, 0xBB67AE85)
 ROUNDS: Final = 10
-# What a draw takes while it is made: a quarter of four 64-bit counters, its word, and its number, some of them twice.
+FLOPS_PER_DRAW: Final = 30.0
+"""Operations of a random number: the 25 integer ones of its word, and those that make a number of it."""
+
 BYTES_PER_DRAW: Final = 24.0
+"""Most bytes that a number of `uniforms` takes while it is made, itself among them: a quarter of four 64-bit counters,
+its word, and what becomes of it."""
+
+BYTES_PER_DRAW_AHEAD: Final = 14.0
+"""The same of many numbers of a `RandomStream`, whose words are made piece by piece."""
+
 LARGEST_DRAW: Final = 1 << 34
 """Elements of a draw: the counter of its blocks of four has 32 bits."""
 
@@ -33,6 +41,7 @@ _MASK: Final = np.uint64(0xFFFFFFFF)
 _SHIFT: Final = np.uint64(32)
 # Words generated ahead in one go; it amortises the cost of a numpy call and changes no draw.
 _AHEAD: Final = 1 << 18
+_TICKS_AHEAD: Final = 256
 _PIECE: Final = 4096
 
 
@@ -114,6 +123,11 @@ def uniforms(keys: npt.NDArray[np.int64], tick: int, first: int, n: int, lane: i
     return _unit(np.stack(words))
 
 
+def ahead(n: int) -> int:
+    """How many numbers a stream keeps ready where n are drawn again and again."""
+    return n * max(1, min(_TICKS_AHEAD, _AHEAD // max(1, n)))
+
+
 class RandomStream:
     """The random numbers of one node in one run.
 
@@ -185,7 +199,7 @@ class RandomStream:
         start, values = self._cache.get(key, (0, None))
         if values is None or not 0 <= tick - start <= len(values) - ticks:
             # A first draw may be the only one (a random start); only a repeated one is worth going ahead for.
-            many = ticks if values is None else max(ticks, min(256, _AHEAD // n))
+            many = ticks if values is None else max(ticks, min(_TICKS_AHEAD, _AHEAD // n))
             start = tick
             values = _normals(self, tick, n, lane, many) if law == "normal" else _uniforms(self, tick, n, lane, many)
             values = torch.from_numpy(values).to(self._device, self._dtype)

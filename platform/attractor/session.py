@@ -16,8 +16,8 @@ from attractor.block_pass import ProgramState, remember
 from attractor.control import ControlChange, Schedule, legal_change, legal_trigger
 from attractor.errors import AttractorError, CheckpointRefused, ControlRejected, Problem
 from attractor.frame import Frame, Subscription
-from attractor.node import Event, HostNode
-from attractor.plan import DEFAULT_BLOCK, Plan
+from attractor.node import DEFAULT_BLOCK, Event, HostNode
+from attractor.plan import Plan
 from attractor.program import Program
 from attractor.result import RunResult, device_class, kind_versions, versions, weights
 from attractor.tier import Tier

@@ -12,8 +12,8 @@ import torch
 from attractor.ensemble import Ensemble
 from attractor.errors import AttractorError, GraphRejected, NodeFailed, Problem
 from attractor.graph import GraphSpec
-from attractor.node import SeedsDiffer, ShapeProblem
-from attractor.plan import DEFAULT_BLOCK, Plan
+from attractor.node import DEFAULT_BLOCK, SeedsDiffer, ShapeProblem
+from attractor.plan import Plan
 from attractor.program import Program
 from attractor.registry import Registry
 from attractor.result import RunResult

@@ -118,6 +118,51 @@ def make_topology(topology: str, n: int, degree: int, rewire_p: float, uniform: 
     raise ValueError(f"unknown topology {topology!r}")
 
 
+def width_of(topology: str, n: int, degree: int, rewire_p: float = 0.0) -> float:
+    """Neighbours of the unit that has most of them, by estimate where they are drawn: four deviations above the mean.
+    0 where all are neighbours of all, which needs no list."""
+    match topology:
+        case "none" | "all_to_all":
+            return 0.0
+        case "small_world":
+            return min(n - 1.0, degree + 4.0 * math.sqrt(degree * rewire_p))
+        case "random":
+            return min(n - 1.0, degree + 4.0 * math.sqrt(degree))
+    return float(degree)
+
+
+def is_regular(topology: str) -> bool:
+    """Whether every unit has as many neighbours as every other."""
+    return topology in ("none", "ring", "grid2d", "all_to_all")
+
+
+def colours_of(topology: str, n: int, degree: int) -> float:
+    """Colours that a greedy colouring takes, by estimate where the graph is drawn."""
+    match topology:
+        case "none":
+            return 1.0
+        case "all_to_all":
+            return float(n)
+        case "ring":
+            # Runs of as many as a clique has, and what is left over at the end.
+            return degree // 2 + 1.0 + n % (degree // 2 + 1)
+        case "grid2d":
+            even = all(side % 2 == 0 for side in grid_sides(n))
+            return (2.0 if even else 3.0) if degree == 4 else (4.0 if even else 6.0)
+        case "small_world":
+            return 3.0 + degree / 2.0
+    return 2.0 + degree / 3.0
+
+
+def making_bytes(topology: str, n: int, degree: int) -> float:
+    """What is taken in passing while the graph is made: a set of the neighbours of every unit, and their numbers."""
+    if topology in ("none", "all_to_all"):
+        return 216.0 * n
+    # Python's sets grow by steps. Random edges are drawn as pairs of numbers, in lists of their own.
+    size = 216.0 if degree <= 4 else 500.0 if degree <= 8 else 728.0 if degree < 19 else 2264.0
+    return n * (size + (170.0 if topology == "random" else 36.0) * degree)
+
+
 def proper_colouring(topology: Topology) -> npt.NDArray[np.int64]:
     """A colour for each unit, (N,), such that no two neighbours share one: greedy, units of high degree first
     (Welsh & Powell 1967)."""

@@ -59,12 +59,15 @@ class RecurringPattern(TensorNode):
 
     @classmethod
     def cost(cls, params: Mapping[str, Any], shapes: Mapping[str, Shape]) -> Cost:
-        stretches = params["window"] - params["motif"] + 1
+        m, most = params["motif"], params["max"]
+        stretches = params["window"] - m + 1
         pairs = float(stretches * stretches)
+        # Correlations of all stretches; for every motif those that are left, of which there may be half of `max`.
+        flops = pairs * (2.0 * m + 4.0 + 1.5 * most) + 16.0 * stretches * m
         return Cost(
-            flops=pairs * (2.0 * params["motif"] + 4.0 * params["max"]) / params["hop"],
-            bytes=4.0 * (4.0 * pairs + params["max"] * params["motif"]),
-        )
+            flops=flops / params["hop"], bytes=4.0 * (params["window"] + most * m),
+            scratch=20.0 * pairs + 12.0 * stretches * m, spoken=1.0 / params["hop"],
+        )  # fmt: skip
 
     def initial_state(self, ctx: Context) -> State:
         window, most, m = (self.settings[name] for name in ("window", "max", "motif"))

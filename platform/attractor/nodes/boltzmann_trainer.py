@@ -12,9 +12,20 @@ from attractor.energy.boltzmann_learning import SpinMoments, machine
 from attractor.energy.gibbs_sampler import GibbsSampler
 from attractor.energy.heat_bath import conditional_log_probability, random_start
 from attractor.energy.spin_model import SpinModel
-from attractor.node import ABSENT, Context, Cost, Inputs, Outputs, Params, ShapeProblem, State, TensorNode
+from attractor.node import (
+    ABSENT,
+    Context,
+    Cost,
+    Inputs,
+    ModelSize,
+    Outputs,
+    Params,
+    ShapeProblem,
+    State,
+    TensorNode,
+)
 from attractor.parameter import Parameter
-from attractor.philox import BYTES_PER_DRAW
+from attractor.philox import FLOPS_PER_DRAW
 from attractor.port import Port, Shape
 
 # Lanes of the random numbers: the choice of a batch, the start of particles, the sweeps.
@@ -74,13 +85,29 @@ class BoltzmannTrainer(TensorNode):
 
     @classmethod
     def cost(cls, params: Mapping[str, Any], shapes: Mapping[str, Shape]) -> Cost:
-        n = shapes["h"][0]
-        rows = params.get("minibatch", params.get("particles", 0)) + params.get("particles", 0)
-        often = 1.0 / max(1, params["every"])
+        n, particles = shapes["h"][0], params.get("particles", 0)
+        batch, chains = params.get("minibatch", 0), particles or params.get("minibatch", 0)
+        size = ModelSize.complete((n,))
+        # Sweeps of the chains, moments of both terms, the gradient, and the likelihood of the batch.
+        sweeps, memory = params.get("k", 1), params["memory"]
+        update = chains * (sweeps * size.sweep + 2.0 * n * n)
+        update += batch * (4.0 * n * n + 8.0 * n) + 24.0 * n * n + FLOPS_PER_DRAW * memory
+        # What was learned is shown by every tick until it is learned anew.
+        # The data are copied when some are added, and kept as they were until the block ends. Beside them: an order
+        # of them all, the sweeps, or the fields of the batch.
+        passing = max(40.0 * memory, batch * n + chains * size.swept(sweeps), 24.0 * batch * n + chains * n)
         return Cost(
-            flops=2.0 * rows * params.get("k", 1) * n * n * often,
-            bytes=params["memory"] * n + 24.0 * n * n + (BYTES_PER_DRAW + 16.0) * rows * n,
-        )
+            flops=update / max(1, params["every"]) + 6.0 * n * n,
+            bytes=float(memory * n) + particles * n + 20.0 * n * n + size.tables,
+            outputs=(4.0 * n * n + particles * n) / max(1, params["every"]),
+            scratch=2.0 * memory * n + passing + 40.0 * n * n, preparing=size.tabling,
+        )  # fmt: skip
+
+    @classmethod
+    def model_size(
+        cls, params: Mapping[str, Any], shapes: Mapping[str, Shape], models: Mapping[str, ModelSize]
+    ) -> ModelSize:
+        return ModelSize.complete(shapes["h"])
 
     def prepare(self, ctx: Context) -> None:
         self.sweep = GibbsSampler(kernels=ctx.kernels)

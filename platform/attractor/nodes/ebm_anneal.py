@@ -12,9 +12,19 @@ from attractor.energy.gibbs_sampler import GibbsSampler
 from attractor.energy.heat_bath import random_start
 from attractor.energy.model_port import refuse_other_variables, units_of_model
 from attractor.energy.tempering import GOOD_RATES, cooled, geometric_ladder, swapped, tuned
-from attractor.node import ABSENT, Context, Cost, Inputs, Outputs, Params, ShapeProblem, State, TensorNode
+from attractor.node import (
+    ABSENT,
+    Context,
+    Cost,
+    Inputs,
+    ModelSize,
+    Outputs,
+    Params,
+    ShapeProblem,
+    State,
+    TensorNode,
+)
 from attractor.parameter import Parameter
-from attractor.philox import BYTES_PER_DRAW
 from attractor.port import Port, Shape
 
 # Lanes of the node's random numbers.
@@ -100,9 +110,19 @@ class Annealing(TensorNode):
 
     @classmethod
     def cost(cls, params: Mapping[str, Any], shapes: Mapping[str, Shape]) -> Cost:
+        return cls.cost_with(params, shapes, {})
+
+    @classmethod
+    def cost_with(cls, params: Mapping[str, Any], shapes: Mapping[str, Shape], models: Mapping[str, ModelSize]) -> Cost:
         replicas, n = shapes["state"]
+        size = models.get("model") or ModelSize.complete(shapes["model"])
+        item = 1.0 if params["variables"] == "spin" else 8.0
+        units = float(replicas * n)
         return Cost(
-            flops=2.0 * params["sweeps"] * replicas * n * n, bytes=(BYTES_PER_DRAW + 16.0) * replicas * n
+            flops=replicas * (params["sweeps"] * size.sweep + size.energy) + 2.0 * units,
+            bytes=item * (units + n) + size.tables, outputs=item * (units + n) + 16.0 * replicas,
+            scratch=replicas * max(size.swept(params["sweeps"]), size.told + (4.0 + item) * n) + item * units,
+            preparing=size.tabling,
         )  # fmt: skip
 
     def prepare(self, ctx: Context) -> None:
@@ -181,7 +201,7 @@ class Annealing(TensorNode):
         if (steps + 1) % every:
             return values, energies, ABSENT
         turn = (steps + 1) // every
-        uniform = ctx.random.uniform(self.settings["replicas"] - 1, _SWAP)
+        uniform = ctx.random.uniform(self.settings["replicas"] - 1, _SWAP, ahead=False)
         odd = turn % 2 == 0
         values, energies, swap = swapped(values, energies.double(), state["ladder"], uniform.double(), odd)
         tried = torch.arange(swap.shape[-1], device=swap.device) % 2 == int(odd)

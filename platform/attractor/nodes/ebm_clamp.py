@@ -10,9 +10,20 @@ import torch
 from attractor.energy.gibbs_sampler import GibbsSampler
 from attractor.energy.heat_bath import conditional_log_probability, random_start
 from attractor.energy.model_port import refuse_other_variables
-from attractor.node import ABSENT, Context, Cost, Inputs, Outputs, Params, ShapeProblem, State, TensorNode
+from attractor.node import (
+    ABSENT,
+    Context,
+    Cost,
+    Inputs,
+    ModelSize,
+    Outputs,
+    Params,
+    ShapeProblem,
+    State,
+    TensorNode,
+)
 from attractor.parameter import Parameter
-from attractor.philox import BYTES_PER_DRAW
+from attractor.philox import FLOPS_PER_DRAW
 from attractor.port import Port, Shape
 
 # Lanes of the node's random numbers.
@@ -68,8 +79,20 @@ class ConditionalSampler(TensorNode):
 
     @classmethod
     def cost(cls, params: Mapping[str, Any], shapes: Mapping[str, Shape]) -> Cost:
+        return cls.cost_with(params, shapes, {})
+
+    @classmethod
+    def cost_with(cls, params: Mapping[str, Any], shapes: Mapping[str, Shape], models: Mapping[str, ModelSize]) -> Cost:
         chains, n = shapes["state"]
-        return Cost(flops=2.0 * params["sweeps"] * chains * n * n, bytes=(BYTES_PER_DRAW + 16.0) * chains * n)
+        size = models.get("model") or ModelSize.complete(shapes["model"])
+        units = float(chains * n)
+        drawn = FLOPS_PER_DRAW + 2.0 if params["mode"] == "inpaint" else 0.0
+        # Held spins have a field of their own, chain by chain.
+        return Cost(
+            flops=chains * (params["sweeps"] * size.sweep + size.field) + (15.0 + drawn) * units,
+            bytes=size.tables, scratch=chains * max(size.swept(params["sweeps"]) + 7.0 * n, size.shown + 12.0 * n),
+            preparing=size.tabling,
+        )  # fmt: skip
 
     def prepare(self, ctx: Context) -> None:
         self._sweep = GibbsSampler(kernels=ctx.kernels)

@@ -3,18 +3,29 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any, Final
 
-import numpy as np
 import torch
 from pydantic import ValidationError
 
 from attractor.energy import EnergyModel, PottsModel, SpinModel
 from attractor.energy.model_sum import nothing_like, summed
 from attractor.energy.terms import TERMS, EnergyTerm, TermSettings
-from attractor.node import ABSENT, Context, Cost, Inputs, Outputs, Params, ShapeProblem, State, TensorNode
+from attractor.node import (
+    ABSENT,
+    Context,
+    Cost,
+    Inputs,
+    ModelSize,
+    Outputs,
+    Params,
+    ShapeProblem,
+    State,
+    TensorNode,
+)
 from attractor.parameter import Parameter
 from attractor.port import Port, Shape
 
@@ -90,8 +101,23 @@ class WeightedFactor(TensorNode):
 
     @classmethod
     def cost(cls, params: Mapping[str, Any], shapes: Mapping[str, Shape]) -> Cost:
-        units = shapes["factor"]
-        return Cost(flops=float(np.prod(units)), bytes=16.0 * float(np.prod(units)))
+        return cls.cost_with(params, shapes, {})
+
+    @classmethod
+    def cost_with(cls, params: Mapping[str, Any], shapes: Mapping[str, Shape], models: Mapping[str, ModelSize]) -> Cost:
+        units, n = math.prod(shapes["factor"]), shapes["factor"][0]
+        size = models.get("model")
+        # The sum is made once; then only the energy of the term at the values that are told.
+        chains = 0 if "variables" not in shapes else (shapes["variables"][0] if len(shapes["variables"]) > 1 else 1)
+        pairs = 0.0 if size is None else 30.0 * n * (0.0 if size.dense else size.width) + 8.0 * n * n * size.dense
+        return Cost(flops=4.0 * chains * units + 4.0 * units, bytes=16.0 * units + pairs, scratch=12.0 * chains * units)
+
+    @classmethod
+    def model_size(
+        cls, params: Mapping[str, Any], shapes: Mapping[str, Shape], models: Mapping[str, ModelSize]
+    ) -> ModelSize:
+        # What the term couples is known only when it is built: that of the model below it, or everyone with everyone.
+        return models.get("model") or ModelSize.complete(shapes["factor"])
 
     @staticmethod
     def _built(settings: TermSettings) -> EnergyTerm:

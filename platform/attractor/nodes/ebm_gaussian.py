@@ -12,9 +12,21 @@ import torch
 from attractor.neighbourhood import Neighbourhood
 from attractor.node import ABSENT, Context, Cost, Inputs, Outputs, Params, ShapeProblem, State, TensorNode, per_unit
 from attractor.parameter import Parameter
-from attractor.philox import BYTES_PER_DRAW
+from attractor.philox import BYTES_PER_DRAW_AHEAD, FLOPS_PER_DRAW, ahead
 from attractor.port import Port, Shape
-from attractor.topology import DEGREE, REWIRE, TOPOLOGIES, Topology, make_topology, proper_colouring, validate_topology
+from attractor.topology import (
+    DEGREE,
+    REWIRE,
+    TOPOLOGIES,
+    Topology,
+    colours_of,
+    is_regular,
+    make_topology,
+    making_bytes,
+    proper_colouring,
+    validate_topology,
+    width_of,
+)
 
 EXACT_LIMIT: Final = 2048
 
@@ -77,15 +89,33 @@ class GaussianField(TensorNode):
 
     @classmethod
     def cost(cls, params: Mapping[str, Any], shapes: Mapping[str, Shape]) -> Cost:
-        n, chains = params["N"], params["chains"]
-        draws = params["samples"] * chains * n
+        n, chains, graph = params["N"], params["chains"], params["graph"]
+        width = width_of(graph, n, params["degree"], params["rewire_p"])
+        # Neighbours by 64-bit numbers, their degrees, the diagonal of A.
+        listed, making = n * (8.0 * width + 32.0), making_bytes(graph, n, params["degree"])
+        inputs = params["samples"] * chains * n
         if params["method"] == "exact":
-            # While it is factored, the matrix, its parts and its factor stand side by side in double precision.
-            factoring = 4.0 * 8.0 * n * n
-            return Cost(flops=2.0 * n * n * (chains + 1) + 20.0 * draws, bytes=factoring + BYTES_PER_DRAW * draws)
-        draws *= params["sweeps"]
-        near = n if params["graph"] == "all_to_all" else params["degree"]
-        return Cost(flops=draws * (20.0 + 4 * near), bytes=BYTES_PER_DRAW * draws + 16.0 * n * near)
+            # While A is factored in double precision, its factor, the identity and the inverse stand side by side.
+            return Cost(
+                flops=2.0 * n * n * (chains + 1) + 2.0 * n * chains + (FLOPS_PER_DRAW + 2.0) * inputs,
+                bytes=4.0 * n * n + listed + 4.0 * ahead(inputs), outputs=4.0 * chains * n,
+                scratch=max(BYTES_PER_DRAW_AHEAD * ahead(inputs), 8.0 * chains * n + 4.0 * inputs),
+                preparing=max(making, 24.0 * n * n),
+            )  # fmt: skip
+        # What a sum over neighbours takes for each unit.
+        near = 2.0 if graph == "all_to_all" else width + (0.0 if is_regular(graph) else 2.0)
+        units, draws = float(chains * n), inputs * params["sweeps"]
+        if params["method"] == "gibbs":
+            colours = colours_of(graph, n, params["degree"])
+            update, each = colours * (near + 4.0) + 1.0, near + 6.0
+            flops, masks = draws * update + inputs * each, n * colours
+        else:
+            flops, masks = draws * (2.0 * near + 23.0) + units * (2.0 * near + 9.0), 0.0
+        kept = listed + masks + 4.0 * ahead(draws) + 4.0 * units
+        return Cost(
+            flops=flops + FLOPS_PER_DRAW * draws, bytes=kept, outputs=4.0 * units,
+            scratch=max(BYTES_PER_DRAW_AHEAD * ahead(draws), 4.0 * units * (width + 9.0)), preparing=making,
+        )  # fmt: skip
 
     @classmethod
     def gradient_refusal(cls, params: Mapping[str, Any]) -> str | None:

@@ -15,9 +15,19 @@ from attractor.energy.gibbs_sampler import GibbsSampler
 from attractor.energy.heat_bath import random_start
 from attractor.energy.model_port import refuse_other_variables
 from attractor.energy.model_sum import nothing_like, summed
-from attractor.node import ABSENT, Context, Cost, Inputs, Outputs, Params, ShapeProblem, State, TensorNode
+from attractor.node import (
+    ABSENT,
+    Context,
+    Cost,
+    Inputs,
+    ModelSize,
+    Outputs,
+    Params,
+    ShapeProblem,
+    State,
+    TensorNode,
+)
 from attractor.parameter import Parameter
-from attractor.philox import BYTES_PER_DRAW
 from attractor.port import Port, Shape
 
 # Lanes of the node's random numbers: the start; attempt k at random groups; sweep k of a tick.
@@ -83,13 +93,35 @@ class MultiSpinCoupling(TensorNode):
 
     @classmethod
     def cost(cls, params: Mapping[str, Any], shapes: Mapping[str, Shape]) -> Cost:
-        order, chains, n = params["order"], params["chains"], params["N"]
-        groups = {"ring": n, "random": params["m"], "tuples": len(params["tuples"])}[params["arrangement"]]
-        colours = min(n, 1.0 + groups * order * order / n)
+        return cls.cost_with(params, shapes, {})
+
+    @classmethod
+    def cost_with(cls, params: Mapping[str, Any], shapes: Mapping[str, Shape], models: Mapping[str, ModelSize]) -> Cost:
+        chains, n = params["chains"], params["N"]
+        size = cls.model_size(params, shapes, models)
         return Cost(
-            flops=params["sweeps"] * chains * colours * (4.0 * groups * order + 20.0 * n),
-            bytes=(BYTES_PER_DRAW + 16.0) * chains * n + 8.0 * groups * order * (chains + 2.0),
+            flops=chains * (params["sweeps"] * size.sweep + size.energy),
+            bytes=chains * n + size.tables,
+            scratch=chains * max(size.swept(params["sweeps"]), size.told + 4.0 * n),
+            preparing=size.tabling,
         )
+
+    @classmethod
+    def model_size(
+        cls, params: Mapping[str, Any], shapes: Mapping[str, Shape], models: Mapping[str, ModelSize]
+    ) -> ModelSize:
+        order, n = params["order"], params["N"]
+        groups = {"ring": n, "random": params["m"], "tuples": len(params["tuples"])}[params["arrangement"]]
+        if "groups" in shapes:
+            groups = shapes["groups"][0]
+        # Around a ring the colours are those of runs of `order` units; else about one for every second neighbour.
+        own = float(order) if params["arrangement"] == "ring" else 2.0 + 0.5 * groups * order * (order - 1) / n
+        base = models.get("base")
+        under = ModelSize(n, 0.0, 0.0, False, 1.0) if base is None else base
+        return ModelSize(
+            n, under.degree, under.width, under.dense, min(float(n), max(own, under.colours)),
+            (*under.groups, (order, groups)),
+        )  # fmt: skip
 
     def prepare(self, ctx: Context) -> None:
         self._sweep = GibbsSampler(kernels=ctx.kernels)

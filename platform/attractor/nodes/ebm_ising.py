@@ -12,12 +12,26 @@ import torch
 
 from attractor.energy import ColouringRefused, Couplings, SpinModel
 from attractor.energy.colouring import STRATEGIES
+from attractor.energy.couplings import DENSE_FROM
 from attractor.energy.lattice_sampler import LatticeSampler
 from attractor.energy.spin_sampler import SpinSampler, random_spins
-from attractor.node import ABSENT, Context, Cost, Inputs, Outputs, Params, ShapeProblem, State, TensorNode
+from attractor.kernels.lattice import BITS, WORD
+from attractor.node import (
+    ABSENT,
+    Context,
+    Cost,
+    Inputs,
+    ModelSize,
+    Outputs,
+    Params,
+    ShapeProblem,
+    State,
+    TensorNode,
+)
 from attractor.parameter import Parameter
+from attractor.philox import BYTES_PER_DRAW, FLOPS_PER_DRAW
 from attractor.port import Port, Shape
-from attractor.topology import DEGREE, grid_sides, make_topology, validate_topology
+from attractor.topology import DEGREE, colours_of, grid_sides, make_topology, validate_topology, width_of
 
 GRAPHS: Final = {"grid": "grid2d", "dense": "all_to_all", "sparse_k": "random"}
 
@@ -104,11 +118,37 @@ class Ising(TensorNode):
 
     @classmethod
     def cost(cls, params: Mapping[str, Any], shapes: Mapping[str, Shape]) -> Cost:
-        n, chains = params["N"], params["chains"]
-        degree = {"grid": 4, "sparse_k": params["degree"]}.get(params["graph"], n - 1)
-        updates = params["sweeps"] * n * chains
-        # A coupling stands in lists of pairs, neighbours and weights, some of them twice while they are made.
-        return Cost(flops=updates * (20.0 + 2 * degree), bytes=100.0 * n * degree + 40.0 * n * chains)
+        n, chains, sweeps = params["N"], params["chains"], params["sweeps"]
+        units = float(n * chains)
+        size = cls.model_size(params, shapes, {})
+        # Of a tick: the field and the energy, the probabilities, and the sums over them.
+        shown = chains * (size.field + size.energy) + 9.0 * units
+        if _packed(params, shapes):
+            # Every spin takes a number of 32 bits, which plain torch puts together bit by bit.
+            words = float(n * WORD * -(-chains // WORD))
+            # The numbers are put together while those of the sweep before and its fields are kept.
+            sampling, scratch = words * (FLOPS_PER_DRAW + 2.0 * BITS) + 20.0 * units, 38.0 * words + 18.0 * units
+        else:
+            sampling, scratch = chains * size.sweep, chains * size.swept(sweeps)
+        # A coupling stands in lists of pairs, neighbours and weights, for both its ends; while they are made, in the
+        # sorted lists of them too, and in the sets of the colouring.
+        matrix = 4.0 * n * n if size.dense else 12.0 * n * size.width
+        return Cost(
+            flops=sweeps * sampling + shown, bytes=size.tables + 10.0 * n * size.degree + matrix + units,
+            outputs=units + 4.0 * n, scratch=max(scratch, 24.0 * units),
+            preparing=max(size.tabling + (0.0 if size.dense else 250.0 * n), BYTES_PER_DRAW * units),
+        )  # fmt: skip
+
+    @classmethod
+    def model_size(
+        cls, params: Mapping[str, Any], shapes: Mapping[str, Shape], models: Mapping[str, ModelSize]
+    ) -> ModelSize:
+        n, graph = params["N"], params["graph"]
+        if graph in ("dense", "from_matrix"):
+            return ModelSize.complete((n,))
+        topology, degree = GRAPHS[graph], 4 if graph == "grid" else params["degree"]
+        dense = degree > DENSE_FROM * (n - 1)
+        return ModelSize(n, degree, width_of(topology, n, degree), dense, colours_of(topology, n, degree))
 
     def prepare(self, ctx: Context) -> None:
         """Draws the couplings and colours their graph.
@@ -125,14 +165,7 @@ class Ising(TensorNode):
     @property
     def packed(self) -> bool:
         """Whether chains are kept as bits; it follows from the graph alone, and is the same in every tier."""
-        chosen = self.settings
-        return (
-            chosen["graph"] == "grid" and chosen["J_init"] in ("edwards_anderson_pm1", "ferro")
-            and chosen["J_scale"] > 0 and chosen["chains"] >= PACKED_FROM
-            and chosen["blocking"] in ("auto", "checkerboard")
-            and all(side % 2 == 0 and side >= 4 for side in grid_sides(chosen["N"]))
-            and not {"bias", "clamp"} & set(self.port_shapes)
-        )  # fmt: skip
+        return _packed(self.settings, self.port_shapes)
 
     def _packed(self, model: SpinModel, ctx: Context) -> LatticeSampler:
         return LatticeSampler(model, grid_sides(self.settings["N"]), kernels=ctx.kernels)
@@ -167,7 +200,7 @@ class Ising(TensorNode):
 
     def initial_state(self, ctx: Context) -> State:
         n, chains = self.settings["N"], self.settings["chains"]
-        u = ctx.random.uniform(n * chains, _START)
+        u = ctx.random.uniform(n * chains, _START, ahead=False)
         return {"s": random_spins(u.view(*u.shape[:-1], n, chains)).expand(*ctx.batch, n, chains).clone()}
 
     def step(self, state: State, inputs: Inputs, params: Params, ctx: Context) -> tuple[State, Outputs]:
@@ -214,6 +247,16 @@ class Ising(TensorNode):
         if isinstance(self._sampler, SpinSampler) and self._sampler.fits(model):
             return self._sampler.with_numbers(model)
         return self._sampler_of(model, ctx)
+
+
+def _packed(params: Mapping[str, Any], shapes: Mapping[str, Shape]) -> bool:
+    return (
+        params["graph"] == "grid" and params["J_init"] in ("edwards_anderson_pm1", "ferro")
+        and params["J_scale"] > 0 and params["chains"] >= PACKED_FROM
+        and params["blocking"] in ("auto", "checkerboard")
+        and all(side % 2 == 0 and side >= 4 for side in grid_sides(params["N"]))
+        and not {"bias", "clamp"} & set(shapes)
+    )  # fmt: skip
 
 
 def spin_outputs(model: SpinModel, s: torch.Tensor, ctx: Context) -> Outputs:

@@ -11,8 +11,9 @@ import torch
 
 from attractor.energy import Couplings, SpinModel
 from attractor.energy.spin_sampler import SpinSampler, random_spins
-from attractor.node import ABSENT, Context, Cost, Inputs, Outputs, Params, State, TensorNode
+from attractor.node import ABSENT, Context, Cost, Inputs, ModelSize, Outputs, Params, State, TensorNode
 from attractor.parameter import Parameter
+from attractor.philox import BYTES_PER_DRAW_AHEAD, FLOPS_PER_DRAW, ahead
 from attractor.port import Port, Shape
 
 # Lanes of the node's random numbers; those of sweep t are _SPINS + t and _NORMALS + t.
@@ -71,12 +72,25 @@ class MixedModel(TensorNode):
     @classmethod
     def cost(cls, params: Mapping[str, Any], shapes: Mapping[str, Shape]) -> Cost:
         ns, nc, chains = params["Ns"], params["Nc"], params["chains"]
-        near = ns if params["J_ss"] else 0
-        draws = params["sweeps"] * chains
+        near = ns - 1.0 if params["J_ss"] else 0.0
+        size = cls.model_size(params, shapes, {})
+        spins = ns * (FLOPS_PER_DRAW + 21.0 + 2.0 * near)
+        kept = ahead(nc * chains) * params["sweeps"]
         return Cost(
-            flops=draws * (ns * (20.0 + 2 * near) + nc * 20.0 + 4.0 * ns * nc),
-            bytes=100.0 * ns * near + 12.0 * (ns + nc) ** 2 + 40.0 * (ns + nc) * chains,
-        )
+            flops=params["sweeps"] * chains * (spins + nc * (FLOPS_PER_DRAW + 3.0) + 4.0 * ns * nc)
+            + chains * (size.energy + 4.0 * (ns + nc)),
+            # The numbers of every sweep are drawn ahead.
+            bytes=42.0 * ns * near + 4.0 * ns * nc + 4.0 * (ns + nc) ** 2 + chains * (ns + 4.0 * nc) + 4.0 * kept,
+            outputs=chains * (ns + 4.0 * nc),
+            scratch=max(BYTES_PER_DRAW_AHEAD * ahead(nc * chains), chains * (60.0 * ns + 20.0 * nc)),
+            preparing=110.0 * ns * near + 24.0 * ns * nc + 6.0 * (ns + nc) ** 2,
+        )  # fmt: skip
+
+    @classmethod
+    def model_size(
+        cls, params: Mapping[str, Any], shapes: Mapping[str, Shape], models: Mapping[str, ModelSize]
+    ) -> ModelSize:
+        return ModelSize.complete((params["Ns"] + params["Nc"],))
 
     def prepare(self, ctx: Context) -> None:
         ns, nc = self.settings["Ns"], self.settings["Nc"]
@@ -97,7 +111,7 @@ class MixedModel(TensorNode):
 
     def initial_state(self, ctx: Context) -> State:
         ns, nc, chains = self.settings["Ns"], self.settings["Nc"], self.settings["chains"]
-        u = ctx.random.uniform(ns * chains, _START)
+        u = ctx.random.uniform(ns * chains, _START, ahead=False)
         s = random_spins(u.view(*u.shape[:-1], ns, chains)).expand(*ctx.batch, ns, chains).clone()
         return {"s": s, "x": torch.zeros(*ctx.batch, nc, chains, dtype=ctx.dtype, device=ctx.device)}
 

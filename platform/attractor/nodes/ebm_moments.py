@@ -70,9 +70,15 @@ class MomentAccumulator(TensorNode):
     def cost(cls, params: Mapping[str, Any], shapes: Mapping[str, Shape]) -> Cost:
         samples = shapes["samples"]
         n, chains = samples[-1], samples[0] if len(samples) == 2 else 1
-        ring = params["window"] * chains * n if params["mode"] == "window" else 0
-        updates = 3 if params["mode"] == "window" else 1
-        return Cost(flops=updates * (2.0 * chains + 5.0) * n * n, bytes=4.0 * ring + (3 + updates) * 8.0 * n * n)
+        windowed = params["mode"] == "window"
+        ring = 4.0 * params["window"] * chains * n if windowed else 0.0
+        # In a window samples come and go, and the sums since its start are kept beside: two products, three updates.
+        flops = n * n * (2.0 * chains * (1 + windowed) + 4.0 * (3 if windowed else 1) + 3.0)
+        # The ring is copied once a block, so that it may be written into.
+        return Cost(
+            flops=flops + 2.0 * chains * n * (1 + windowed), bytes=ring + 8.0 * n * n * (1 + windowed),
+            outputs=4.0 * n * n + 8.0 * n, scratch=ring + 48.0 * n * n + 16.0 * chains * n,
+        )  # fmt: skip
 
     def initial_state(self, ctx: Context) -> State:
         shape = self.port_shapes["samples"]

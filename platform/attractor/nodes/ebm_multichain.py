@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -11,9 +12,8 @@ import torch
 from attractor.energy.gibbs_sampler import GibbsSampler
 from attractor.energy.heat_bath import random_start
 from attractor.energy.model_port import refuse_other_variables, units_of_model
-from attractor.node import ABSENT, Context, Cost, Inputs, Outputs, Params, State, TensorNode
+from attractor.node import ABSENT, Context, Cost, Inputs, ModelSize, Outputs, Params, State, TensorNode
 from attractor.parameter import Parameter
-from attractor.philox import BYTES_PER_DRAW
 from attractor.port import Port, Shape
 from attractor.statistics.convergence import MIN_DRAWS, bulk_ess, r_hat
 
@@ -72,13 +72,24 @@ class MultiChain(TensorNode):
 
     @classmethod
     def cost(cls, params: Mapping[str, Any], shapes: Mapping[str, Shape]) -> Cost:
+        return cls.cost_with(params, shapes, {})
+
+    @classmethod
+    def cost_with(cls, params: Mapping[str, Any], shapes: Mapping[str, Shape], models: Mapping[str, ModelSize]) -> Cost:
         chains, n = shapes["samples"]
-        kept = params["length"] * chains * (n + 1)
-        judging = 40.0 * np.log2(params["length"]) * chains * (n + 1)
+        size = models.get("model") or ModelSize.complete(shapes["model"])
+        item, quantities = (1.0, n + 1.0) if params["variables"] == "spin" else (8.0, n * float(size.states) + 1.0)
+        length, units = params["length"], float(chains * n)
+        # Judged once in `length` draws: the ranks of all draws, three times, and a transform forth and back.
+        judged = length * chains * quantities
+        judging = judged * (3.0 * math.log2(length * chains) + 10.0 * math.log2(length) + 57.0) / length
         return Cost(
-            flops=2.0 * params["sweeps"] * chains * n * n + float(judging),
-            bytes=(BYTES_PER_DRAW + 16.0) * chains * n + (8.0 + 64.0) * kept,
-        )
+            flops=chains * (params["sweeps"] * size.sweep + size.energy) + judging,
+            bytes=item * units + (item * units + 4.0 * chains) * length + size.tables,
+            outputs=item * units + 4.0 * chains,
+            scratch=max(chains * max(size.swept(params["sweeps"]), size.told + (4.0 + item) * n), 92.0 * judged)
+            + item * units * length, preparing=size.tabling,
+        )  # fmt: skip
 
     def prepare(self, ctx: Context) -> None:
         self._sweep = GibbsSampler(kernels=ctx.kernels)

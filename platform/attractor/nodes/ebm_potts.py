@@ -11,10 +11,22 @@ import torch
 
 from attractor.energy import PottsModel, TableTerm
 from attractor.energy.potts_sampler import PottsSampler
-from attractor.node import ABSENT, Context, Cost, Inputs, Outputs, Params, ShapeProblem, State, TensorNode
+from attractor.node import (
+    ABSENT,
+    Context,
+    Cost,
+    Inputs,
+    ModelSize,
+    Outputs,
+    Params,
+    ShapeProblem,
+    State,
+    TensorNode,
+)
 from attractor.parameter import Parameter
+from attractor.philox import BYTES_PER_DRAW
 from attractor.port import Port, Shape
-from attractor.topology import DEGREE, REWIRE, TOPOLOGIES, make_topology, validate_topology
+from attractor.topology import DEGREE, REWIRE, TOPOLOGIES, colours_of, make_topology, validate_topology
 
 # Lanes of the node's random numbers; lanes from 2 on belong to the topology.
 _START, _SWEEP = 0, 1
@@ -80,14 +92,23 @@ class Potts(TensorNode):
     @classmethod
     def cost(cls, params: Mapping[str, Any], shapes: Mapping[str, Shape]) -> Cost:
         n, k, chains = params["N"], params["K"], params["chains"]
-        degree = {"none": 0, "all_to_all": n - 1}.get(params["graph"], params["degree"])
-        updates = params["sweeps"] * n * chains
-        # Each end of a pair is a term with its place in a table, its partner, and its weight; energies and
-        # probabilities take a number for every chain, unit and state, some of them twice.
+        size = cls.model_size(params, shapes, {})
+        # Each end of a pair is a term with its place in a table, its partner, and its weight; while they are made, an
+        # array of its own. The fields of all states are made once a tick.
         return Cost(
-            flops=updates * k * (15.0 + 2 * degree),
-            bytes=120.0 * n * degree + 4.0 * k * k + chains * n * (16.0 + 16.0 * k + 8.0 * k * min(degree, 4)),
-        )
+            flops=chains * (params["sweeps"] * size.sweep + size.field + size.energy) + 7.0 * n * chains * k,
+            bytes=size.tables + 4.0 * k * k + 8.0 * n * chains, outputs=8.0 * n * chains + 4.0 * n * k,
+            scratch=chains * max(size.shown, size.swept(params["sweeps"])),
+            preparing=max(size.tabling, BYTES_PER_DRAW * n * chains),
+        )  # fmt: skip
+
+    @classmethod
+    def model_size(
+        cls, params: Mapping[str, Any], shapes: Mapping[str, Shape], models: Mapping[str, ModelSize]
+    ) -> ModelSize:
+        n, graph, degree = params["N"], params["graph"], params["degree"]
+        mean = {"none": 0.0, "all_to_all": n - 1.0}.get(graph, float(degree))
+        return ModelSize(n, mean, mean, False, colours_of(graph, n, degree), (), params["K"])
 
     def prepare(self, ctx: Context) -> None:
         n, k = self.settings["N"], self.settings["K"]
@@ -107,7 +128,7 @@ class Potts(TensorNode):
 
     def initial_state(self, ctx: Context) -> State:
         n, k, chains = self.settings["N"], self.settings["K"], self.settings["chains"]
-        u = ctx.random.uniform(n * chains, _START)
+        u = ctx.random.uniform(n * chains, _START, ahead=False)
         c = (u.view(*u.shape[:-1], n, chains) * k).long()
         return {"c": c.expand(*ctx.batch, n, chains).clone()}
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
@@ -88,10 +89,14 @@ class SamplingProfiler(TensorNode):
     @classmethod
     def cost(cls, params: Mapping[str, Any], shapes: Mapping[str, Shape]) -> Cost:
         chains, quantities = _sizes(shapes["samples"], params["quantity"])
-        watched, window = chains * quantities, params["window"]
+        watched, window = float(chains * quantities), params["window"]
         # A transform forth and back of twice the window, and its copies, in double precision.
-        flops = 20.0 * window * np.log2(2 * window) * watched / params["hop"]
-        return Cost(flops=float(flops), bytes=(8.0 + 100.0) * window * watched)
+        flops = (10.0 * window * math.log2(2 * window) + 9.0 * window) * watched / params["hop"]
+        # The ring is copied once a block, so that it may be written into.
+        return Cost(
+            flops=flops + watched, bytes=4.0 * window * watched, outputs=16.0,
+            scratch=(4.0 + 80.0) * window * watched, spoken=1.0 / params["hop"],
+        )  # fmt: skip
 
     def prepare(self, ctx: Context) -> None:
         self._clock: tuple[int, float] | None = None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -11,7 +12,7 @@ import torch
 from attractor.energy.boltzmann_learning import Empirical, SpinMoments, pseudo_likelihood_gradient
 from attractor.energy.partition_function import annealed_log_partition
 from attractor.energy.spin_model import SpinModel
-from attractor.node import Context, Cost, Outputs, Params, ShapeProblem, State
+from attractor.node import Context, Cost, ModelSize, Outputs, Params, ShapeProblem, State
 from attractor.nodes.boltzmann_trainer import DATA, LEARNED, LEARNING, START, BoltzmannTrainer
 from attractor.parameter import Parameter
 from attractor.port import Port, Shape
@@ -79,11 +80,26 @@ class MomentMatching(BoltzmannTrainer):
 
     @classmethod
     def cost(cls, params: Mapping[str, Any], shapes: Mapping[str, Shape]) -> Cost:
-        base, n = super().cost(params, shapes), shapes["h"][0]
-        states = 2.0**n if n <= EXACT_LIMIT else 0.0
-        annealed = 0.0 if states else params["path"] * params["particles"] / params["report"]
-        flops = (states + annealed + params["memory"]) * 2.0 * n * n / max(1, params["every"])
-        return Cost(flops=base.flops + flops, bytes=base.bytes + 20.0 * states * n + 8.0 * params["memory"] * n)
+        n, memory, particles, method = shapes["h"][0], params["memory"], params["particles"], params["method"]
+        size, states = ModelSize.complete((n,)), 2.0**n if n <= EXACT_LIMIT else 0.0
+        known = memory * (4.0 * n * n + 6.0 * n) if method == "pseudo_likelihood" else memory * 2.0 * n * n
+        chains = {"exact": states * (size.energy + 2.0 * n * n + 2.0 * n)}.get(method, 0.0)
+        if method == "mcmc":
+            chains = particles * (params["k"] * size.sweep + 2.0 * n * n)
+        # Of the divergence: ln Z, the distinct rows, and their energy.
+        told = states * (size.energy + 5.0)
+        if not states:
+            told = params["path"] * particles * (size.sweep + size.energy)
+        told += memory * (size.energy + n * math.log2(memory))
+        update = known + chains + 20.0 * n * n + told / params["report"]
+        # Sums over all states are weighted in their own precision; ln Z is summed in double precision.
+        passing = max(memory * n * 20.0, states * n * 12.0, particles * n * 24.0)
+        return Cost(
+            flops=update / max(1, params["every"]) + 6.0 * n * n,
+            bytes=float(memory * n) + states * n + 20.0 * n * n + particles * n * (method == "mcmc"),
+            outputs=4.0 * n * n / max(1, params["every"]), scratch=memory * n + passing + 40.0 * n * n,
+            preparing=states * (56.0 + 8.0 * n) if states else 0.0,
+        )  # fmt: skip
 
     def prepare(self, ctx: Context) -> None:
         super().prepare(ctx)

@@ -60,8 +60,13 @@ class FieldProbe(TensorNode):
 
     @classmethod
     def cost(cls, params: Mapping[str, Any], shapes: Mapping[str, Shape]) -> Cost:
-        n, corners = shapes["value"][0], 2 ** len(shapes["field"])
-        return Cost(flops=6.0 * n * corners, bytes=16.0 * n * corners)
+        n, dims = shapes["value"][0], len(shapes["field"])
+        corners = 1 if params["interp"] == "nearest" else 2**dims
+        # The weight of a corner, its place, and its part of the sum; 64-bit places while they are made.
+        each = dims * 3.0 if corners == 1 else dims * 9.0 + 2.0
+        return Cost(
+            flops=n * (corners * each + 6.0 * dims), bytes=4.0 * n * dims, scratch=n * (24.0 * dims + 16.0)
+        )  # fmt: skip
 
     def prepare(self, ctx: Context) -> None:
         self.fixed = torch.tensor(positions_of(self.settings), dtype=ctx.dtype, device=ctx.device)

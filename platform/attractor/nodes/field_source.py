@@ -77,10 +77,16 @@ class SourceSplat(TensorNode):
     @classmethod
     def cost(cls, params: Mapping[str, Any], shapes: Mapping[str, Shape]) -> Cost:
         size = size_of(params)
-        n = shapes.get("amplitude", (1,))[0]
-        cells = math.prod(size)
-        # The field, and the factors of every axis with what makes them.
-        return Cost(flops=2.0 * n * cells + 12.0 * n * sum(size), bytes=4.0 * (2 * cells + 4 * n * sum(size)))
+        n, cells = shapes.get("amplitude", (1,))[0], math.prod(size)
+        along = float(n * sum(size))
+        edge = 4.0 if params["edge"] == "periodic" else 0.0
+        # Factors of every axis, and products of the last two for every plane.
+        planes = cells / (size[-1] * size[-2])
+        flops = along * (5.0 + edge + 2.0 * params["normalise"]) + n * planes * (size[-2] + 1.0) + 2.0 * n * cells
+        return Cost(
+            flops=flops + 4.0 * n * len(size), bytes=4.0 * n * len(size),
+            scratch=4.0 * (along + 2.0 * n * max(size) + n * size[-2] + (cells if planes > 1 else 0.0)),
+        )  # fmt: skip
 
     @classmethod
     def batch_rounding(cls, params: Mapping[str, Any], kernels: bool) -> str | None:

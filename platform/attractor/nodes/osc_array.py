@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -19,11 +19,18 @@ from attractor.oscillators.advance import step_plan
 from attractor.oscillators.ensemble import GUARD, Ensemble
 from attractor.oscillators.halving_test import METHODS, TOLERANCE, halving_error
 from attractor.parameter import Parameter
-from attractor.philox import BYTES_PER_DRAW
+from attractor.philox import BYTES_PER_DRAW_AHEAD, FLOPS_PER_DRAW, ahead
 from attractor.port import Port, Shape
-from attractor.topology import DEGREE, REWIRE, TOPOLOGIES, make_topology, validate_topology
-
-STAGES: Final = {"rk4": 4, "dopri5": 6}
+from attractor.topology import (
+    DEGREE,
+    REWIRE,
+    TOPOLOGIES,
+    is_regular,
+    make_topology,
+    making_bytes,
+    validate_topology,
+    width_of,
+)
 
 # Lanes of the node's random numbers; lanes from 2 on belong to the topology.
 _START, _NOISE = 0, 1
@@ -109,14 +116,30 @@ class CoupledOscillatorArray(TensorNode):
 
     @classmethod
     def cost(cls, params: Mapping[str, Any], shapes: Mapping[str, Shape]) -> Cost:
-        steps = math.ceil(params["speed"] * 0.01 / params["dt"])
-        n, near = params["N"], 0 if params["topology"] in ("none", "all_to_all") else params["degree"]
-        # `noise` is live: the draws of all steps of a tick, also where it begins at 0.
-        draws = steps * n * len(CELLS[params["cell"]].components)
+        n, topology, method = params["N"], params["topology"], params["method"]
+        cell = CELLS[params["cell"]]
+        depth, width = len(cell.components), width_of(topology, n, params["degree"], params["rewire_p"])
+        coupled = 0 if topology == "none" else depth if params["couple_var"] == "xyz" else 1
+        regular, driven = is_regular(topology), bool({"force", "modulation"} & set(shapes))
+        # A column of the small matrix for every component, every nonlinear term and every row that is gathered.
+        columns = depth + cell.features + coupled * max(1.0, width if regular else 1.0)
+        gathering = coupled * (1.0 if topology == "all_to_all" else 0.0 if regular else width + 3.0)
+        slope = cell.features + gathering + 2.0 * depth * columns + depth * driven
+        noisy = not _silent(params["noise"])
+        evaluations, rest = (2, 9.0) if noisy else {"rk4": (4, 12.0), "dopri5": (6, 40.0)}[method]
+        steps = math.ceil(params["speed"] * 0.01 / params["dt"] - 1e-9)
+        draws = steps * n * depth if noisy else 0
+        # After the steps the guard, the phase vectors, and the order parameter.
+        flops = n * (steps * (evaluations * slope + rest * depth) + 2.0 * depth + 14.0 + 2.0 * depth * driven)
+        # The lists of neighbours, by 64-bit numbers for torch and by 32-bit ones for the kernels; the state.
+        kept = n * (12.0 * width + 40.0 + 4.0 * depth) + 4.0 * ahead(draws)
+        gathered = coupled * 2.0 * width if not regular else 0.0
+        scratch = 4.0 * n * (columns + (9.0 if method == "dopri5" else 7.0) * depth + gathered)
+        drawing = BYTES_PER_DRAW_AHEAD * ahead(draws)
         return Cost(
-            flops=steps * STAGES[params["method"]] * n * (40.0 + 3 * near),
-            bytes=n * (4.0 * 60 + 8 * 3 * near) + BYTES_PER_DRAW * draws,
-        )
+            flops=flops + FLOPS_PER_DRAW * draws, bytes=kept, outputs=4.0 * n * depth, scratch=max(scratch, drawing),
+            preparing=making_bytes(topology, n, params["degree"]),
+        )  # fmt: skip
 
     @classmethod
     def batch_rounding(cls, params: Mapping[str, Any], kernels: bool) -> str | None:

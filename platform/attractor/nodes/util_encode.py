@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -91,9 +92,19 @@ class Encode(TensorNode):
 
     @classmethod
     def cost(cls, params: Mapping[str, Any], shapes: Mapping[str, Shape]) -> Cost:
-        channels = sum(shape[0] if shape else 1 for name, shape in shapes.items() if name != "value")
-        size = channels * {"window": params["window"], "project": params["N"]}.get(params["mode"], params["classes"])
-        return Cost(flops=2.0 * size, bytes=8.0 * size)
+        size = float(sum(math.prod(shape) for name, shape in shapes.items() if name != "value"))
+        out = float(math.prod(shapes["value"]))
+        match params["mode"]:
+            case "window":
+                # The ring is made anew in every tick, and kept where it is shown.
+                return Cost(bytes=4.0 * out, outputs=4.0 * out, scratch=8.0 * out, spoken=1.0 / params["hop"])
+            case "project":
+                flops = 2.0 * size + 2.0 * size * out + out
+                return Cost(
+                    flops=flops, bytes=4.0 * size * out, scratch=4.0 * (size + out), preparing=10.0 * size * out
+                )
+        each = {"standard": 5.0, "minmax": 4.0, "one_hot": 9.0, "amplitude": 2.0, "range_map": 3.0 + params["clip"]}
+        return Cost(flops=each[params["mode"]] * size, scratch=12.0 * size + 8.0 * out)
 
     @classmethod
     def gradient_refusal(cls, params: Mapping[str, Any]) -> str | None:

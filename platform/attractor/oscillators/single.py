@@ -10,15 +10,26 @@ from typing import Any, ClassVar, Final
 import torch
 
 from attractor.errors import Diverged
-from attractor.node import ABSENT, Block, Context, Cost, Inputs, Outputs, Params, State, TensorNode, exact, tick_of
+from attractor.node import (
+    ABSENT,
+    DEFAULT_BLOCK,
+    Block,
+    Context,
+    Cost,
+    Inputs,
+    Outputs,
+    Params,
+    State,
+    TensorNode,
+    exact,
+    tick_of,
+)
 from attractor.oscillators.cell import Cell
 from attractor.oscillators.dense_output import samples, slopes
 from attractor.oscillators.ensemble import GUARD, Ensemble
 from attractor.oscillators.halving_test import METHODS, TOLERANCE, halving_error
 from attractor.parameter import Parameter
 from attractor.port import Port, Shape
-
-STAGES: Final = {"rk4": 4, "dopri5": 6}
 
 FORCE: Final = Port("force", "scalar", optional=True, doc="Added in the equation where it says force.")
 RESET: Final = Port(
@@ -71,12 +82,21 @@ class SingleOscillator(TensorNode):
 
     @classmethod
     def cost(cls, params: Mapping[str, Any], shapes: Mapping[str, Shape]) -> Cost:
-        steps = math.ceil(params["speed"] * 0.01 / params["dt"])
+        steps = math.ceil(params["speed"] * 0.01 / params["dt"] - 1e-9)
         count, depth = params["samples"], len(cls.cell.components)
+        knots = min(steps, count)
         steps = count * math.ceil(steps / count) if steps > count else steps
+        columns = depth + cls.cell.features
+        evaluations, rest = {"rk4": (4, 12.0), "dopri5": (6, 40.0)}[params["method"]]
+        step = evaluations * (cls.cell.features + depth * (2.0 * columns + 1.0)) + rest * depth
+        # At a knot the guard and the slope, at a sample the cubic between two knots.
+        flops = steps * step + knots * (4.0 + 2.0 * columns) * depth + count * 10.0 * depth
+        block = DEFAULT_BLOCK * depth
+        # A block is interpolated at once: the values and slopes at both ends of every sample, and the terms of the sum.
         return Cost(
-            flops=steps * STAGES[params["method"]] * 20.0 + 40.0 * depth * count, bytes=4.0 * 12 * depth * count
-        )
+            flops=flops, bytes=4.0 * depth, outputs=4.0 * depth * (count + knots + 1.0),
+            scratch=block * (28.0 * count + 20.0 * knots), stacked=True,
+        )  # fmt: skip
 
     @classmethod
     def batch_rounding(cls, params: Mapping[str, Any], kernels: bool) -> str | None:

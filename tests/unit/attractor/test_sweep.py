@@ -57,7 +57,7 @@ def is_the_single_run(sweep, outcome):
     return False
 
 
-@pytest.mark.parametrize(("memory", "block"), [(1, 32), (10_000, 7), (1 << 30, 32)])
+@pytest.mark.parametrize(("memory", "block"), [(1, 32), (1_000_000, 7), (1 << 30, 32)])
 def test_every_point_is_its_single_run(memory, block):
     sweep = swept([FACTORS, LIMITS, Axis("seed", (3, 2**40))], memory_bytes=memory, block=block)
     outcomes = sweep.run()

@@ -180,4 +180,4 @@ def test_the_estimate_holds_the_draws_of_every_sweep(method):
 
 def test_the_estimate_holds_the_matrix_while_it_is_factored():
     # The matrix and its factor, at least, in double precision.
-    assert GaussianField.cost(GaussianField.defaults() | {"N": 2048}, {}).bytes > 2 * 8 * 2048**2
+    assert GaussianField.cost(GaussianField.defaults() | {"N": 2048}, {}).preparing > 2 * 8 * 2048**2

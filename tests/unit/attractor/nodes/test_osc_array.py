@@ -322,5 +322,5 @@ def test_cost_grows_with_the_work(bench):
 
 def test_the_estimate_holds_the_noise_of_every_step_of_a_tick():
     """10^4 time units a second in steps of 10^-4: a million draws for every component of a cell, in one tick."""
-    values = Array.defaults() | {"N": 4096, "speed": 1e4, "dt": 1e-4}
+    values = Array.defaults() | {"N": 4096, "speed": 1e4, "dt": 1e-4, "noise": 0.1}
     assert Array.cost(values, {}).bytes > 4 * 10**6 * 3 * 4096
