@@ -22,6 +22,7 @@ from unittest.mock import patch
 
 import numpy as np
 import torch
+import torch._dynamo  # A mode loads it at the first operation, which would be slow while memory is traced.
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from attractor import philox

@@ -152,19 +152,19 @@ CASES = {
         edges=(("ising.spins", "fit.data"),), skip=1, ticks=63,
     ),
     "moments in a window": graph(
-        ISING, ("moments", "ebm.moments", {"window": 300}), edges=(("ising.spins", "moments.samples"),),
-        skip=300,
+        ISING, ("moments", "ebm.moments", {"window": 100}), edges=(("ising.spins", "moments.samples"),),
+        skip=100,
     ),
     "moments that fade": graph(
         ISING, ("moments", "ebm.moments", {"mode": "ema"}), edges=(("ising.spins", "moments.samples"),),
     ),
     "profile": graph(
-        ISING, ("profile", "ebm.profile", {"window": 200, "hop": 20}), edges=(("ising.spins", "profile.samples"),),
-        skip=200, ticks=64,
+        ISING, ("profile", "ebm.profile", {"window": 100, "hop": 10}), edges=(("ising.spins", "profile.samples"),),
+        skip=100, ticks=64,
     ),
     "pattern": graph(
-        ("wave", "osc.lorenz", {"speed": 10.0, "samples": 1}), ("pattern", "an.pattern", {"window": 600, "motif": 30}),
-        edges=(("wave.x", "pattern.signal", {"reduce": "last"}),), skip=600, ticks=40,
+        ("wave", "osc.lorenz", {"speed": 10.0, "samples": 1}), ("pattern", "an.pattern", {"window": 200, "motif": 20}),
+        edges=(("wave.x", "pattern.signal", {"reduce": "last"}),), skip=200, ticks=40,
     ),
     "windows of a vector": graph(
         ("array", "osc.array", {"N": 512, "speed": 2.0}), ("window", "util.encode", {"mode": "window", "window": 40}),
@@ -188,18 +188,18 @@ CASES = {
         routes=tuple({"src": f"pid{k}.control", "dst": f"osc{k}.coupling", "depth": 0.01,
                       "transform": {"smooth_ms": 20}} for k in range(3)),
     ),
-    "emergent_logic": Case(Preset.load(ROOT / "presets" / "emergent_logic.json").graph, ticks=96, skip=200),
+    "emergent_logic": Case(Preset.load(ROOT / "presets" / "emergent_logic.json").graph, ticks=64, skip=96),
 }  # fmt: skip
 
 # Those that take long: they are measured by the whole suite only.
 LONG = {
     "noisy torus of lorenz cells", "small world of van der pol cells", "two driven oscillators",
-    "wave with mur's edge", "wave with an absorbing layer", "wave in 3-D, absorbing layer", "wave in 3-D, mur's edge",
-    "ising grid", "sparse ising", "dense ising", "groups of four", "annealing", "clamped spins",
-    "contrastive divergence",
-    "persistent contrastive divergence", "pseudo-likelihood", "likelihood, exact", "moments in a window",
-    "several chains", "profile", "pattern", "emergent_logic", "potts", "tempering", "mixed",
-    "reflecting wave", "beam with an absorbing layer", "sources, wave and probes", "windows of a vector",
+    "rossler cells, all to all", "wave with an absorbing layer", "wave in 3-D, absorbing layer",
+    "sources, wave and probes", "beam with an absorbing layer", "gaussian field, gibbs", "gaussian field, langevin",
+    "ising grid", "ising grid of bits", "sparse ising", "dense ising", "potts", "mixed", "groups of four", "annealing",
+    "tempering", "several chains", "clamped spins", "contrastive divergence", "persistent contrastive divergence",
+    "pseudo-likelihood", "likelihood, exact", "moments in a window", "moments that fade", "profile", "pattern",
+    "windows of a vector", "array and field in a loop", "arrays under control", "emergent_logic",
 }  # fmt: skip
 
 
