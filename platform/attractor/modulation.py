@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
+from ctypes import c_float
 from typing import Any
 
 import torch
@@ -118,8 +119,11 @@ def legal(parameter: Parameter, result: Any, dtype: torch.dtype) -> Any:
 
 
 def rounded(value: float, dtype: torch.dtype) -> float:
-    """The number of `dtype` that is nearest to `value`."""
-    return value if dtype == torch.float64 else float(torch.tensor(value, dtype=dtype))
+    """The number of `dtype` that is nearest to `value`; ±∞ beyond its largest."""
+    if dtype == torch.float64:
+        return value
+    # A tick may round many numbers, and a tensor for each of them would be most of what a route costs.
+    return c_float(value).value if dtype == torch.float32 else float(torch.tensor(value, dtype=dtype))
 
 
 def effective(parameter: Parameter, base: Any, routes: Sequence[tuple[RouteSpec, Any, Any]], dtype: torch.dtype) -> Any:
