@@ -48,7 +48,7 @@ def main(parent: int, read_fd: int, write_fd: int) -> None:
 
 
 def _warm_up() -> int:
-    """Import Django, torch and every node kind; the bytes a run may take."""
+    """Import Django, torch, Numba and every node kind; the bytes a run may take."""
     import django
 
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
@@ -59,11 +59,13 @@ def _warm_up() -> int:
 
     from apps.runs.execution import execution  # noqa: F401 with all that it imports
     from attractor import Registry
+    from attractor.kernels.jit import warm_up
 
     config = settings.ATTRACTOR
     torch.set_num_threads(config.runs.torch_threads)
     torch.set_num_interop_threads(1)
     Registry.default()
+    warm_up()
     memory: int = config.worker.memory
     return memory
 

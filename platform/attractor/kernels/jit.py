@@ -70,6 +70,15 @@ def jit(
     return compiled if function is None else compiled(function)
 
 
+def warm_up() -> None:
+    """Set Numba up as the first call of a kernel would, about half a second, for a process that waits for work."""
+    jit(_nothing)()
+
+
+def _nothing() -> None:
+    return None
+
+
 @cache
 def _folder() -> Path | None:
     """The folder of the code compiled from the sources as they are now."""
