@@ -42,8 +42,8 @@ test: install front ## Run the unit and integration tests on real PostgreSQL and
 	@$(PYTEST) -n $(WORKERS) --dist loadfile -m "$(QUICK)" $(ARGS)
 
 test-rest: install front ## Run the tests that `make test` leaves out: slow ones, those in a real browser
-	@$(PYTEST) -n $(WORKERS) -m slow tests/unit
-	@$(PYTEST) -m "slow or browser" tests/integration tests/browser
+	@$(PYTEST) -n $(WORKERS) -m slow tests/unit tests/integration/test_documentation.py
+	@$(PYTEST) -m "slow or browser" tests/integration/config tests/browser
 
 test-front: install ## Check the types of the front end and run its unit tests
 	@$(BIN)/python -m config.launch npm -- run check

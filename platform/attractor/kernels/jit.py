@@ -33,11 +33,12 @@ UNUSED_DAYS: Final = 30
 def jit(function: F, /) -> F: ...
 @overload
 def jit(
-    *, fastmath: bool | set[str] = ..., inline: Literal["never", "always"] = ..., forceinline: bool = ...
-) -> Callable[[F], F]: ...
+    *, signature: Any = ..., fastmath: bool | set[str] = ..., inline: Literal["never", "always"] = ...,
+    forceinline: bool = ...,
+) -> Callable[[F], F]: ...  # fmt: skip
 def jit(
-    function: F | None = None, /, *, fastmath: bool | set[str] = False, inline: Literal["never", "always"] = "never",
-    forceinline: bool = False,
+    function: F | None = None, /, *, signature: Any = None, fastmath: bool | set[str] = False,
+    inline: Literal["never", "always"] = "never", forceinline: bool = False,
 ) -> F | Callable[[F], F]:  # fmt: skip
     """Compile a function at its first call, without the interpreter lock, and keep the code on disk.
 
@@ -46,6 +47,8 @@ def jit(
     width nor on where an element lies. Where a fused product is wanted, call `attractor.kernels.fma.fma`.
 
     Args:
+        signature: what the function is compiled for, at once. Without one it is compiled again for every mixture of
+            contiguous and other arrays that it meets.
         fastmath: liberties for LLVM, as Numba takes them. With any, results may depend on the length of a loop.
         inline: "always" inlines in Numba, before types are known; LLVM inlines small functions anyway.
         forceinline: LLVM inlines the function wherever it is called, so that a constant argument prunes its branches.
@@ -59,7 +62,7 @@ def jit(
         config.CACHE_DIR = "" if folder is None else str(folder)
         try:
             dispatcher: Any = numba.njit(
-                nogil=True, error_model="numpy", cache=folder is not None, fastmath=fastmath, inline=inline,
+                signature, nogil=True, error_model="numpy", cache=folder is not None, fastmath=fastmath, inline=inline,
                 forceinline=forceinline,
             )(function)  # fmt: skip
         finally:

@@ -146,10 +146,10 @@ def _on_cpu(
     per_cell = params.shape[3] > 1
     seconds = ticks * points * n * float(steps.double().mean()) * _STEP_SECONDS[method]
     if mask == 0:
-        strips = cpu.strips(cell, method, per_cell)
+        strips = cpu.strips(cell, method, per_cell, common[0].dtype)
         in_pieces(lambda low, high: strips(*common, *times, low, high), cpu.pieces(points, n), seconds)
         return out
-    coupled = cpu.coupled(cell, method, per_cell, mask, neighbours is None)
+    coupled = cpu.coupled(cell, method, per_cell, mask, neighbours is None, common[0].dtype)
     near = np.empty((0, n), np.uint32) if neighbours is None else neighbours.numpy().view(np.uint32)
     rate = coupling.detach().double().expand(-1, points).numpy()
     in_pieces(lambda low, high: coupled(*common, rate, *times, near, degrees.numpy(), low, high), points, 4 * seconds)

@@ -16,6 +16,7 @@ from functools import cache
 from typing import Any, Final
 
 import numpy as np
+from numba import from_dtype, types
 
 from attractor.integrators.dopri5 import STAGES
 from attractor.kernels.fma import fma
@@ -128,7 +129,7 @@ def _dopri5_strip(cell: int, per_cell: bool, x: Any, y: Any, z: Any, c: Any, dri
             z[i] = fma(v6, z6, fma(v5, z5, fma(v4, z4, fma(v3, z3, fma(v1, z1, z0)))))
 
 
-@jit(forceinline=True)
+@jit(inline="always")
 def _strips(
     cell: int, method: int, per_cell: bool, s: Any, out: Any, params: Any, drive: Any, steps: Any, h: Any,
     weights: Any, first: int, last: int,
@@ -169,19 +170,34 @@ def _strips(
 
 
 @cache
-def strips(cell: str, method: str, per_cell: bool) -> Callable[..., None]:
+def strips(cell: str, method: str, per_cell: bool, dtype: np.dtype[Any]) -> Callable[..., None]:
     """The compiled loop for an ensemble without coupling.
 
     Its arguments: s (B, D, N) and out (K, B, D, N), contiguous and of one type; params (K or 1, B, P, N), drive
     (K or 1, B, N), steps and h (K, B), weights; and the range of pieces to compute. See `pieces`.
+
+    Args:
+        dtype: type of s, out and drive; the other numbers are of double precision.
     """
     which, how = CELLS[cell], METHODS[method]
+    times = (_any(types.int64, 2), _any(types.float64, 2), types.float64[::1])
 
-    @jit
+    @jit(signature=types.void(*_common(dtype), *times, types.int64, types.int64))
     def run(s: Any, out: Any, params: Any, drive: Any, steps: Any, h: Any, weights: Any, first: int, last: int) -> None:
         _strips(which, how, per_cell, s, out, params, drive, steps, h, weights, first, last)
 
     return run
+
+
+def _common(dtype: np.dtype[Any]) -> tuple[Any, ...]:
+    """Types of s, out, params and drive."""
+    real = from_dtype(dtype)
+    return real[:, :, ::1], real[:, :, :, ::1], _any(types.float64, 4), _any(real, 3)
+
+
+def _any(element: Any, dims: int) -> Any:
+    """An array that may be contiguous or not, such as one with values that stand for many."""
+    return types.Array(element, dims, "A")
 
 
 def pieces(points: int, n: int) -> int:
@@ -264,7 +280,7 @@ def _combined(depth: int, u: Any, s: Any, k: Any, w: Any, first: int, count: int
             u[d, i] = v
 
 
-@jit(forceinline=True)
+@jit(inline="always")
 def _argument(method: int, depth: int, u: Any, s: Any, k: Any, w: Any, stage: int) -> None:
     """u = the argument of a stage. Each row of the tableau is a loop of constant length, so that LLVM unrolls it."""
     if stage == 0:
@@ -286,7 +302,7 @@ def _argument(method: int, depth: int, u: Any, s: Any, k: Any, w: Any, stage: in
         _combined(depth, u, s, k, w, 13, 5)
 
 
-@jit(forceinline=True)
+@jit(inline="always")
 def _coupled(
     cell: int, method: int, per_cell: bool, mask: int, complete: bool, depth: int, s: Any, out: Any, params: Any,
     drive: Any, coupling: Any, steps: Any, h: Any, weights: Any, neighbours: Any, degrees: Any, first: int, last: int,
@@ -334,7 +350,9 @@ def _coupled(
 
 
 @cache
-def coupled(cell: str, method: str, per_cell: bool, mask: int, complete: bool) -> Callable[..., None]:
+def coupled(
+    cell: str, method: str, per_cell: bool, mask: int, complete: bool, dtype: np.dtype[Any]
+) -> Callable[..., None]:  # fmt: skip
     """The compiled loop for an ensemble with coupling.
 
     Its arguments: s (B, D, N) and out (K, B, D, N), contiguous and of one type; params (K or 1, B, P, N), drive
@@ -344,10 +362,13 @@ def coupled(cell: str, method: str, per_cell: bool, mask: int, complete: bool) -
     Args:
         mask: bit d says whether component d is coupled.
         complete: every cell is coupled with every other; `neighbours` is not read.
+        dtype: type of s, out and drive; the other real numbers are of double precision.
     """
     which, how, depth = CELLS[cell], METHODS[method], 2 if cell == "vanderpol" else 3
+    times = (_any(types.float64, 2), _any(types.int64, 2), _any(types.float64, 2), types.float64[::1])
+    graph = (types.uint32[:, ::1], types.int64[::1])
 
-    @jit
+    @jit(signature=types.void(*_common(dtype), *times, *graph, types.int64, types.int64))
     def run(
         s: Any, out: Any, params: Any, drive: Any, coupling: Any, steps: Any, h: Any, weights: Any, neighbours: Any,
         degrees: Any, first: int, last: int,
