@@ -125,7 +125,12 @@ def uniforms(keys: npt.NDArray[np.int64], tick: int, first: int, n: int, lane: i
 
 def ahead(n: int) -> int:
     """How many numbers a stream keeps ready where n are drawn again and again."""
-    return n * max(1, min(_TICKS_AHEAD, _AHEAD // max(1, n)))
+    return n * ticks_ahead(n)
+
+
+def ticks_ahead(n: int) -> int:
+    """For how many ticks n numbers each are drawn at once."""
+    return max(1, min(_TICKS_AHEAD, _AHEAD // max(1, n)))
 
 
 class RandomStream:
@@ -199,7 +204,7 @@ class RandomStream:
         start, values = self._cache.get(key, (0, None))
         if values is None or not 0 <= tick - start <= len(values) - ticks:
             # A first draw may be the only one (a random start); only a repeated one is worth going ahead for.
-            many = ticks if values is None else max(ticks, min(_TICKS_AHEAD, _AHEAD // n))
+            many = ticks if values is None else max(ticks, ticks_ahead(n))
             start = tick
             values = _normals(self, tick, n, lane, many) if law == "normal" else _uniforms(self, tick, n, lane, many)
             values = torch.from_numpy(values).to(self._device, self._dtype)

@@ -14,6 +14,7 @@ from attractor.compiled.region import Region, Slot
 from attractor.compiled.trace import Trace, Tracer
 from attractor.compiled.untraceable import TooLarge
 from attractor.node import ABSENT, Block
+from attractor.philox import ticks_ahead
 
 MAX_OPERATIONS: Final = 1500
 """Operations in one program, which bounds the time of its compilation: about a minute on one core."""
@@ -41,6 +42,8 @@ class CompiledRegion:
         self._call = compiled(trace)
         self._given: list[Any] = list(trace.examples)
         self._changed = [trace.slots.index(slot) for slot in trace.changed]
+        drawn = max([trace.examples[place].numel() for place, _ in trace.draws], default=0)
+        self.most = ticks_ahead(drawn)
         self._holds = True
         self._version = -1
 
@@ -61,21 +64,22 @@ class CompiledRegion:
         """Ticks from `first` on, until all is done or something is not well, and the state moved on by as many.
 
         Args:
+            ticks: at most `most`, so that what is drawn for them is not more than is drawn ahead anyway.
             outside: by edge, what comes in at each of the ticks.
-            foreign: by route, what its source said in the tick before each.
+            foreign: by route, what its source said last before each.
 
         Returns:
             for each tick that was computed, what the ports say, packed.
         """
         trace, given, changed = self.trace, self._given, self._changed
         for place, slot in enumerate(trace.slots):
-            given[place] = _dense(_entering(state, slot), trace.examples[place])
+            given[place] = entering(state, slot).contiguous()
         at = len(trace.slots)
         feeds: list[tuple[int, Sequence[Any]]] = [
-            (at + n, [_dense(value, trace.examples[at + n]) for value in outside[index]])
-            for n, index in enumerate(trace.outside)
+            (at + n, [value.contiguous() for value in outside[index]]) for n, index in enumerate(trace.outside)
         ]
-        feeds += [(trace.slots.index(("source", index, "")), raws) for index, raws in foreign.items()]
+        for index, raws in foreign.items():
+            feeds.append((trace.slots.index(("source", index, "")), [raw.contiguous() for raw in raws]))
         feeds += [(place, draw(first, ticks).unbind(0)) for place, draw in trace.draws]
         feeds.append((at + len(trace.outside), torch.arange(first, first + ticks).unbind(0)))
         count = len(changed)
@@ -92,6 +96,8 @@ class CompiledRegion:
         if said:
             for place in changed:
                 _leave(state, trace.slots[place], given[place])
+            for index, raws in foreign.items():
+                state.sources[index] = raws[len(said) - 1]
         return said
 
     def run(self, block: BlockPass, version: int) -> None:
@@ -99,7 +105,7 @@ class CompiledRegion:
         RegionPass(block, self, version).run()
 
 
-def _entering(state: ProgramState, slot: Slot) -> torch.Tensor:
+def entering(state: ProgramState, slot: Slot) -> torch.Tensor:
     part, name, key = slot
     if part == "node":
         value = state.nodes[str(name)][key]
@@ -111,11 +117,9 @@ def _entering(state: ProgramState, slot: Slot) -> torch.Tensor:
     return made
 
 
-def _dense(value: torch.Tensor, example: torch.Tensor) -> torch.Tensor:
-    """An input as the program reads it, which looks at neither its sizes nor its type."""
-    assert value.shape == example.shape
-    assert value.dtype == example.dtype
-    return value.contiguous()
+def _fits(value: Any, example: torch.Tensor) -> bool:
+    """Whether a value may enter the program, which looks at neither the sizes of its inputs nor their types."""
+    return isinstance(value, torch.Tensor) and value.shape == example.shape and value.dtype == example.dtype
 
 
 def _leave(state: ProgramState, slot: Slot, value: torch.Tensor) -> None:
@@ -173,11 +177,19 @@ class RegionPass(LoopPass):
                     block.state.sources[influence.index] = spoken
         if self.region.present(block.state) != trace.pattern:
             return 0
-        ticks = self._expected(k)
+        if not all(
+            _fits(entering(block.state, slot), example)
+            for slot, example in zip(trace.slots, trace.examples, strict=False)
+        ):
+            return 0
+        ticks = min(self._expected(k), self.compiled.most)
+        foreign = {influence.index: self._raws(influence, k, ticks) for influence in self.region.foreign}
+        for index, raws in foreign.items():
+            example = trace.examples[trace.slots.index(("source", index, ""))]
+            ticks = min(ticks, next((j for j, raw in enumerate(raws) if not _fits(raw, example)), ticks))
         if ticks == 0:
             return 0
         outside = {index: self.outside[index][k : k + ticks] for index in trace.outside}
-        foreign = {influence.index: self._raws(influence, k, ticks) for influence in self.region.foreign}
         said = self.compiled.compute(block.state, block.first + k, ticks, outside, foreign)
         self.said += said
         if self.interpreted:
@@ -190,15 +202,13 @@ class RegionPass(LoopPass):
     def _expected(self, k: int) -> int:
         """For how many ticks, from tick k on, what the program expects comes in from elsewhere, and nothing else."""
         trace = self.compiled.trace
-        coming = [
-            (self.outside[index], trace.examples[len(trace.slots) + n].shape) for n, index in enumerate(trace.outside)
-        ]
+        coming = [(self.outside[index], trace.examples[len(trace.slots) + n]) for n, index in enumerate(trace.outside)]
         silent = [self.outside[index] for index in trace.absent]
         for j in range(k, self.block.whole):
             if any(lane[j] is not ABSENT for lane in silent):
                 return j - k
             # A value of another shape is a failure, which the interpreter puts into words.
-            if any(lane[j] is ABSENT or lane[j].shape != shape for lane, shape in coming):
+            if any(not _fits(lane[j], example) for lane, example in coming):
                 return j - k
         return self.block.whole - k
 

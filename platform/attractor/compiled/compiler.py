@@ -48,11 +48,11 @@ def compiled(trace: Trace) -> Compiled:
 def _kept() -> Iterator[None]:
     """Have inductor keep what it makes in the engine's own cache."""
     folder = cache_folder("programs")
-    if folder is None:
-        yield
-        return
-    # The variable belongs to the process: one thread at a time.
+    # The compiler and the variable belong to the process: one thread at a time.
     with _COMPILING:
+        if folder is None:
+            yield
+            return
         before = os.environ.get("TORCHINDUCTOR_CACHE_DIR")
         os.environ["TORCHINDUCTOR_CACHE_DIR"] = str(folder)
         try:

@@ -40,7 +40,7 @@ class Prologue:
         Args:
             given: placeholders, and the tensors that stand for them in the trace.
         """
-        changed, entering = _changed(graph.graph), {node for node, _ in given}
+        changed, entering = written_into(graph.graph), {node for node, _ in given}
         own = entering - changed
         # What has no inputs at all (a 0 to compare with) is cheaper written into the program; both may have it.
         free: set[Node] = set()
@@ -101,7 +101,7 @@ class Prologue:
             return [value.clone(memory_format=torch.contiguous_format) for value in self._graph(*tensors)]
 
 
-def _changed(graph: Graph) -> set[Node]:
+def written_into(graph: Graph) -> set[Node]:
     """Everything that an operation writes into, with all that this is a view of."""
     found: set[Node] = set()
     for node in graph.nodes:
@@ -117,6 +117,9 @@ def _changed(graph: Graph) -> set[Node]:
 
 def _shares(node: Node) -> bool:
     """Whether an operation's result may share the memory of what it is made from."""
+    if node.target is operator.getitem:
+        # One of several results shares what they share.
+        return _shares(node.all_input_nodes[0])
     if isinstance(node.target, torch._ops.OpOverload):
         return any(argument.alias_info is not None for argument in node.target._schema.arguments)
     return True

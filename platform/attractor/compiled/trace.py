@@ -15,6 +15,7 @@ from typing import Any
 import torch
 from torch._functorch.compile_utils import fx_graph_cse
 from torch._subclasses.fake_tensor import DataDependentOutputException, FakeTensorMode
+from torch.func import functionalize
 from torch.fx.experimental.proxy_tensor import make_fx
 from torch.fx.experimental.symbolic_shapes import GuardOnDataDependentSymNode, ShapeEnv
 from torch.utils._python_dispatch import _disable_current_modes
@@ -22,7 +23,7 @@ from torch.utils._python_dispatch import _disable_current_modes
 from attractor.block_pass import BlockPass, LoopPass, ProgramState
 from attractor.compiled.live import Base, Live, LiveBook, LiveMode
 from attractor.compiled.merged_kernels import merge_kernels
-from attractor.compiled.prologue import Prologue
+from attractor.compiled.prologue import Prologue, written_into
 from attractor.compiled.region import Region, Slot
 from attractor.compiled.traced_context import DrawBook, TracedContext
 from attractor.compiled.untraceable import Untraceable
@@ -219,7 +220,7 @@ class Tracer:
 
         with torch.no_grad():
             graph = make_fx(program, tracing_mode="fake", _allow_non_fake_inputs=True)(*examples)
-        prologue, drawn = _lifted(graph, examples, live, draws)
+        graph, prologue, drawn = _lifted(graph, examples, live, draws)
         pattern = frozenset(slot for slot in slots if slot[0] != "node")
         return Trace(
             self.region, graph, tuple(examples), slots, pattern, tuple(a.index for a in outside), self.silent,
@@ -323,20 +324,21 @@ def _packed(
 
 def _lifted(
     graph: torch.fx.GraphModule, examples: list[torch.Tensor], live: LiveBook, draws: DrawBook
-) -> tuple[Prologue, tuple[Draw, ...]]:
+) -> tuple[torch.fx.GraphModule, Prologue, tuple[Draw, ...]]:
     """Make every constant of a graph an input, and take out of it what follows from constants and base values alone.
 
     The examples of the new inputs are appended to `examples`.
     """
     tensors: dict[str, torch.Tensor] = {}
     known: dict[Any, torch.fx.Node] = {}
+    written = written_into(graph.graph)
     last = [node for node in graph.graph.nodes if node.op == "placeholder"][-1]
     for node in [node for node in graph.graph.nodes if node.op == "get_attr"]:
         value = getattr(graph, node.target)
         if not isinstance(value, torch.Tensor):
             continue
-        moves = id(value) in live.inputs or id(value) in draws.inputs
-        key = id(value) if moves else _content(value)
+        own = id(value) in live.inputs or id(value) in draws.inputs or node in written
+        key = id(value) if own else _content(value)
         if key not in known:
             with graph.graph.inserting_after(last):
                 last = known[key] = graph.graph.placeholder(f"given{len(known)}")
@@ -345,16 +347,23 @@ def _lifted(
         node.replace_all_uses_with(known[key])
         graph.graph.erase_node(node)
     graph.graph.eliminate_dead_code()
+    if written:
+        # What is equal when it is made may be no more once somebody has written into one of the two.
+        graph.recompile()
+        functional = functionalize(graph, remove="mutations")
+        graph = make_fx(functional, tracing_mode="fake")(*examples, *tensors.values())
+        graph.graph.eliminate_dead_code()
     graph.graph = fx_graph_cse(graph.graph)
     merge_kernels(graph)
-    given = [(node, tensors[node.name]) for node in graph.graph.nodes if node.name in tensors]
-    draw_of = {node: draws.inputs[id(tensor)][1] for node, tensor in given if id(tensor) in draws.inputs}
-    prologue = Prologue.taken_from(graph, [pair for pair in given if pair[0] not in draw_of], live)
+    entering = graph.graph.find_nodes(op="placeholder")[len(examples) :]
+    given = list(zip(entering, tensors.values(), strict=True))
+    drawn_as = {node: tensor for node, tensor in given if id(tensor) in draws.inputs}
+    prologue = Prologue.taken_from(graph, [pair for pair in given if pair[0] not in drawn_as], live)
     drawn: list[Draw] = []
     for node in [node for node in graph.graph.nodes if node.op == "placeholder"][len(examples) :]:
-        if node in draw_of:
-            drawn.append((len(examples), draw_of[node]))
-            examples.append(tensors[node.name].contiguous())
+        if node in drawn_as:
+            drawn.append((len(examples), draws.inputs[id(drawn_as[node])][1]))
+            examples.append(drawn_as[node].contiguous())
         else:
             examples.append(prologue.placed(node, len(examples)))
     for node in graph.graph.find_nodes(op="placeholder"):
@@ -362,7 +371,7 @@ def _lifted(
         node.meta.pop("val", None)
     graph.graph.lint()
     graph.recompile()
-    return prologue, tuple(drawn)
+    return graph, prologue, tuple(drawn)
 
 
 def _content(value: torch.Tensor) -> Any:

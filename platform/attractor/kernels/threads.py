@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from itertools import pairwise
 from typing import Final
 
@@ -39,7 +39,11 @@ def in_pieces(run: Callable[[int, int], None], pieces: int, seconds: float) -> N
     cuts = [pieces * i // threads for i in range(threads + 1)]
     (low, high), *rest = pairwise(cuts)
     others = [_pool(threads - 1).submit(run, *piece) for piece in rest]
-    run(low, high)
+    try:
+        run(low, high)
+    finally:
+        # Also after a failure: nobody may go on with arrays into which another thread still writes.
+        wait(others)
     for other in others:
         other.result()
 

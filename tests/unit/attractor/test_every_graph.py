@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from random_graphs import RandomRun, live_value, random_run
 
 from attractor import AttractorError, Axis, GraphRejected, GraphSpec, NodeFailed, Plan, Registry, Session, Sweep
+from attractor.compiled import compiled_region
 
 REGISTRY = Registry([*Registry.default().kinds().values(), *AUDIO_NODES])
 # What a graph is made of is drawn in too many steps for shrinking to come to an end.
@@ -32,9 +33,9 @@ def end(session: Session) -> tuple[Any, ...]:
         return ("failed", failure.node, failure.tick, str(failure))
 
 
-def begun(plan: Plan, run: RandomRun, block: int) -> Session | tuple[Any, ...]:
+def begun(plan: Plan, run: RandomRun, block: int, tier: str = "auto") -> Session | tuple[Any, ...]:
     try:
-        return Session(plan, run.seed, run.ticks, block, controls=run.controls)
+        return Session(plan, run.seed, run.ticks, block, controls=run.controls, tier=tier)
     except AttractorError as refused:
         return ("refused", str(refused))
 
@@ -122,6 +123,42 @@ def test_two_hundred_graphs_replay_resume_and_sweep_to_equal_hashes(part):
     """In parts of fifty, which may run side by side."""
     ends = graphs(50, part)
     assert ends["done"] >= 25
+
+
+def in_programs(run: RandomRun) -> int:
+    """Check that a graph ends as in plain torch when all that can be is traced; returns how many nodes were."""
+    plan = Plan.of(run.spec, REGISTRY)
+    first = begun(plan, run, run.blocks[0])
+    if not isinstance(first, Session):
+        return 0
+    once = end(first)
+    for block in run.blocks:
+        session = begun(plan, run, block, "compiled")
+        assert isinstance(session, Session)
+        assert end(session) == once
+    stopped = Session(plan, run.seed, run.stop, run.blocks[1], controls=run.controls, tier="compiled")
+    if end(stopped)[0] == "done":
+        stopped.ticks = run.ticks
+        with tempfile.TemporaryDirectory() as store:
+            resumed = Session.restore(stopped.checkpoint(store), plan)
+        assert end(resumed) == once
+    return len(plan.nodes) - len(stopped._program.compiled.interpreted)
+
+
+@pytest.mark.slow
+def test_forty_graphs_end_in_traced_programs_as_in_plain_torch(monkeypatch):
+    """The traced graphs are carried out operation by operation, which must not change one bit, whatever the block."""
+    monkeypatch.setattr(compiled_region, "compiled", lambda trace: trace.graph)
+    inside = []
+
+    @seed(5)
+    @settings(max_examples=40, **PROPERTY)
+    @given(st.randoms(use_true_random=False))
+    def every(rng: Random) -> None:
+        inside.append(in_programs(random_run(rng, REGISTRY)))
+
+    every()
+    assert sum(inside) >= 40
 
 
 @pytest.mark.parametrize("tier", ["eager", "kernels"])

@@ -501,6 +501,9 @@ def advance(
     apart, each = _apart(rows * width * p.itemsize), kept_bytes(rows, width, layer, p.itemsize)
     # The planes inside the layer across them are few, so what is kept of those alone does not stay in the cache.
     most = max(1, min(MOST_STEPS, CACHE // (apart + kept_bytes(rows, width, 0, p.itemsize))))
+    if boundary == PERIODIC:
+        # A step looks one plane further than the step before it, and around the end once.
+        most = min(most, n)
     # Evenly: nine steps are five and four, not eight and one.
     rounds = -(-steps // most)
     longest = -(-steps // rounds)

@@ -51,6 +51,12 @@ def test_kernel_equals_the_reference_bit_for_bit(size, boundary):
         assert_same(alone, (after[0][b], after[1][b], [one[b] for one in after[2]], after[3][b]))
 
 
+@pytest.mark.parametrize("size", [(8, 64), (3, 40), (5, 6, 7)])
+def test_many_steps_go_around_a_grid_of_few_planes(size):
+    grid, p, d, memory = start(size, "periodic")
+    assert_same(kernel(p, d, memory, None, 1.0, 0.05, grid, 33), reference(p, d, memory, None, 1.0, 0.05, grid, 33))
+
+
 def test_double_precision_kernel_equals_the_reference():
     grid, p, d, memory = start((33, 50), "mur1", dtype=torch.float64)
     assert_same(kernel(p, d, memory, None, 1.0, 0.05, grid, 11), reference(p, d, memory, None, 1.0, 0.05, grid, 11))
