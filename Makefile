@@ -9,13 +9,13 @@ BIN := $(VENV)/bin
 PYTEST ?= $(BIN)/python -m pytest
 # How many processes run the tests, each with servers of its own; a file's tests stay together.
 WORKERS ?= logical
-QUICK := not slow and not browser and not benchmark
+QUICK := not slow and not exhaustive and not browser and not benchmark
 STAMP := $(VENV)/.installed
 PEERS := $(VENV)/.peers-installed
 PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test test-rest test-front lint types coverage lock front clean bench bench-stack
+.PHONY: help install run test test-rest test-exhaustive test-front lint types coverage lock front clean bench bench-stack
 
 help: ## Print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -42,8 +42,11 @@ test: install front ## Run the unit and integration tests on real PostgreSQL and
 	@$(PYTEST) -n $(WORKERS) --dist loadfile -m "$(QUICK)" $(ARGS)
 
 test-rest: install front ## Run the tests that `make test` leaves out: slow ones, those in a real browser
-	@$(PYTEST) -n $(WORKERS) -m slow tests/unit tests/integration/test_documentation.py
-	@$(PYTEST) -m "slow or browser" tests/integration/config tests/browser
+	@$(PYTEST) -n $(WORKERS) --dist loadgroup -m slow tests/unit tests/integration
+	@$(PYTEST) -m browser tests/browser
+
+test-exhaustive: install ## Run the longest tests of the engine's numbers
+	@$(PYTEST) -n $(WORKERS) -m exhaustive tests/unit
 
 test-front: install ## Check the types of the front end and run its unit tests
 	@$(BIN)/python -m config.launch npm -- run check
@@ -59,7 +62,7 @@ types: install ## Check types (strict in the engine, models and presets)
 
 coverage: install front ## Run every test and report line and branch coverage
 	@$(BIN)/coverage erase
-	@$(BIN)/python -m coverage run -m pytest -m "not benchmark" $(ARGS)
+	@$(BIN)/python -m coverage run -m pytest -m "not benchmark and not exhaustive" $(ARGS)
 	@$(BIN)/coverage combine --quiet
 	@$(BIN)/coverage report
 

@@ -23,7 +23,8 @@ from config.launch.step import StepFailed
 from config.layers import ROOT, load
 from tests.running_stack import RunningStack, free_port, started_stack
 
-pytestmark = pytest.mark.slow
+# The tests share stacks, which two processes would both start.
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("stack")]
 
 
 def get(url: str) -> tuple[int, str]:

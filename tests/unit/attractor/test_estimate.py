@@ -191,16 +191,19 @@ CASES = {
     "emergent_logic": Case(Preset.load(ROOT / "presets" / "emergent_logic.json").graph, ticks=64, skip=96),
 }  # fmt: skip
 
-# Those that take long: they are measured by the whole suite only.
+# Those that take long, and those that take longest.
 LONG = {
-    "noisy torus of lorenz cells", "small world of van der pol cells", "two driven oscillators",
-    "rossler cells, all to all", "wave with an absorbing layer", "wave in 3-D, absorbing layer",
-    "sources, wave and probes", "beam with an absorbing layer", "gaussian field, gibbs", "gaussian field, langevin",
-    "ising grid", "ising grid of bits", "sparse ising", "dense ising", "potts", "mixed", "groups of four", "annealing",
-    "tempering", "several chains", "clamped spins", "contrastive divergence", "persistent contrastive divergence",
-    "pseudo-likelihood", "likelihood, exact", "moments in a window", "moments that fade", "profile", "pattern",
+    "noisy torus of lorenz cells", "rossler cells, all to all", "wave with an absorbing layer",
+    "wave in 3-D, absorbing layer", "sources, wave and probes", "beam with an absorbing layer", "gaussian field, gibbs",
+    "gaussian field, langevin", "ising grid", "ising grid of bits", "potts", "mixed", "tempering", "moments that fade",
     "windows of a vector", "array and field in a loop", "arrays under control", "emergent_logic",
 }  # fmt: skip
+LONGEST = {
+    "small world of van der pol cells", "two driven oscillators", "sparse ising", "dense ising", "groups of four",
+    "annealing", "several chains", "clamped spins", "contrastive divergence", "persistent contrastive divergence",
+    "pseudo-likelihood", "likelihood, exact", "moments in a window", "profile", "pattern",
+}  # fmt: skip
+MARKS = dict.fromkeys(LONG, pytest.mark.slow) | dict.fromkeys(LONGEST, pytest.mark.exhaustive)
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -222,9 +225,7 @@ def measured(case: Case) -> tuple[Plan, float, float]:
     return plan, meter.peak, work / (session.ticks - first)
 
 
-@pytest.mark.parametrize(
-    "name", [pytest.param(name, marks=pytest.mark.slow) if name in LONG else name for name in CASES]
-)
+@pytest.mark.parametrize("name", [pytest.param(name, marks=MARKS[name]) if name in MARKS else name for name in CASES])
 def test_memory_and_work_are_within_a_quarter_of_what_is_measured(name: str) -> None:
     plan, memory, work = measured(CASES[name])
     assert plan.estimate.memory_bytes == pytest.approx(memory, rel=BOUND)

@@ -54,6 +54,7 @@ def test_the_truth_tables_are_the_boolean_functions():
         assert [BOOLEAN[name](a, b) for a, b in product((0, 1), (0, 1))] == row.astype(int).tolist()
 
 
+@pytest.mark.slow
 def test_every_noiseless_recording_satisfies_the_definition_of_its_label(recordings):
     assert len(recordings) == 2 * len(CLASSES) * len(FAMILIES)
     for i in range(len(recordings)):

@@ -61,6 +61,7 @@ def test_the_numbers_come_out_again_on_a_block_of_the_split(loaded):
     assert check.lines[0] == "block 0: same recordings as in the card"
 
 
+@pytest.mark.slow
 def test_another_network_does_not_pass_for_the_one_of_the_card(loaded):
     from models.logic_gate_detector.recipe import new_network
 

@@ -68,12 +68,14 @@ def small():
     return Plan.of(Preset.load(PRESET).graph.replace({**changes, "search.train": 8, "search.held_out": 8}))
 
 
+@pytest.mark.slow
 def test_no_block_size_changes_the_result():
     # The last tick lies within a trial, where the search holds half a response.
     hashes = {Session(small(), seed=3, ticks=510, block=block).run().result_hash for block in (1, 37)}
     assert len(hashes) == 1
 
 
+@pytest.mark.slow
 def test_it_resumes_from_a_checkpoint_as_if_never_stopped(tmp_path):
     whole, stopped = (Session(small(), seed=3, ticks=600, block=277) for _ in range(2))
     for session in (whole, stopped):

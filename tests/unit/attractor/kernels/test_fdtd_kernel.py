@@ -57,6 +57,7 @@ def test_many_steps_go_around_a_grid_of_few_planes(size):
     assert_same(kernel(p, d, memory, None, 1.0, 0.05, grid, 33), reference(p, d, memory, None, 1.0, 0.05, grid, 33))
 
 
+@pytest.mark.slow
 def test_double_precision_kernel_equals_the_reference():
     grid, p, d, memory = start((33, 50), "mur1", dtype=torch.float64)
     assert_same(kernel(p, d, memory, None, 1.0, 0.05, grid, 11), reference(p, d, memory, None, 1.0, 0.05, grid, 11))

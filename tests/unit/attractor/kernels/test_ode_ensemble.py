@@ -59,7 +59,7 @@ SLOW = pytest.mark.slow  # Every combination of cell and method is compiled by i
     [
         *((cell, "rk4") for cell in CELLS),
         ("chua", "dopri5"),
-        ("vanderpol", "dopri5"),
+        pytest.param("vanderpol", "dopri5", marks=SLOW),
         pytest.param("lorenz", "dopri5", marks=SLOW),
         pytest.param("rossler", "dopri5", marks=SLOW),
     ],
@@ -78,8 +78,8 @@ def test_uncoupled_equals_the_reference(cell, method):
     [
         ("chua", "rk4", "random", 0b001),
         ("chua", "rk4", "ring", 0b001),
-        ("rossler", "rk4", "all_to_all", 0b111),
-        ("vanderpol", "rk4", "grid2d", 0b010),
+        pytest.param("rossler", "rk4", "all_to_all", 0b111, marks=SLOW),
+        pytest.param("vanderpol", "rk4", "grid2d", 0b010, marks=SLOW),
         pytest.param("lorenz", "dopri5", "small_world", 0b001, marks=SLOW),
     ],
 )

@@ -79,6 +79,7 @@ def spectrum(cell, n, transient, time, dt, params=None, starts=None):
     return sums / (counted * dt), s[0]
 
 
+@pytest.mark.slow
 def test_chua_lyapunov_spectrum_and_ranges():
     exponents, s = spectrum("chua", 64, 40.0, 40.0, 0.01)
     measured = exponents.mean(0)
@@ -142,6 +143,7 @@ def test_van_der_pol_period_and_amplitude():
     assert np.abs(x).max() == pytest.approx(2.009, abs=1e-3)
 
 
+@pytest.mark.slow
 def test_rossler_largest_exponent():
     exponents, _ = spectrum("rossler", 128, 100.0, 100.0, 0.04)
     assert exponents.mean(0)[0] == pytest.approx(0.071, abs=0.008)
