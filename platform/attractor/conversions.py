@@ -20,8 +20,9 @@ def converter(how: Conversion) -> Callable[[Any], Any] | None:
 def convert(how: Conversion, value: Any) -> Any:
     """A value of one tick after the conversion of its edge. ABSENT stays ABSENT.
 
-    Shapes: ``reduce`` takes (..., N) to (...); ``axis`` takes (..., N, D) to (..., N); `samples` B takes (...) to
-    (..., B).
+    Shapes: ``reduce`` takes (..., N) to (...); ``axis`` takes (..., N, D) to (..., N); ``running_mean`` takes spins
+    (..., C, N) to the share (..., N) of the chains in which each is +1, of which `attractor.resampling.RunningMean` is
+    the mean over the ticks; `samples` B takes (...) to (..., B).
     """
     if value is ABSENT or _changes_nothing(how):
         return value
@@ -29,6 +30,8 @@ def convert(how: Conversion, value: Any) -> Any:
         value = value[..., AXES.index(how.reduce or "")]
     elif how.name == "reduce":
         value = _reduced(value, how.reduce or "")
+    elif how.name == "running_mean":
+        value = (value.float().mean(-2) + 1.0) / 2.0
     return value if how.samples is None else value.unsqueeze(-1).expand(*value.shape, how.samples)
 
 

@@ -99,6 +99,8 @@ def conversion(source: str, target: str, reduce: str | None) -> Conversion:
         raise ConversionRefused(f"the reducer {reduce!r} has nothing to reduce.", "Remove `reduce` from the edge.")
     if (source, target) == ("scalar", "signal"):
         return _plain("hold", reduce)
+    if (source, target) == ("spin", "prob"):
+        return _plain("running_mean", reduce)
     if (source, target) == ("signal", "scalar"):
         if reduce not in ("last", "rms"):
             raise ConversionRefused("a signal becomes a scalar by a reducer.", 'Set "reduce" to "last" or "rms".')

@@ -177,7 +177,11 @@ def _estimate(
         kept += edge.delay * _elements(edge.shape) * _item(edge.target_kind)
         if edge.conversion.name in ("identity", "hold"):
             continue
-        flops += shares[edge.source[0]] * n * _REDUCING.get(edge.conversion.reduce or "", 0)
+        work = n * _REDUCING.get(edge.conversion.reduce or "", 0)
+        if edge.conversion.name == "running_mean":
+            # The mean of the chains as a probability, then that of the ticks.
+            work = n + 6 * _elements(edge.shape)
+        flops += shares[edge.source[0]] * work
         inside = edge.source[0] in loops and loops[edge.source[0]] == loops.get(edge.target[0])
         if not inside and not costs[edge.source[0]].stacked and edge.source not in stacked:
             # A block is converted as one tensor, which stays beside its values.

@@ -546,6 +546,8 @@ def _converted(shape: Shape, how: Conversion) -> Shape:
         shape = ()
     elif how.name == "axis":
         shape = shape[:-1]
+    elif how.name == "running_mean":
+        shape = shape[1:]
     return shape if how.samples is None else (*shape, how.samples)
 
 

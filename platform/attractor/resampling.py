@@ -1,4 +1,4 @@
-"""Resamplers: what stands on an edge between nodes of different rates.
+"""Resamplers: what stands on an edge between nodes of different rates, and the running mean of spins.
 
 They work on what arrives, after the conversion and the delay of the edge.
 """
@@ -87,6 +87,11 @@ class Resampler:
     source: Pace
     target: Pace
 
+    @property
+    def lasting(self) -> bool:
+        """Whether something arrives in every tick once the source has spoken."""
+        return self.name in UP
+
     def step(self, memory: Memory, item: Any, tick: int) -> tuple[Memory, Any]:
         """One tick of the run.
 
@@ -128,3 +133,35 @@ class Resampler:
             case "any":
                 return {"last": memory["last"] | item}
         return {"last": item}
+
+
+@dataclass(frozen=True, slots=True)
+class RunningMean:
+    """The mean of all that has arrived since the run began, each value of the source counted once.
+
+    mₜ = mₜ₋₁ + (xₜ − mₜ₋₁)/t, in double precision, so that the mean of a long run does not lose what is added last.
+
+    Args:
+        then: what leads the mean to another rate, None between equal ones.
+    """
+
+    then: Resampler | None
+
+    @property
+    def lasting(self) -> bool:
+        """Whether something arrives in every tick once the source has spoken."""
+        return self.then is not None and self.then.lasting
+
+    def step(self, memory: Memory, item: Any, tick: int) -> tuple[Memory, Any]:
+        """One tick of the run, as `Resampler.step`."""
+        own: Memory = {key: memory[key] for key in ("average", "seen") if key in memory}
+        if item is not ABSENT:
+            seen = own.get("seen", 0) + 1
+            value = item.double()
+            before = own.get("average", value)
+            own = {"average": before + (value - before) / seen, "seen": seen}
+            item = own["average"].to(item.dtype)
+        if self.then is None:
+            return own, item
+        rest, arrives = self.then.step({key: memory[key] for key in memory if key not in own}, item, tick)
+        return own | rest, arrives

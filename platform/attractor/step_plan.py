@@ -13,7 +13,7 @@ from attractor.graph import RouteSpec
 from attractor.node import Context, HostNode, Node
 from attractor.parameter import Parameter
 from attractor.port import Port, Rate
-from attractor.resampling import UP, Resampler
+from attractor.resampling import Resampler, RunningMean
 from attractor.wiring import PlannedEdge, PlannedNode, PlannedRoute
 
 
@@ -28,7 +28,8 @@ class Arrival:
         convert: the conversion on the way, None when there is none.
         edge: the planned edge itself.
         pace: of the source.
-        resampler: what leads from the source's rate to the target's, None when they are equal.
+        resampler: what leads from the source's rate to the target's, or takes the mean over its ticks; None when
+            neither is wanted.
     """
 
     index: int
@@ -38,19 +39,21 @@ class Arrival:
     convert: Callable[[Any], Any] | None
     edge: PlannedEdge
     pace: Pace
-    resampler: Resampler | None
+    resampler: Resampler | RunningMean | None
 
     @classmethod
     def of(cls, edge: PlannedEdge, port: Port, source: Pace, target: Pace) -> Arrival:
+        resampler = None if edge.resample is None else Resampler(edge.resample, source, target)
+        averaged = edge.conversion.name == "running_mean"
         return cls(
             edge.index, edge.source, bool(edge.delay), port.when_absent == "hold", converter(edge.conversion), edge,
-            source, None if edge.resample is None else Resampler(edge.resample, source, target),
+            source, RunningMean(resampler) if averaged else resampler,
         )  # fmt: skip
 
     @property
     def lasting(self) -> bool:
         """Whether something arrives in every tick once the source has spoken."""
-        return self.hold or (self.resampler is not None and self.resampler.name in UP)
+        return self.hold or (self.resampler is not None and self.resampler.lasting)
 
 
 @dataclass(frozen=True, slots=True)

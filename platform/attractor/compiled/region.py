@@ -80,6 +80,8 @@ def obstacle(plan: StepPlan, kinds: Mapping[str, str]) -> str | None:
         return "it runs in Python"
     if not plan.pace.every:
         return "its rate is not the clock's"
+    if any(arrival.resampler is not None for inlet in plan.inlets for arrival in inlet.arrivals):
+        return "an edge to it keeps a mean over the ticks"
     if not all(is_numeric(kind) for kind in kinds.values()):
         return "it hands out objects"
     return None
