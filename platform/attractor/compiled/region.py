@@ -9,6 +9,7 @@ from attractor.block_pass import ProgramState
 from attractor.kinds import is_numeric
 from attractor.node import ABSENT, TensorNode, ViewNode
 from attractor.plan import Component, Plan
+from attractor.resampling import RunningMean
 from attractor.step_plan import Arrival, Influence, StepPlan
 
 # One thing that a tick hands to the next: ("node", id, key), or ("delayed", "held", "source" or "smoothed", index, "").
@@ -80,7 +81,7 @@ def obstacle(plan: StepPlan, kinds: Mapping[str, str]) -> str | None:
         return "it runs in Python"
     if not plan.pace.every:
         return "its rate is not the clock's"
-    if any(arrival.resampler is not None for inlet in plan.inlets for arrival in inlet.arrivals):
+    if any(isinstance(arrival.resampler, RunningMean) for inlet in plan.inlets for arrival in inlet.arrivals):
         return "an edge to it keeps a mean over the ticks"
     if not all(is_numeric(kind) for kind in kinds.values()):
         return "it hands out objects"

@@ -145,7 +145,7 @@ def test_the_conversions_of_the_contract(source, target, reduce, name):
     [
         ("vector", "scalar", None), ("vector", "scalar", "median"), ("signal", "scalar", None),
         ("state3", "vector", None),
-        ("state3", "vector", "w"), ("spin", "prob", None), ("scalar", "vector", None),
+        ("state3", "vector", "w"), ("spin", "prob", "mean"), ("prob", "spin", None), ("scalar", "vector", None),
         ("vector", "state3", None), ("text", "scalar", None),
         ("scalar", "scalar", "mean"), ("scalar", "signal", "mean"), ("matrix", "vector", "mean"),
         ("table", "any", "mean"),
