@@ -71,6 +71,8 @@ def _common(call: Node) -> Any:
 
 def _merge(graph: GraphModule, calls: Sequence[Node]) -> None:
     points = [call.args[0].meta["val"].shape[0] for call in calls]  # type: ignore[union-attr]
+    # A slice of the batch is dense, as what follows was traced for, only where the dimension before it is of length 1.
+    assert all(call.meta["val"].shape[0] == 1 for call in calls)
     emit = _Emitter(graph, calls[-1])
     arguments: list[Any] = []
     for place, dim in enumerate(MERGEABLE[calls[0].target]):
