@@ -247,7 +247,9 @@ class BlockPass:
                 last = last if item is ABSENT else item
                 filled.append(last)
             block = Block(filled)
-        self.state.held[index] = block.last
+        # As tick by tick: of an edge over which nothing has ever come, nothing is held.
+        if block.last is not ABSENT:
+            self.state.held[index] = block.last
         return block
 
     def _delayed(self, arrival: Arrival, block: Block) -> Block:

@@ -52,9 +52,11 @@ class Prologue:
                 elif sources & own and sources <= own | free:
                     own.add(node)
         for node in reversed(graph.graph.nodes):
-            # A view costs nothing where it is, and keeps the strides by which some operations choose how they sum.
+            # A view costs nothing where it is, and keeps the strides by which some operations choose how they sum. What
+            # is taken out may need it as well.
             if node in own and node not in entering and _shares(node) and not own.issuperset(node.users):
                 own.remove(node)
+                free.add(node)
         taken = own | entering
         wanted = [node for node in graph.graph.nodes if node in taken and any(user not in own for user in node.users)]
         made = Graph()

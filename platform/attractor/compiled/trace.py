@@ -62,7 +62,9 @@ class Packing:
         """The port's values over K ticks, (K, *shape), of tensors (K, elements)."""
         values = tensors[self.number][:, self.start : self.stop]
         if self.is_complex:
-            return torch.view_as_complex(values.reshape(len(values), *self.shape, 2))
+            # A view as pairs begins at an even element, and so does the next tick's: not so among other ports' values.
+            pairs = values.clone(memory_format=torch.contiguous_format)
+            return torch.view_as_complex(pairs.view(len(values), *self.shape, 2))
         return values.view(len(values), *self.shape)
 
 

@@ -8,7 +8,7 @@ from dataclasses import replace
 import torch
 from sample_nodes import Accumulate, Add, Collect, Ramp, Sometimes
 
-from attractor.node import ABSENT, TensorNode, per_unit
+from attractor.node import ABSENT, TensorNode, exact, per_unit
 from attractor.parameter import Parameter
 from attractor.port import Port
 
@@ -48,9 +48,11 @@ class Tone(TensorNode):
         return {"phase": torch.zeros(ctx.batch)}
 
     def step(self, state, inputs, params, ctx):
-        n = torch.arange(self.port_shapes["wave"][0])
-        turn = per_unit(state["phase"]) + per_unit(params["f"]) * n / ctx.fs
-        return {"phase": (state["phase"] + params["f"] * ctx.dt) % 1.0}, {"wave": torch.sin(2 * math.pi * turn)}
+        n = torch.arange(self.port_shapes["wave"][0], dtype=torch.float64)
+        f = exact(params["f"])
+        turn = per_unit(state["phase"]) + per_unit(f / ctx.fs) * n
+        phase = (state["phase"].double() + f * ctx.dt) % 1.0
+        return {"phase": phase.to(ctx.dtype)}, {"wave": torch.sin(2 * math.pi * turn).to(ctx.dtype)}
 
 
 class Hiss(TensorNode):

@@ -20,6 +20,7 @@ from attractor import Axis, GraphSpec, NodeFailed, Plan, Registry, Session, Swee
 from attractor.compiled import compiled_region
 from attractor.compiled.compiler import prune
 from attractor.compiled.region import stages
+from attractor.compiled.trace import Packing
 from attractor.control import ControlChange
 from attractor.node import ABSENT, HostNode, TensorNode
 from attractor.parameter import Parameter
@@ -471,6 +472,32 @@ def test_an_operation_with_several_results_follows_from_live_numbers_alone(trace
     assert "s" in traced_only[0].region.names
 
 
+def test_a_view_may_be_needed_inside_and_ahead(traced_only):
+    class Row(TensorNode):
+        kind, title, category, summary = "t.row", "Row", "test", "Adds a row, and what it works out from it."
+        inputs = (Port("x", "scalar"),)
+        outputs = (Port("y", "scalar"),)
+        params = (Parameter("g", "float", 0.5, live=True),)
+
+        def step(self, state, inputs, params, ctx):
+            row = (torch.arange(3.0) * params["g"]).unsqueeze(0)
+            return state, {"y": (inputs["x"] + row).sum() + torch.erfinv(row / 3.0).sum()}
+
+    registry = Registry([*KINDS.kinds().values(), Row])
+    graph = plan([node("a", "t.ramp"), node("r", "t.row")], [edge("a.value", "r.x")], [], registry)
+    eager, compiled = (Session(graph, 1, 8, tier=tier).run() for tier in ("eager", "compiled"))
+    assert eager.result_hash == compiled.result_hash
+    assert "r" in traced_only[0].region.names
+
+
+@pytest.mark.parametrize("tier", ["eager", "compiled"])
+def test_nothing_is_held_of_an_edge_over_which_nothing_comes(traced_only, tier):
+    graph = plan([node("a", "t.orbit"), node("b", "t.orbit")], [edge("a.never", "b.force")], [])
+    session = Session(graph, 1, 8, tier=tier)
+    session.run()
+    assert session._state.held == {}
+
+
 @pytest.mark.parametrize("block", [1, 6, 7, 20])
 def test_a_route_remembers_what_a_source_of_another_region_said_last(traced_only, block):
     """`t` is interpreted and speaks now and then; a block may begin and end while it is silent."""
@@ -586,3 +613,12 @@ def test_a_compiled_run_is_plain_torch_within_rounding_and_the_same_for_every_bl
     assert "nodes compiled: 3," in results[0].tier_reason
     for name, value in whole.outputs.items():
         assert torch.allclose(torch.tensor(results[0].outputs[name]), torch.tensor(value), rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("ticks", [1, 3])
+def test_complex_values_may_lie_anywhere_among_what_a_tick_says(ticks):
+    said = torch.arange(7.0 * ticks).view(ticks, 7)
+    packing = Packing(number=0, start=1, stop=5, shape=(2,), is_complex=True)
+    assert packing.unpacked([said]).tolist() == [
+        [complex(7 * tick + 1, 7 * tick + 2), complex(7 * tick + 3, 7 * tick + 4)] for tick in range(ticks)
+    ]

@@ -7,22 +7,30 @@ import subprocess
 import sys
 import tempfile
 from collections import Counter
+from collections.abc import Iterator
 from random import Random
 from typing import Any
 
 import pytest
 from audio_nodes import AUDIO_NODES
-from hypothesis import HealthCheck, Phase, given, seed, settings
-from hypothesis import strategies as st
 from random_graphs import RandomRun, live_value, random_run
 
 from attractor import AttractorError, Axis, GraphRejected, GraphSpec, NodeFailed, Plan, Registry, Session, Sweep
 from attractor.compiled import compiled_region
 
 REGISTRY = Registry([*Registry.default().kinds().values(), *AUDIO_NODES])
-# What a graph is made of is drawn in too many steps for shrinking to come to an end.
-PHASES = (Phase.explicit, Phase.generate)
-PROPERTY = {"derandomize": True, "deadline": None, "phases": PHASES, "suppress_health_check": list(HealthCheck)}
+
+
+def drawn(count: int, part: object = 0) -> Iterator[tuple[RandomRun, Random]]:
+    """So many random runs, the same at each call. A failing test prints the seed of its graph.
+
+    Hypothesis cannot draw them: what it draws depends on the modules a process has imported, and a graph is made in
+    too many steps for shrinking to come to an end.
+    """
+    for number in range(count):
+        print(f"graph {part}/{number}")
+        rng = Random(f"{part}/{number}")
+        yield random_run(rng, REGISTRY), rng
 
 
 def end(session: Session) -> tuple[Any, ...]:
@@ -99,21 +107,8 @@ def cause(failure: AttractorError | None) -> tuple[Any, ...]:
     return ("rejected", str(failure))
 
 
-def graphs(count: int, part: int = 0) -> Counter[str]:
-    ends: Counter[str] = Counter()
-
-    @seed(part)
-    @settings(max_examples=count, **PROPERTY)
-    @given(st.randoms(use_true_random=False))
-    def every(rng: Random) -> None:
-        ends[holds_for(random_run(rng, REGISTRY), rng)] += 1
-
-    every()
-    return ends
-
-
 def test_a_dozen_graphs_replay_resume_and_sweep_to_equal_hashes():
-    ends = graphs(12)
+    ends = Counter(holds_for(run, rng) for run, rng in drawn(12))
     assert ends["done"] >= 5
 
 
@@ -121,7 +116,7 @@ def test_a_dozen_graphs_replay_resume_and_sweep_to_equal_hashes():
 @pytest.mark.parametrize("part", range(1, 5))
 def test_two_hundred_graphs_replay_resume_and_sweep_to_equal_hashes(part):
     """In parts of fifty, which may run side by side."""
-    ends = graphs(50, part)
+    ends = Counter(holds_for(run, rng) for run, rng in drawn(50, part))
     assert ends["done"] >= 25
 
 
@@ -149,15 +144,7 @@ def in_programs(run: RandomRun) -> int:
 def test_twenty_graphs_end_in_traced_programs_as_in_plain_torch(monkeypatch):
     """The traced graphs are carried out operation by operation, which must not change one bit, whatever the block."""
     monkeypatch.setattr(compiled_region, "compiled", lambda trace: trace.graph)
-    inside = []
-
-    @seed(5)
-    @settings(max_examples=20, **PROPERTY)
-    @given(st.randoms(use_true_random=False))
-    def every(rng: Random) -> None:
-        inside.append(in_programs(random_run(rng, REGISTRY)))
-
-    every()
+    inside = [in_programs(run) for run, _ in drawn(20, "traced")]
     assert sum(inside) >= 12, inside
 
 
