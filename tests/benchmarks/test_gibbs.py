@@ -138,7 +138,7 @@ def test_flips_and_independent_samples_beside_thrml(report, kind, size, chains, 
     series = {"kernel": ours.energies(DRAWS), "thrml": theirs.energies(DRAWS)}
     means, independent = {}, {}
     for name, energy in series.items():
-        tau = float(autocorrelation_time(torch.from_numpy(energy)))
+        tau = float(autocorrelation_time(energy))
         means[name] = energy.mean(), energy.std() * (tau / energy.size) ** 0.5
         independent[name] = speeds[name].median / size / tau
         report.figure(one.name, f"{name}: autocorrelation time of the energy", tau, "sweeps")
