@@ -10,13 +10,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from functools import partial
 from typing import Any, Final
 
 import numpy as np
 import torch
 
 from attractor.kernels.dispatch import traced
-from attractor.kernels.threads import in_pieces
+from attractor.kernels.threads import in_pieces, threads_for
 from attractor.philox import philox, refuse_large_draw
 
 WORD: Final = 64
@@ -27,6 +28,9 @@ BITS: Final = 32
 
 _SECONDS: Final = 4e-10
 """Rough time of an update; it only decides whether threads pay."""
+
+_LEAST_ROWS: Final = 16
+"""Rows of the smallest strip."""
 
 
 def thresholds(temperature: torch.Tensor, size: float, dimensions: int) -> torch.Tensor:
@@ -138,16 +142,43 @@ def _computed(
 
     points, sites, chains = spins.shape
     out = spins.contiguous().clone()
-    groups = -(-chains // WORD)
-    planes = (1, *sides) if len(sides) == 2 else tuple(sides)
-    common: tuple[Any, ...] = (
-        out.numpy(), negative.contiguous().numpy(), threshold.contiguous().numpy(),
-        keys.contiguous().numpy().view(np.uint64), np.uint64(tick), np.uint64(lane), sweeps, planes, len(sides),
+    words = points * -(-chains // WORD)
+    depth, rows, columns = planes = (1, *sides) if len(sides) == 2 else tuple(sides)
+    bonds = negative.contiguous().numpy()
+    # A site more at either end repeats the other end, and the last vector of a row may run over into the padding.
+    padded = -(-(columns // 2) // cpu.SITES) * cpu.SITES + 2
+    now, then = (np.zeros((words, 2, depth, rows, padded), np.uint64) for _ in range(2))
+    ways = np.zeros((len(bonds), 2, depth, rows, 2 * len(sides), padded), np.uint64)
+    draws = keys.contiguous().numpy().view(np.uint64), np.uint64(tick), np.uint64(lane)
+    seconds = _SECONDS * points * sites * chains
+    strips, step = _strips(rows, sweeps, words, threads_for(words * rows, seconds * sweeps))
+
+    in_pieces(lambda low, high: cpu.pack(out.numpy(), now, planes, low, high), words * rows, seconds)
+    in_pieces(
+        lambda low, high: cpu.pack_bonds(bonds, ways, planes, len(sides), low, high), len(bonds) * rows,
+        _SECONDS * bonds.size,
     )  # fmt: skip
-    sweep: Any = cpu.sweep
-    seconds = _SECONDS * sweeps * points * sites * chains
-    in_pieces(lambda low, high: sweep(*common, low, high), points * groups, seconds)
+    for begin in range(0, sweeps, step):
+        end = min(begin + step, sweeps)
+        common: tuple[Any, ...] = (
+            now, then, ways, chains, threshold.contiguous().numpy(), *draws, begin, end, planes, len(sides), strips,
+        )  # fmt: skip
+        in_pieces(partial(cpu.sweep, *common), words * strips, seconds * (end - begin))
+        now, then = then, now
+    in_pieces(lambda low, high: cpu.unpack(out.numpy(), now, planes, low, high), words * rows, seconds)
     return out
+
+
+def _strips(rows: int, sweeps: int, words: int, threads: int) -> tuple[int, int]:
+    """Into how many strips a lattice is cut, and how many sweeps a strip does for itself.
+
+    It is cut when there are fewer words of chains than threads, and so that of what a strip computes at most about an
+    eighth is computed by others as well.
+    """
+    strips = min(-(-threads // words), rows // _LEAST_ROWS)
+    if strips < 2:
+        return 1, sweeps
+    return strips, max(1, min(sweeps, rows // strips // 16, 16))
 
 
 lattice = torch.library.custom_op("attractor::lattice", _computed, mutates_args=())

@@ -3,6 +3,10 @@
 The sites of a colour that follow each other along the last axis lie side by side and are taken `SITES` at a time. All
 their chains decide together, random bit by random bit, until none is left undecided: of 2048 chains that takes twelve
 or thirteen bits instead of 32.
+
+A lattice can be cut into strips of rows, which go through some sweeps each for itself: with the rows beside it, as many
+as can reach it in that time. What is computed twice is the same in both places, because a draw is a function of its
+place.
 """
 
 from __future__ import annotations
@@ -22,21 +26,99 @@ _PER = 16
 
 
 @jit
-def sweep(
-    spins: Any, negative: Any, threshold: Any, keys: Any, tick: Any, lane: Any, sweeps: Any, planes: Any,
-    dimensions: Any, first: Any, last: Any,
-) -> None:  # fmt: skip
-    """Words of chains `first` … `last` − 1, a word being 64 chains of a point; `planes` are three sides, 1 for none."""
+def pack(spins: Any, words: Any, planes: Any, first: Any, last: Any) -> None:
+    """Spins (B, N, C) as words of 64 chains, by colour and place; rows `first` … `last` − 1 of all words' rows.
+
+    Args:
+        words: uint64 (B·G, 2, depth, rows, padded), zeros.
+        planes: three sides, 1 for none.
+    """
     depth, rows, columns = planes
-    chains = spins.shape[2]
+    groups = words.shape[0] // spins.shape[0]
+    for piece in range(first, last):
+        word, y = piece // rows, piece % rows
+        b, g = word // groups, word % groups
+        wide = min(64, spins.shape[2] - 64 * g)
+        for z in range(depth):
+            for x in range(columns):
+                site = (z * rows + y) * columns + x
+                bits = _ZERO
+                for c in range(wide):
+                    if spins[b, site, 64 * g + c] > 0:
+                        bits |= _ONE << np.uint64(c)
+                words[word, (x + y + z) % 2, z, y, x // 2 + 1] = bits
+            for colour in range(2):
+                _close(words[word, colour, z, y], columns // 2)
+
+
+@jit
+def unpack(spins: Any, words: Any, planes: Any, first: Any, last: Any) -> None:
+    """The inverse of `pack`."""
+    depth, rows, columns = planes
+    groups = words.shape[0] // spins.shape[0]
+    for piece in range(first, last):
+        word, y = piece // rows, piece % rows
+        b, g = word // groups, word % groups
+        wide = min(64, spins.shape[2] - 64 * g)
+        for z in range(depth):
+            for x in range(columns):
+                bits = words[word, (x + y + z) % 2, z, y, x // 2 + 1]
+                site = (z * rows + y) * columns + x
+                for c in range(wide):
+                    spins[b, site, 64 * g + c] = np.int8(1) if (bits >> np.uint64(c)) & _ONE else np.int8(-1)
+
+
+@jit
+def pack_bonds(negative: Any, bonds: Any, planes: Any, dimensions: Any, first: Any, last: Any) -> None:
+    """The bonds of every site, all ones where negative: to the left, to the right, up, down, back, forth.
+
+    Args:
+        negative: bool (B or 1, D, N).
+        bonds: uint64 (B or 1, 2, depth, rows, 2D, padded), zeros.
+        first, last: of all points' rows.
+    """
+    depth, rows, columns = planes
+    axis = dimensions - 1
+    for piece in range(first, last):
+        b, y = piece // rows, piece % rows
+        signs = negative[b]
+        for z in range(depth):
+            for x in range(columns):
+                site = (z * rows + y) * columns + x
+                left = (z * rows + y) * columns + (x - 1) % columns
+                above = (z * rows + (y - 1) % rows) * columns + x
+                i, own = x // 2 + 1, bonds[b, (x + y + z) % 2, z, y]
+                own[0, i] = _ALL if signs[axis, left] else _ZERO
+                own[1, i] = _ALL if signs[axis, site] else _ZERO
+                own[2, i] = _ALL if signs[axis - 1, above] else _ZERO
+                own[3, i] = _ALL if signs[axis - 1, site] else _ZERO
+                if dimensions == 3:
+                    behind = (((z - 1) % depth) * rows + y) * columns + x
+                    own[4, i] = _ALL if signs[0, behind] else _ZERO
+                    own[5, i] = _ALL if signs[0, site] else _ZERO
+
+
+@jit
+def sweep(
+    now: Any, after: Any, bonds: Any, chains: Any, threshold: Any, keys: Any, tick: Any, lane: Any, begin: Any,
+    end: Any, planes: Any, dimensions: Any, strips: Any, first: Any, last: Any,
+) -> None:  # fmt: skip
+    """Sweeps `begin` … `end` − 1 of words in strips of rows; pieces `first` … `last` − 1 of all words' strips.
+
+    Args:
+        now, after: uint64 (B·G, 2, depth, rows, padded), see `pack`; read, and written.
+        bonds: see `pack_bonds`.
+        chains: C.
+        strips: into how many a word's rows are cut.
+    """
+    depth, rows, columns = planes
     words = (chains + 63) // 64
     half = columns // 2
-    # A site more at either end repeats the other end, and the last vector of a row may run over into the padding.
-    padded = (half + SITES - 1) // SITES * SITES + 2
-    state = np.zeros((2, depth, rows, padded), np.uint64)
-    # The bonds of a site, all ones where negative: to the left, to the right, up, down, back, forth.
+    padded = now.shape[4]
     ways = 2 * dimensions
-    bonds = np.zeros((2, depth, rows, ways, padded), np.uint64)
+    beside = 2 * (end - begin) if strips > 1 else 0
+    most = (rows + strips - 1) // strips + 2 * beside
+    state = np.zeros((2, depth, most, padded), np.uint64)
     count = np.empty((7, SITES), np.uint64)
     open_ = np.empty(SITES, np.uint64)
     up = np.empty(SITES, np.uint64)
@@ -47,56 +129,40 @@ def sweep(
     choice = np.zeros((32, 7), np.uint64)
     low, high = tick & _MASK, tick >> _SHIFT
     for piece in range(first, last):
-        b, g = piece // words, piece % words
-        wide = min(64, chains - 64 * g)
-        used = _ALL >> np.uint64(64 - wide)
-        signs = negative[b if negative.shape[0] > 1 else 0]
+        word, strip = piece // strips, piece % strips
+        b, g = word // words, word % words
+        used = _ALL >> np.uint64(64 - min(64, chains - 64 * g))
         key = keys[b if keys.shape[0] > 1 else 0]
         k0, k1 = key[0], key[1]
-        for z in range(depth):
-            for y in range(rows):
-                for x in range(columns):
-                    site = (z * rows + y) * columns + x
-                    colour, i = (x + y + z) % 2, x // 2 + 1
-                    word = _ZERO
-                    for c in range(wide):
-                        if spins[b, site, 64 * g + c] > 0:
-                            word |= _ONE << np.uint64(c)
-                    state[colour, z, y, i] = word
-                    left = (z * rows + y) * columns + (x - 1) % columns
-                    above = (z * rows + (y - 1) % rows) * columns + x
-                    own = bonds[colour, z, y]
-                    axis = dimensions - 1
-                    own[0, i] = _ALL if signs[axis, left] else _ZERO
-                    own[1, i] = _ALL if signs[axis, site] else _ZERO
-                    own[2, i] = _ALL if signs[axis - 1, above] else _ZERO
-                    own[3, i] = _ALL if signs[axis - 1, site] else _ZERO
-                    if dimensions == 3:
-                        behind = (((z - 1) % depth) * rows + y) * columns + x
-                        own[4, i] = _ALL if signs[0, behind] else _ZERO
-                        own[5, i] = _ALL if signs[0, site] else _ZERO
+        signs = bonds[b if bonds.shape[0] > 1 else 0]
+        top, bottom = rows * strip // strips, rows * (strip + 1) // strips
+        height = bottom - top + 2 * beside
         for colour in range(2):
             for z in range(depth):
-                for y in range(rows):
-                    _close(state[colour, z, y], half)
-        for t in range(sweeps):
+                for h in range(height):
+                    state[colour, z, h] = now[word, colour, z, (top - beside + h) % rows]
+        # Of a strip the rows at its ends lack a neighbour, and half a sweep later those beside them do.
+        lost = 0
+        for t in range(begin, end):
             limits = threshold[b if threshold.shape[0] > 1 else 0, t if threshold.shape[1] > 1 else 0]
             for r in range(32):
                 for n in range(ways + 1):
                     choice[r, n] = _ALL if (limits[n] >> (31 - r)) & 1 else _ZERO
             for colour in range(2):
+                lost += 1 if strips > 1 else 0
                 for z in range(depth):
-                    for y in range(rows):
+                    for h in range(lost, height - lost):
+                        y = (top - beside + h) % rows
                         # Sites of this colour begin at x = 0 or x = 1; then the left or the right neighbour of site i
                         # has the number i in its row, and the other one i − 1 or i + 1.
                         odd = (colour + y + z) % 2
-                        other = state[1 - colour, z, y]
+                        other = state[1 - colour, z, h]
                         near_left, near_right = other[odd:], other[odd + 1 :]
-                        above = state[1 - colour, z, (y - 1) % rows]
-                        below = state[1 - colour, z, (y + 1) % rows]
-                        behind = state[1 - colour, (z - 1) % depth, y]
-                        before = state[1 - colour, (z + 1) % depth, y]
-                        own, bond = state[colour, z, y], bonds[colour, z, y]
+                        above = state[1 - colour, z, (h - 1) % height]
+                        below = state[1 - colour, z, (h + 1) % height]
+                        behind = state[1 - colour, (z - 1) % depth, h]
+                        before = state[1 - colour, (z + 1) % depth, h]
+                        own, bond = state[colour, z, h], signs[colour, z, y]
                         start = (((t * words + g) * depth + z) * rows + y) * columns + odd
                         for i in range(0, half, SITES):
                             _count(
@@ -126,13 +192,10 @@ def sweep(
                             for k in range(SITES):
                                 own[i + 1 + k] = up[k]
                         _close(own, half)
-        for z in range(depth):
-            for y in range(rows):
-                for x in range(columns):
-                    word = state[(x + y + z) % 2, z, y, x // 2 + 1]
-                    site = (z * rows + y) * columns + x
-                    for c in range(wide):
-                        spins[b, site, 64 * g + c] = np.int8(1) if (word >> np.uint64(c)) & _ONE else np.int8(-1)
+        for colour in range(2):
+            for z in range(depth):
+                for y in range(top, bottom):
+                    after[word, colour, z, y] = state[colour, z, y - top + beside]
 
 
 @jit(inline="always")

@@ -52,6 +52,19 @@ def test_kernel_equals_reference_to_the_last_spin(sides, chains, points):
     assert not torch.equal(one, inputs[0])
 
 
+@pytest.mark.parametrize(("sides", "points", "threads"), [((32, 6), 1, 2), ((50, 70), 1, 3), ((4, 34, 6), 2, 4)])
+def test_a_lattice_cut_into_strips_is_swept_as_a_whole(monkeypatch, sides, points, threads):
+    monkeypatch.setattr(lattice, "threads_for", lambda *_: threads)
+    assert lattice._strips(sides[-2], 7, points, threads)[0] > 1
+    sites = math.prod(sides)
+    inputs = (
+        random_spins(points, sites, 5), bonds(points, len(sides), sites),
+        lattice.thresholds(torch.linspace(0.7, 2.5, 7).expand(points, 7), 1.0, len(sides)),
+        KEY.expand(points, 2), 4, 3, 7, sides,
+    )  # fmt: skip
+    assert torch.equal(lattice.reference(*inputs), lattice.kernel(*inputs))
+
+
 def test_a_word_of_chains_does_not_depend_on_the_others():
     """Chains 64 … 99 of two words are drawn apart from chains 0 … 63; a point is its own run."""
     sides, T = (4, 6), torch.tensor([[1.3]])
