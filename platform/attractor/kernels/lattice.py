@@ -29,8 +29,8 @@ BITS: Final = 32
 _SECONDS: Final = 4e-10
 """Rough time of an update; it only decides whether threads pay."""
 
-_LEAST_ROWS: Final = 16
-"""Rows of the smallest strip."""
+_LEAST_ROWS: Final = 64
+"""Rows of the smallest strip: threads wait for each other after every few of its sweeps."""
 
 
 def thresholds(temperature: torch.Tensor, size: float, dimensions: int) -> torch.Tensor:

@@ -55,6 +55,7 @@ def test_kernel_equals_reference_to_the_last_spin(sides, chains, points):
 @pytest.mark.parametrize(("sides", "points", "threads"), [((32, 6), 1, 2), ((50, 70), 1, 3), ((4, 34, 6), 2, 4)])
 def test_a_lattice_cut_into_strips_is_swept_as_a_whole(monkeypatch, sides, points, threads):
     monkeypatch.setattr(lattice, "threads_for", lambda *_: threads)
+    monkeypatch.setattr(lattice, "_LEAST_ROWS", 16)
     assert lattice._strips(sides[-2], 7, points, threads)[0] > 1
     sites = math.prod(sides)
     inputs = (
