@@ -80,6 +80,11 @@ class Runs(Section):
     command_poll: Seconds = Field(description="Time between looks for cancel, pause and control commands, s.")
     sweep: Seconds = Field(description="Time between rounds of the sweeper, s.")
     torch_threads: int = Field(ge=1, le=256, description="CPU threads that one run may use.")
+    checkpoint: Seconds = Field(description="Time between checkpoints of a run, s.")
+    checkpoints: int = Field(ge=1, le=1000, description="Checkpoints kept of a run that is not over.")
+    attempts: int = Field(
+        ge=1, le=1000, description="Attempts that may die without having brought the run further; then it fails."
+    )
 
 
 class Quotas(Section):

@@ -111,6 +111,26 @@ class RunAttempt(WorkspaceModel):
         return f"{self.run_id} attempt {self.number}: {self.state}"
 
 
+class RunCheckpoint(WorkspaceModel):
+    """A session of a run in the object storage, from which the next attempt goes on; `checkpoints` says where."""
+
+    run = OwnedForeignKey(Run, on_delete=models.CASCADE, related_name="checkpoints", db_index=False)
+    content = models.CharField(max_length=64, help_text="SHA-256 of what it holds, in hexadecimal.")
+    attempt = models.PositiveIntegerField(help_text="Number of the attempt that made it.")
+    tick = models.PositiveBigIntegerField()
+    size = models.PositiveBigIntegerField(help_text="Bytes.")
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+
+    class Meta(WorkspaceModel.Meta):
+        constraints = (
+            *WorkspaceModel.Meta.constraints,
+            models.UniqueConstraint(fields=["run", "content"], name="runs_runcheckpoint_content"),
+        )
+
+    def __str__(self) -> str:
+        return f"{self.run_id} at tick {self.tick}"
+
+
 class RunEvent(WorkspaceModel):
     """One thing a run told, numbered 1, 2, 3, … per run; kept as written."""
 

@@ -1,14 +1,17 @@
-"""Reads on runs. Call them inside the workspace's scope, except the two that serve the sweeper."""
+"""Reads on runs. Call them inside the workspace's scope, except those that serve the sweeper."""
 
 from uuid import UUID
 
 from django.db import connection
 from django.db.models import QuerySet
 
-from apps.runs.models import Run, RunCommand, RunEvent
+from apps.runs.models import Run, RunCheckpoint, RunCommand, RunEvent
 from apps.workspaces.missing import NotFound
 from apps.workspaces.models import Workspace
 from apps.workspaces.scope import scope
+
+SESSION_KINDS = (RunEvent.Kind.LOG, RunEvent.Kind.METRIC)
+"""What a session tells; the other kinds tell of the run around it."""
 
 
 def runs() -> QuerySet[Run]:
@@ -38,6 +41,32 @@ def events_after(of: Run, seq: int, limit: int | None = None) -> list[RunEvent]:
 def pending_commands(of: Run, after: int) -> list[RunCommand]:
     """The commands with a number above `after` that no worker has answered, in order."""
     return list(RunCommand.objects.filter(run_id=of.pk, seq__gt=after, applied_at=None).order_by("seq"))
+
+
+def checkpoints(of: Run) -> list[RunCheckpoint]:
+    """The checkpoints of a run, furthest first."""
+    return list(RunCheckpoint.objects.filter(run_id=of.pk).order_by("-tick", "-created_at"))
+
+
+def told_from(of: Run, tick: int) -> list[RunEvent]:
+    """What the run's sessions have said from a tick on."""
+    return list(RunEvent.objects.filter(run_id=of.pk, kind__in=SESSION_KINDS, tick__gte=tick).order_by("seq"))
+
+
+def controls_from(of: Run, tick: int) -> list[RunCommand]:
+    """What was set and fired from a tick on, as it was done, in the order in which it was done."""
+    done = RunCommand.objects.filter(
+        run_id=of.pk, kind__in=(RunCommand.Kind.CONTROL, RunCommand.Kind.TRIGGER),
+        applied_tick__gte=tick, refusal__isnull=True,
+    )  # fmt: skip
+    return list(done.order_by("applied_tick", "seq"))
+
+
+def finished_with_checkpoints(at_most: int = 100) -> list[tuple[UUID, UUID]]:
+    """(workspace, run) of runs that are over and have checkpoints, in any workspace; ids only."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT workspace_id, run_id FROM runs_finished_with_checkpoints(%s)", [at_most])
+        return list(cursor.fetchall())
 
 
 def expired_leases(at_most: int = 100) -> list[tuple[UUID, UUID]]:

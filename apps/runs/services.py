@@ -1,9 +1,9 @@
 """Writes on runs.
 
 Those for people (`submit`, `command`) check permission and leave an audit event. Those for workers (`claim`, `renew`,
-`record_events`, `record_progress`, `apply_command`, `finish`) name their attempt and raise `Fenced` when it does not
-hold the run any more, so a worker that comes back from the dead writes nothing. Those for the sweeper are `fail_lost`
-and `resend`.
+`record_events`, `record_progress`, `record_checkpoint`, `apply_command`, `hand_over`, `finish`) name their attempt and
+raise `Fenced` when it does not hold the run any more, so a worker that comes back from the dead writes nothing. Those
+for the sweeper are `hand_over_lost`, `resend` and `forget_checkpoints`.
 """
 
 import secrets
@@ -25,10 +25,11 @@ from apps.projects.models import Graph
 from apps.projects.selectors import latest_version
 from apps.runs import queue
 from apps.runs.failure import Failure, worker_lost
-from apps.runs.models import Run, RunAttempt, RunCommand, RunEvent
+from apps.runs.models import Run, RunAttempt, RunCheckpoint, RunCommand, RunEvent
 from apps.runs.quotas import Demand, admit, check_request
 from apps.runs.refusals import Fenced, NotClaimable, RunIsOver
-from apps.runs.states import AttemptState, RunState, check_step
+from apps.runs.states import FINAL, AttemptState, RunState
+from apps.runs.transitions import Cancel, Fail, HandOver, Start, Succeed, Transition
 from apps.workspaces.missing import NotFound
 from apps.workspaces.models import Workspace
 from apps.workspaces.permissions import Verb, require
@@ -127,7 +128,7 @@ def command(actor: "User", run: Run, kind: str, payload: Mapping[str, Any] | Non
         )
         if kind is RunCommand.Kind.CANCEL and held.state == RunState.QUEUED:
             row.applied_at = timezone.now()
-            _end(held, RunState.CANCELLED)
+            _take(held, Cancel())
         row.save(force_insert=True)
         held.save()
         audit(actor, f"run.{kind}", held, **told)
@@ -162,10 +163,7 @@ def claim(run_id: UUID | str, worker: str) -> RunAttempt:
         run = _locked(run_id)
         if run.state != RunState.QUEUED:
             raise NotClaimable(f"Run {run_id} is {run.state}, not queued.")
-        run.fence += 1
-        run.state = RunState.RUNNING
-        run.started_at = timezone.now()
-        _append(run, [Happening("status", {"state": RunState.RUNNING, "attempt": run.fence})])
+        _take(run, Start())
         run.save()
         attempt = RunAttempt.objects.create(
             workspace_id=run.workspace_id, run=run, number=run.fence, worker=worker,
@@ -276,18 +274,94 @@ def finish(
         run.result = None if result is None else dict(result)
         run.result_hash = result_hash
         run.manifest = dict(manifest or {})
-        _end(run, final, error)
+        _take(run, _END[final]() if error is None else Fail(error))
         run.save()
         _end_attempt(attempt.pk, AttemptState(final.value))
         audit(None, f"run.{final}", run, attempt=attempt.number, result_hash=result_hash)
     return run
 
 
+_END: Mapping[RunState, type[Transition]] = {RunState.SUCCEEDED: Succeed, RunState.CANCELLED: Cancel}
+
+
+def record_checkpoint(attempt: RunAttempt, content: str, tick: int, size: int) -> list[str]:
+    """Note that a checkpoint of the run is in the object storage, and drop the oldest past `runs.checkpoints`.
+
+    Args:
+        content: its hash, see `checkpoints`.
+        tick: of the session.
+        size: bytes.
+
+    Returns:
+        the hashes of checkpoints that no row names any more.
+
+    Raises:
+        Fenced: the attempt does not hold the run any more.
+    """
+    with scope(attempt.workspace_id):
+        run = _held(attempt)
+        RunCheckpoint.objects.update_or_create(
+            run=run, content=content,
+            defaults={"workspace_id": run.workspace_id, "attempt": attempt.number, "tick": tick, "size": size},
+        )  # fmt: skip
+        kept = settings.ATTRACTOR.runs.checkpoints
+        dropped = list(RunCheckpoint.objects.filter(run=run).order_by("-tick", "-created_at")[kept:])
+        RunCheckpoint.objects.filter(pk__in=[row.pk for row in dropped]).delete()
+    return [row.content for row in dropped]
+
+
+def refuse_checkpoint(attempt: RunAttempt, content: str) -> None:
+    """Forget a checkpoint that could not be read. Raises `Fenced`."""
+    with scope(attempt.workspace_id):
+        RunCheckpoint.objects.filter(run=_held(attempt), content=content).delete()
+
+
+def hand_over(attempt: RunAttempt, why: Failure, *, counts: bool = True) -> Run:
+    """Give the run back to the queue, for the next worker to go on from its last checkpoint.
+
+    A run whose cancellation waits is cancelled. One that `runs.attempts` attempts have died of since it last got
+    further is failed: whatever kills them would kill the next.
+
+    Args:
+        why: what happened to this attempt; the run's error if it is the last.
+        counts: whether it may have been the run's fault (not so when its worker is told to stop).
+
+    Raises:
+        Fenced: the attempt does not hold the run any more.
+    """
+    with scope(attempt.workspace_id):
+        run = _held(attempt)
+        _let_go(run, attempt, why, AttemptState.LOST if counts else AttemptState.RELEASED)
+    return run
+
+
+def _let_go(run: Run, attempt: RunAttempt, why: Failure, state: AttemptState) -> None:
+    """End a locked run's attempt, which must be its newest, without the run having come to its end."""
+    _end_attempt(attempt.pk, state)
+    if RunCommand.objects.filter(run=run, kind=RunCommand.Kind.CANCEL, applied_at=None).exists():
+        RunCommand.objects.filter(run=run, kind=RunCommand.Kind.CANCEL, applied_at=None).update(
+            applied_at=Now(), applied_tick=run.tick
+        )
+        _take(run, Cancel())
+    else:
+        newest = RunCheckpoint.objects.filter(run=run).order_by("-tick").first()
+        since = RunAttempt.objects.filter(run=run, state=AttemptState.LOST)
+        if newest is not None:
+            since = since.filter(number__gte=newest.attempt)
+        if since.count() >= settings.ATTRACTOR.runs.attempts:
+            _take(run, Fail(why))
+        else:
+            _take(run, HandOver(newest.tick if newest else 0, why.message))
+            transaction.on_commit(partial(queue.send, run.workspace_id, run.pk))
+    run.save()
+    audit(None, "run.hand_over", run, attempt=attempt.number, worker=attempt.worker, why=why.code, state=run.state)
+
+
 # --- For the sweeper ----------------------------------------------------------------------------------------------
 
 
-def fail_lost(run_id: UUID | str) -> bool:
-    """Fail a run of the workspace in force if its worker's lease is over; whether it was."""
+def hand_over_lost(run_id: UUID | str) -> bool:
+    """Hand a run of the workspace in force over if its worker's lease is over; whether it was."""
     with scope(current_workspace_id()):
         run = _locked(run_id)
         lost = RunAttempt.objects.select_for_update().filter(
@@ -296,11 +370,16 @@ def fail_lost(run_id: UUID | str) -> bool:
         attempt = lost.first()
         if run.state != RunState.RUNNING or attempt is None:
             return False
-        _end(run, RunState.FAILED, worker_lost(run.tick))
-        run.save()
-        _end_attempt(attempt.pk, AttemptState.LOST)
-        audit(None, "run.lost", run, attempt=attempt.number, worker=attempt.worker)
+        _let_go(run, attempt, worker_lost(run.tick), AttemptState.LOST)
     return True
+
+
+def forget_checkpoints(run_id: UUID | str) -> list[str]:
+    """Drop the checkpoints of a run of the workspace in force that is over; their hashes."""
+    with scope(current_workspace_id()):
+        rows = list(RunCheckpoint.objects.select_for_update().filter(run_id=run_id, run__state__in=FINAL))
+        RunCheckpoint.objects.filter(pk__in=[row.pk for row in rows]).delete()
+    return [row.content for row in rows]
 
 
 def resend(run_id: UUID | str) -> bool:
@@ -354,20 +433,12 @@ def _append(run: Run, events: Iterable[Happening]) -> list[RunEvent]:
     return list(rows)
 
 
-def _end(run: Run, state: RunState, error: Failure | None = None) -> None:
-    """Bring a locked run to a final state and say so; the caller saves it."""
-    check_step(run.state, state)
-    run.state = state
-    run.finished_at = timezone.now()
-    run.eta_s = None
-    run.paused = False
-    if state is RunState.SUCCEEDED:
-        run.progress = 1.0
-    if error is not None:
-        run.error = error.as_dict()
-        _append(run, [Happening("error", error.as_dict(), error.tick)])
-    status = {"state": state, "result_hash": run.result_hash} if run.result_hash else {"state": state}
-    _append(run, [Happening("status", status, run.tick)])
+def _take(run: Run, step: Transition) -> None:
+    """Take a step on a locked run and say so; the caller saves it."""
+    step.take(run)
+    if isinstance(step, Fail):
+        _append(run, [Happening("error", step.failure.as_dict(), step.failure.tick)])
+    _append(run, [Happening("status", step.status(run), None if isinstance(step, Start) else run.tick)])
 
 
 def _end_attempt(attempt_id: UUID, state: AttemptState) -> None:

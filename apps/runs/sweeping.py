@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import structlog
 
-from apps.runs import selectors, services
+from apps.runs import checkpoints, selectors, services
 from apps.workspaces.scope import scope
 
 RESEND_AFTER_SECONDS = 10.0
@@ -18,22 +18,23 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Swept:
-    """What a round did: runs failed because their worker was lost, messages sent again."""
+    """What a round did: runs taken from workers that were lost, messages sent again, runs whose checkpoints went."""
 
     lost: int = 0
     resent: int = 0
+    forgotten: int = 0
 
 
 def sweep() -> Swept:
-    """Fail runs whose lease is over and send the messages of runs that wait too long.
+    """Hand over runs whose lease is over, send the messages of runs that wait too long, tidy up after those that ended.
 
     Any number of sweepers may run at once: each step is decided under the run's lock.
     """
-    lost = resent = 0
+    lost = resent = forgotten = 0
     for workspace_id, run_id in selectors.expired_leases():
         with scope(workspace_id):
-            failed = services.fail_lost(run_id)
-        if failed:
+            handed_over = services.hand_over_lost(run_id)
+        if handed_over:
             log.error("run_worker_lost", workspace_id=str(workspace_id), run_id=str(run_id))
             lost += 1
     for workspace_id, run_id in selectors.queued_for(RESEND_AFTER_SECONDS):
@@ -42,4 +43,9 @@ def sweep() -> Swept:
         if sent:
             log.info("run_message_resent", workspace_id=str(workspace_id), run_id=str(run_id))
             resent += 1
-    return Swept(lost, resent)
+    for workspace_id, run_id in selectors.finished_with_checkpoints():
+        with scope(workspace_id):
+            dropped = services.forget_checkpoints(run_id)
+        checkpoints.delete(workspace_id, run_id, dropped)
+        forgotten += 1
+    return Swept(lost, resent, forgotten)

@@ -67,7 +67,7 @@ def open_worker(sender: Any, **_: Any) -> None:
 
 @worker_shutting_down.connect  # type: ignore[untyped-decorator]
 def stop_runs(**_: Any) -> None:
-    """Runs end as failed(worker_stopped) within seconds, so that the worker does too."""
+    """Runs keep a checkpoint and go back to the queue within seconds, so that the worker ends too."""
     if _canary is not None:
         _canary.close()
     nursery().stop()

@@ -322,15 +322,20 @@ class Session:
         }
 
     @classmethod
-    def restore(cls, folder: Path | str, plan: Plan, device: torch.device | str = "cpu") -> Session:
+    def restore(
+        cls, folder: Path | str, plan: Plan, device: torch.device | str = "cpu",
+        controls: Iterable[ControlChange] | None = None,
+    ) -> Session:  # fmt: skip
         """A session that goes on where a checkpoint stopped.
 
         Args:
             folder: as returned by `checkpoint`.
             plan: of the graph that the checkpoint is of.
             device: where tensors live from now on: of the class that the checkpoint names.
+            controls: changes to come, in place of those that the session had still before it.
 
         Raises:
+            ControlRejected: one of `controls` is not legal in this graph.
             CheckpointRefused: it is damaged, or belongs to another graph, or to another tier or device class, or to
                 other versions, node kinds or weights, under which the rest of the run would not be the one that was
                 begun.
@@ -341,8 +346,8 @@ class Session:
                 f"the checkpoint is of graph {header['graph_hash']}, not of {plan.spec.content_hash}: "
                 "restore it with the plan of its own graph"
             )
-        controls = [ControlChange(**change) for change in header["controls"]]
-        session = cls(plan, header["seed"], header["ticks"], header["block"], device, header["tier"], controls)
+        coming = [ControlChange(**change) for change in header["controls"]] if controls is None else controls
+        session = cls(plan, header["seed"], header["ticks"], header["block"], device, header["tier"], coming)
         for what, own in session._circumstances().items():
             if header[what] != own:
                 raise CheckpointRefused(

@@ -74,7 +74,7 @@ def _watch_parent(pipe: Pipe, stop: Callable[[], None]) -> None:
     while (message := pipe.receive()) is not None:
         if message["op"] == "stop":
             stop()
-    # The parent is gone; nobody would end this process any more. The sweeper fails the run.
+    # The parent is gone; nobody would end this process any more. The sweeper hands the run over.
     os._exit(1)
 
 

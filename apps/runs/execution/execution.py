@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import os
+import shutil
 import threading
 import time
-from collections import defaultdict, deque
+from collections import Counter, defaultdict, deque
+from pathlib import Path
 from typing import Any
 
 import structlog
@@ -17,9 +20,10 @@ from apps.live import valkey
 from apps.live.frame import LiveFrame
 from apps.live.messages import event_message, progress_message
 from apps.live.subscription import Subscription
-from apps.runs import selectors, services
+from apps.runs import checkpoints, selectors, services
 from apps.runs.execution import mortality
 from apps.runs.execution.diagnosis import diagnose
+from apps.runs.execution.keeper import Keeper
 from apps.runs.execution.lease import Lease
 from apps.runs.execution.ledger import Answer, Ledger, Progress, status_payload
 from apps.runs.execution.pace import FIRST_BLOCK, next_block
@@ -32,7 +36,8 @@ from apps.runs.services import Happening
 from apps.runs.states import RunState
 from apps.workspaces.scope import scope
 from attractor import GraphSpec, Plan, Session
-from attractor.errors import ControlRejected
+from attractor.control import ControlChange
+from attractor.errors import CheckpointRefused, ControlRejected
 from attractor.frame import Frame
 
 logger = logging.getLogger(__name__)
@@ -40,12 +45,26 @@ logger = logging.getLogger(__name__)
 STOP_SECONDS = 1.5
 """A session that has not reached a block boundary this long after it was told to stop is ended from outside."""
 LAST_FRAMES_SECONDS = 1.0
+LAST_CHECKPOINT_SECONDS = 3.0
+"""How long a worker that shuts down waits for the storage."""
+STORAGE_SECONDS = 60.0
+"""How long a run waits for a storage that is away before another attempt tries."""
+STORAGE_RETRY_SECONDS = 2.0
 MANIFEST = ("graph_hash", "seed", "ticks", "tier", "tier_reason", "device", "versions", "weights", "control_log")
 STOPPED = "worker_stopped"
 
 
+class StorageAway(Exception):
+    """The checkpoint of a run could not be fetched for as long as anybody would wait."""
+
+
 class Execution:
-    """Runs one attempt to its end and writes that end exactly once."""
+    """Runs one attempt to its end and writes that end exactly once.
+
+    The attempt goes on from the run's last checkpoint. What earlier attempts did after it is done again at the same
+    ticks: controls that were set and triggers that were fired are replayed, and what the session says again is not
+    recorded twice. So the end is that of a run that was never disturbed.
+    """
 
     def __init__(self, workspace_id: str, run_id: str, number: int, pipe: Pipe) -> None:
         self._pipe = pipe
@@ -55,6 +74,8 @@ class Execution:
         self._session: Session | None = None
         self._progress = Progress(0, 0.0, None, None, paused=False)
         self._early: list[RunCommand] = []
+        self._replayed: Counter[tuple[int, str]] = Counter()
+        self._told: Counter[tuple[int | None, str]] = Counter()
         self._unanswered: defaultdict[str, deque[int]] = defaultdict(deque)
         self._telling = threading.Lock()
         self._ending = threading.Lock()
@@ -70,6 +91,8 @@ class Execution:
         self._ledger = Ledger(
             self._attempt, self, self._publisher, config.runs.command_poll, self._on_lost, self._on_fault
         )
+        self._scratch = scratch_folder(run_id, number)
+        self._keeper = Keeper(self._attempt, config.runs.checkpoint, self._scratch, self._ledger.kept, self._on_unkept)
         self._lease = Lease(
             self._attempt,
             config.runs.renew,
@@ -90,6 +113,7 @@ class Execution:
         try:
             session = self._prepared()
             self._publisher.start()
+            self._keeper.start()
             self._compute(session)
         except Exception as error:  # noqa: BLE001 every fault of any node is an outcome of the run
             self._fault = self._fault or error
@@ -135,6 +159,9 @@ class Execution:
         except ControlRejected as rejected:
             self._ledger.answer(Answer(command.seq, session.tick, rejected.problem.as_dict()))
 
+    def dropped(self, contents: list[str]) -> None:
+        self._keeper.drop(contents)
+
     def subscribe(self, wanted: Subscription) -> None:
         """Have the session give frames of a port. Raises PortRefused."""
         try:
@@ -146,9 +173,9 @@ class Execution:
         self._running_session().unsubscribe(node, port)
 
     def stop(self) -> None:
-        """The worker shuts down: end the run as failed, saying so."""
+        """The worker shuts down: keep a checkpoint and hand the run over."""
         self._stop_reason = Failure(
-            STOPPED, "The worker that ran it was shut down.", "Submit the run again.", None, self._progress.tick
+            STOPPED, "The worker that ran it was shut down.", "It goes on by itself.", None, self._progress.tick
         )
         self._interrupt()
 
@@ -157,12 +184,61 @@ class Execution:
     def _prepared(self) -> Session:
         spec = GraphSpec.parse(self._run.graph_version.spec)
         plan = Plan.of(spec)
-        session = Session(plan, seed=self._run.seed, ticks=self._run.ticks, block=FIRST_BLOCK)
+        again = self._attempt.number > 1
+        session = self._resumed(plan) if again else None
+        if session is None:
+            session = Session(
+                plan, self._run.seed, self._run.ticks, FIRST_BLOCK, controls=self._past(0) if again else ()
+            )
+        if self._run.paused:
+            session.pause()
+        self._note(tick=session.tick, progress=session.tick / session.ticks, paused=session.paused)
         with self._telling:
             self._session = session
             for command in self._early:
                 self._do(session, command)
         return session
+
+    def _resumed(self, plan: Plan) -> Session | None:
+        """The session of the furthest checkpoint that can be read; None when there is none."""
+        for left in self._scratch.parent.glob(f"{self._run.pk}-*"):
+            shutil.rmtree(left, ignore_errors=True)
+        with scope(self._run.workspace_id):
+            kept = selectors.checkpoints(self._run)
+        for one in kept:
+            try:
+                session = Session.restore(self._fetched(one.content), plan, controls=self._past(one.tick))
+            except CheckpointRefused as refused:
+                logger.warning("a checkpoint is not usable: %s", refused)
+                services.refuse_checkpoint(self._attempt, one.content)
+                continue
+            session.block = FIRST_BLOCK
+            logger.info("the run goes on from tick %d", session.tick)
+            return session
+        return None
+
+    def _fetched(self, content: str) -> Path:
+        """A checkpoint from the storage, for which it waits."""
+        deadline = time.monotonic() + STORAGE_SECONDS
+        while True:
+            try:
+                return checkpoints.load(self._run.workspace_id, self._run.pk, content, self._scratch)
+            except checkpoints.AWAY as error:
+                shutil.rmtree(self._scratch / content, ignore_errors=True)
+                if time.monotonic() > deadline or self._stop_reason is not None or self._cancelled:
+                    raise StorageAway(f"The storage of checkpoints cannot be reached: {error}") from error
+                logger.warning("a checkpoint cannot be fetched just now: %s", error)
+                self._lost.wait(STORAGE_RETRY_SECONDS)
+
+    def _past(self, tick: int) -> list[ControlChange]:
+        """What earlier attempts did after a tick. What they said after it is remembered: it will be said again."""
+        with scope(self._run.workspace_id):
+            commands = selectors.controls_from(self._run, tick)
+            events = selectors.told_from(self._run, tick)
+        changes = [ControlChange(one.applied_tick or 0, one.payload["target"], _value(one)) for one in commands]
+        self._replayed = Counter((change.tick, change.target) for change in changes)
+        self._told = Counter((event.tick, _canonical(event.payload)) for event in events)
+        return changes
 
     def _running_session(self) -> Session:
         if self._session is None:
@@ -185,6 +261,7 @@ class Execution:
                 self._publisher.offer([self._live(frame) for frame in report.frames])
             if report.events:
                 self._tell(report.events)
+            self._keeper.offer(session)
             session.block = next_block(report.tick - report.first, time.perf_counter() - begun)
             begun = time.perf_counter()
 
@@ -213,10 +290,16 @@ class Execution:
             if event.kind == "control":
                 # The command's own event tells it, with the same tick.
                 with self._telling:
+                    if self._replayed[event.tick, event.data["target"]] > 0:
+                        self._replayed[event.tick, event.data["target"]] -= 1
+                        continue
                     seq = self._unanswered[event.data["target"]].popleft()
                 self._ledger.answer(Answer(seq, event.tick))
                 continue
             payload = {"level": event.level, "node": event.node, "message": event.message, "data": event.data}
+            if self._told and self._told[event.tick, _canonical(payload)] > 0:
+                self._told[event.tick, _canonical(payload)] -= 1
+                continue
             happenings.append(Happening(event.kind, payload, event.tick))
         self._ledger.record(happenings)
 
@@ -240,6 +323,9 @@ class Execution:
     def _on_deaf(self, _: BaseException) -> None:
         """The publisher broke, which its thread has logged: the run goes on unwatched."""
 
+    def _on_unkept(self, error: BaseException) -> None:
+        """The keeper broke, which its thread has logged: the run goes on without further checkpoints."""
+
     def _on_fault(self, error: BaseException) -> None:
         self._fault = self._fault or error
         if self._session is not None:
@@ -247,16 +333,25 @@ class Execution:
 
     def _end_overdue(self) -> None:
         """Runs when the session was told to stop and is still in a block, or in its preparation."""
-        if not self._ended and self._end():
+        if not self._ended and self._end(overdue=True):
             os._exit(0)
 
-    def _end(self) -> bool:
-        """Write the end and tell everybody; False when that has been done already."""
+    def _end(self, *, overdue: bool = False) -> bool:
+        """Write the end and tell everybody; False when that has been done already.
+
+        Args:
+            overdue: the session is in the middle of a block and has no state to keep.
+        """
         with self._ending:
             if self._ended:
                 return False
             mortality.lift_memory_limit()
             self._refuse_unanswered()
+            if self._keeper.ident is not None:
+                if self._stop_reason is not None and self._session is not None and not overdue and not self._over():
+                    self._keeper.keep(self._session)
+                    self._keeper.settle(LAST_CHECKPOINT_SECONDS)
+                self._keeper.close()
             last_event = self._ledger.close() if self._ledger.ident is not None else 0
             state = None if self._lost.is_set() else self._finished()
             self._ended = True
@@ -264,6 +359,7 @@ class Execution:
             self._publish_end(state, last_event)
         if self._publisher.ident is not None:
             self._publisher.close(LAST_FRAMES_SECONDS)
+        shutil.rmtree(self._scratch, ignore_errors=True)
         self._pipe.send({"op": "done", "state": state or "lost"})
         return True
 
@@ -281,6 +377,8 @@ class Execution:
         state, error, result = self._outcome()
         while not self._lost.is_set():
             try:
+                if state is RunState.QUEUED and error is not None:
+                    return services.hand_over(self._attempt, error, counts=False).state
                 services.finish(
                     self._attempt,
                     state,
@@ -307,14 +405,20 @@ class Execution:
                 return state
         return None
 
-    def _outcome(self) -> tuple[str, Failure | None, dict[str, Any] | None]:
+    def _over(self) -> bool:
+        return self._fault is not None or (self._session is not None and self._session.tick == self._session.ticks)
+
+    def _outcome(self) -> tuple[RunState, Failure | None, dict[str, Any] | None]:
+        if isinstance(self._fault, StorageAway) and not self._cancelled:
+            away = Failure("storage_away", str(self._fault), "It goes on by itself.", None, self._progress.tick)
+            return RunState.QUEUED, away, None
         if self._fault is not None:
             logger.error("the run failed", exc_info=self._fault)
             return RunState.FAILED, diagnose(self._fault, self._progress.tick), None
         if self._session is not None and self._session.tick == self._session.ticks:
             return RunState.SUCCEEDED, None, self._session.result().as_dict()
         if self._stop_reason is not None and not self._cancelled:
-            return RunState.FAILED, self._stop_reason, None
+            return RunState.QUEUED, self._stop_reason, None
         return RunState.CANCELLED, None, None
 
     def _publish_end(self, state: str, last_event: int) -> None:
@@ -327,3 +431,16 @@ class Execution:
             self._publisher.tell_status(progress_message(payload, rows[-1].seq if rows else None))
         except (OperationalError, InterfaceError) as error:
             logger.warning("the last events were not published: %s", error)
+
+
+def scratch_folder(run_id: str, number: int) -> Path:
+    """Where an attempt writes what does not outlive it."""
+    return Path(settings.DATA_DIR) / "scratch" / f"{run_id}-{number}"
+
+
+def _value(command: RunCommand) -> Any:
+    return command.payload["value"] if command.kind == RunCommand.Kind.CONTROL else True
+
+
+def _canonical(payload: dict[str, Any]) -> str:
+    return json.dumps(payload, sort_keys=True)

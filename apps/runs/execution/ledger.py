@@ -14,9 +14,10 @@ from django.db import InterfaceError, OperationalError, connection
 
 from apps.live.messages import event_message, progress_message
 from apps.runs import selectors, services
+from apps.runs.execution.keeper import Kept
 from apps.runs.execution.publisher import Publisher
 from apps.runs.execution.thread import RunThread
-from apps.runs.models import RunAttempt, RunCommand
+from apps.runs.models import RunAttempt, RunCommand, RunEvent
 from apps.runs.refusals import Fenced
 from apps.runs.services import Happening
 from apps.workspaces.scope import scope
@@ -58,6 +59,9 @@ class Commanded(Protocol):
 
     def progress(self) -> Progress: ...
 
+    def dropped(self, contents: list[str]) -> None:
+        """Checkpoints have no row any more."""
+
 
 class Ledger(RunThread):
     """Reads commands every `every` seconds and writes what happened, in order, each write under the fence.
@@ -82,7 +86,7 @@ class Ledger(RunThread):
         self._every = every
         self._on_lost = on_lost
         self._changed = threading.Condition()
-        self._entries: deque[Happening | Answer] = deque()
+        self._entries: deque[Happening | Answer | Kept] = deque()
         self._closing = False
         self._given_up = False
         self._commands_read = 0
@@ -103,6 +107,12 @@ class Ledger(RunThread):
         """Have the answer to a command written, with an event that tells it."""
         with self._changed:
             self._entries.append(answer)
+            self._changed.notify_all()
+
+    def kept(self, kept: Kept) -> None:
+        """Have a checkpoint's row written, after all that the run has told up to it: what it knows is then known."""
+        with self._changed:
+            self._entries.append(kept)
             self._changed.notify_all()
 
     def close(self) -> int:
@@ -163,24 +173,28 @@ class Ledger(RunThread):
 
     def _write_entries(self) -> None:
         while batch := self._next_batch():
-            if isinstance(batch[0], Answer):
-                answer = batch[0]
-                rows = [services.apply_command(self._attempt, answer.seq, answer.tick, answer.refusal)]
-            else:
-                rows = services.record_events(self._attempt, [one for one in batch if isinstance(one, Happening)])
+            rows: list[RunEvent] = []
+            match batch[0]:
+                case Answer(seq, tick, refusal):
+                    rows = [services.apply_command(self._attempt, seq, tick, refusal)]
+                case Kept(content, tick, size):
+                    self._commanded.dropped(services.record_checkpoint(self._attempt, content, tick, size))
+                case _:
+                    rows = services.record_events(self._attempt, [one for one in batch if isinstance(one, Happening)])
             with self._changed:
                 for _ in batch:
                     self._entries.popleft()
                 self._changed.notify_all()
-            self._last_event = rows[-1].seq
-            self._publisher.tell([event_message(row) for row in rows])
+            if rows:
+                self._last_event = rows[-1].seq
+                self._publisher.tell([event_message(row) for row in rows])
 
-    def _next_batch(self) -> list[Happening | Answer]:
-        """The entries of the next write, left in place until it has succeeded: one answer, or a row of events."""
+    def _next_batch(self) -> list[Happening | Answer | Kept]:
+        """The entries of the next write, left in place until it has succeeded: a row of events, or one other."""
         with self._changed:
-            batch: list[Happening | Answer] = []
+            batch: list[Happening | Answer | Kept] = []
             for entry in self._entries:
-                if isinstance(entry, Answer):
+                if not isinstance(entry, Happening):
                     return batch or [entry]
                 batch.append(entry)
                 if len(batch) == EVENTS_A_WRITE:

@@ -55,14 +55,14 @@ def supervise(workspace_id: UUID | str, run_id: UUID | str, nursery: Nursery) ->
     try:
         child = nursery.take()
     except OSError as error:
-        _fail(attempt, Failure("child_not_started", f"No process could be started for the run: {error}", _AGAIN))
+        _hand_over(attempt, Failure("child_not_started", f"No process could be started for the run: {error}", _AGAIN))
         return
     child.pipe.send({"op": "run", "workspace_id": str(workspace_id), "run_id": str(run_id), "attempt": attempt.number})
     watched = _Watched(attempt, child)
     outcome = watched.follow()
     status = nursery.bury(child, 0.0 if watched.stalled else GOODBYE_SECONDS)
     if outcome is None:
-        _fail(attempt, watched.cause_of_death(status))
+        _hand_over(attempt, watched.cause_of_death(status))
     else:
         logger.info("the run is over: %s", outcome)
 
@@ -158,13 +158,13 @@ class _Watched:
         return True
 
 
-def _fail(attempt: RunAttempt, failure: Failure) -> None:
+def _hand_over(attempt: RunAttempt, why: Failure) -> None:
     try:
-        services.finish(attempt, RunState.FAILED, tick=failure.tick, error=failure)
-        logger.error("the run failed: %s", failure.message)
+        run = services.hand_over(attempt, why)
+        logger.error("the attempt is over, the run is %s: %s", run.state, why.message)
     except Fenced as fenced:
-        logger.warning("the run's end was written by somebody else: %s", fenced)
+        logger.warning("the run was handed over by somebody else: %s", fenced)
     except (OperationalError, InterfaceError):
-        logger.exception("the failure of the run could not be written; its lease will run out")
+        logger.exception("the run could not be handed over; its lease will run out")
     finally:
         connection.close()

@@ -186,8 +186,7 @@ def test_killing_the_launcher_leaves_no_process(seeded: Path, eventually: Callab
     # Nothing holds the folder, and what was left behind does no harm.
     with started_stack(seeded) as again:
         person = Person(again)
-        eventually(lambda: person.api(run)["state"] == "failed", "the sweeper to end the run", patience=90)
-        assert person.api(run)["error"]["code"] == "worker_lost"
+        eventually(lambda: person.api(run)["state"] == "succeeded", "the run to go on to its end", patience=180)
 
 
 def test_killing_make_leaves_no_process(seeded: Path, eventually: Callable[..., None]) -> None:

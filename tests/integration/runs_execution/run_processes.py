@@ -33,6 +33,13 @@ LEASE = {"ATTRACTOR__RUNS__LEASE": "6.0", "ATTRACTOR__RUNS__RENEW": "1.0", "ATTR
 LONG = 1_000_000
 
 
+def _runs(process: psutil.Process) -> bool:
+    try:
+        return "apps.runs.execution.child" in process.cmdline()
+    except psutil.NoSuchProcess:  # also one that is dead and not yet buried
+        return False
+
+
 @dataclass
 class Tenant:
     """A person with a workspace, a project and a graph of one small oscillator array."""
@@ -48,8 +55,10 @@ class Tenant:
 
     def graph_of_node(self, kind: str, **params: Any) -> Graph:
         """A graph of one node, `osc`."""
-        spec = {"nodes": [{"id": "osc", "kind": kind, "params": params}], "edges": []}
-        return create_graph(self.user, self.workspace, self.project, kind, spec)
+        return self.graph_of_spec(kind, {"nodes": [{"id": "osc", "kind": kind, "params": params}], "edges": []})
+
+    def graph_of_spec(self, name: str, spec: dict[str, Any]) -> Graph:
+        return create_graph(self.user, self.workspace, self.project, name, spec)
 
     def submit(self, ticks: int = LONG, seed: int = 7, graph: Graph | None = None) -> Run:
         return services.submit(self.user, self.workspace, graph or self.graph, seed=seed, ticks=ticks)
@@ -94,7 +103,7 @@ class Program:
     def children(self) -> list[psutil.Process]:
         """The run processes below it."""
         below = psutil.Process(self.process.pid).children(recursive=True)
-        return [child for child in below if "apps.runs.execution.child" in child.cmdline()]
+        return [child for child in below if _runs(child)]
 
     def stop(self) -> None:
         if self.process.poll() is None:

@@ -8,11 +8,17 @@ import pytest
 from run_processes import kill, started_worker
 
 from apps.runs import selectors, services
-from apps.runs.models import RunAttempt
+from apps.runs.models import Run, RunAttempt
 from apps.runs.refusals import Fenced
 from apps.runs.sweeping import sweep
 from apps.workspaces.scope import scope
 from attractor import GraphSpec, Plan, Session
+from attractor.control import ControlChange
+
+pytestmark = pytest.mark.slow
+
+SLOW = 15_000
+"""Ticks that take a run some ten seconds: fewer than let the cost rule choose kernels."""
 
 
 def running_child(worker):
@@ -24,43 +30,88 @@ def begun(tenant, run):
     return lambda: tenant.look(run).tick > 0
 
 
-def test_a_killed_child_fails_its_run_at_once_and_the_worker_serves_on(tenant, worker, eventually):
-    run = tenant.submit()
-    eventually(begun(tenant, run), "the run to progress")
-    child = running_child(worker)
-    kill(child.pid)
-    eventually(lambda: tenant.look(run).is_final, "the run to fail")  # no sweeper is running that could do it
-    row = tenant.look(run)
-    assert row.state == "failed"
-    assert row.error["code"] == "child_killed"
-    assert "SIGKILL" in row.error["message"]
-    assert row.error["mend"]
-    assert row.tick > 0
+def undisturbed(tenant, run, controls=()):
+    """The hash of the run's result as the engine alone computes it."""
     with scope(tenant.workspace.id):
-        (attempt,) = RunAttempt.objects.filter(run_id=run.pk)
-    assert attempt.state == "failed"
-
-    other = tenant.submit(ticks=200)
-    eventually(lambda: tenant.look(other).is_final, "another run to end")
-    assert tenant.look(other).state == "succeeded"
+        spec = GraphSpec.parse(Run.objects.select_related("graph_version").get(pk=run.pk).graph_version.spec)
+    return Session(Plan.of(spec), run.seed, run.ticks, controls=controls).run().result_hash
 
 
-def test_a_killed_worker_takes_its_children_along_and_the_sweeper_fails_the_run(tenant, worker, sweeper, eventually):
-    run = tenant.submit()
-    eventually(begun(tenant, run), "the run to progress")
-    children = worker.children
-    assert children
-    kill(worker.process.pid)
-    worker.process.wait()
+def attempts(tenant, run):
+    with scope(tenant.workspace.id):
+        return list(RunAttempt.objects.filter(run_id=run.pk).order_by("number").values_list("state", flat=True))
+
+
+def kept(tenant, run):
+    """The tick of the run's furthest checkpoint."""
+    with scope(tenant.workspace.id):
+        return max((one.tick for one in selectors.checkpoints(run)), default=0)
+
+
+def test_a_killed_child_is_replaced_and_the_worker_serves_on(tenant, tmp_path, testbed, eventually):
+    with started_worker(tmp_path / "worker", ATTRACTOR__RUNS__CHECKPOINT="0.2") as worker:
+        run = tenant.submit(ticks=SLOW)
+        eventually(lambda: kept(tenant, run), "a checkpoint")
+        kill(running_child(worker).pid)
+        eventually(lambda: tenant.look(run).is_final, "the run to end")  # no sweeper is running that could hand it over
+        row = tenant.look(run)
+        assert row.state == "succeeded", row.error
+        assert attempts(tenant, run) == ["lost", "succeeded"]
+        assert row.result_hash == undisturbed(tenant, run)
+        (handed_over,) = (e.payload for e in tenant.events(run) if "resumes_at" in e.payload)
+        assert "SIGKILL" in handed_over["reason"]
+        assert handed_over["resumes_at"] > 0
+
+
+def test_a_run_that_kills_its_process_every_time_fails_and_says_how(tenant, tmp_path, testbed, eventually):
+    with started_worker(tmp_path / "worker", ATTRACTOR__RUNS__ATTEMPTS="2") as worker:
+        run = tenant.submit()
+        for number in (1, 2):
+            eventually(
+                lambda n=number: tenant.look(run).fence == n and tenant.look(run).tick > 0, "the run to progress"
+            )
+            kill(running_child(worker).pid)
+        eventually(lambda: tenant.look(run).is_final, "the run to fail")
+        row = tenant.look(run)
+        assert row.state == "failed"
+        assert row.error["code"] == "child_killed"
+        assert "SIGKILL" in row.error["message"]
+        assert row.error["mend"]
+        other = tenant.submit(ticks=200)
+        eventually(lambda: tenant.look(other).is_final, "another run to end")
+        assert tenant.look(other).state == "succeeded"
+
+
+def test_a_killed_worker_takes_its_children_along_and_another_goes_on(tenant, tmp_path, sweeper, testbed, eventually):
+    """What was set and said is neither lost nor told twice: the end is that of a run that was never disturbed."""
+    with started_worker(tmp_path / "first", ATTRACTOR__RUNS__CHECKPOINT="1.0") as worker:
+        run = tenant.submit(ticks=SLOW)
+        eventually(begun(tenant, run), "the run to progress")
+        tenant.command(run, "control", target="osc.coupling", value=0.4)
+        eventually(lambda: kept(tenant, run), "a checkpoint")
+        eventually(lambda: [e for e in tenant.events(run) if e.kind == "control"], "the control")
+        tenant.command(run, "control", target="osc.coupling", value=0.2)
+        eventually(lambda: len([e for e in tenant.events(run) if e.kind == "control"]) == 2, "the second control")
+        children = worker.children
+        assert children
+        kill(worker.process.pid)
+        worker.process.wait()
     eventually(lambda: not any(child.is_running() for child in children), "the children to die")
-    eventually(lambda: tenant.look(run).is_final, "the sweeper to fail the run")
+    eventually(lambda: tenant.look(run).state == "queued", "the sweeper to hand the run over")
+    assert tenant.look(run).tick == kept(tenant, run) > 0
+    with started_worker(tmp_path / "second"):
+        eventually(lambda: tenant.look(run).is_final, "the run to end")
     row = tenant.look(run)
-    assert row.state == "failed"
-    assert row.error["code"] == "worker_lost"
-    assert row.error["tick"] == row.tick > 0
-    with scope(tenant.workspace.id):
-        (attempt,) = RunAttempt.objects.filter(run_id=run.pk)
-    assert attempt.state == "lost"
+    assert row.state == "succeeded", row.error
+    assert attempts(tenant, run) == ["lost", "succeeded"]
+    changes = [ControlChange(**change) for change in row.manifest["control_log"]]
+    assert [change.value for change in changes] == [0.4, 0.2]
+    assert row.result_hash == undisturbed(tenant, run, changes)
+    assert [e.payload["value"] for e in tenant.events(run) if e.kind == "control"] == [0.4, 0.2]
+    assert [e.tick for e in tenant.events(run) if e.kind == "control"] == [change.tick for change in changes]
+    assert [e.seq for e in tenant.events(run)] == list(range(1, len(tenant.events(run)) + 1))
+    # Of a run that is over nothing is left in the storage.
+    eventually(lambda: kept(tenant, run) == 0, "its checkpoints to go")
 
 
 def test_a_worker_that_comes_back_from_the_dead_writes_nothing(tenant, worker, sweeper, eventually):
@@ -69,16 +120,17 @@ def test_a_worker_that_comes_back_from_the_dead_writes_nothing(tenant, worker, s
     frozen = [psutil.Process(worker.process.pid), *worker.children]
     for process in frozen:
         process.suspend()
-    eventually(lambda: tenant.look(run).is_final, "the sweeper to fail the run")
+    eventually(lambda: tenant.look(run).state == "queued", "the sweeper to hand the run over")
+    tenant.command(run, "cancel")
     dead = tenant.look(run), [event.seq for event in tenant.events(run)]
+    assert dead[0].state == "cancelled"
     for process in frozen:
         process.resume()
-    child = next(process for process in frozen[1:] if process.pid == frozen[1].pid)
     eventually(lambda: "lost its run" in worker.log.read_text(), "the child to notice")
     time.sleep(1.0)
-    assert tenant.look(run).error == dead[0].error
+    assert tenant.look(run).tick == dead[0].tick
     assert [event.seq for event in tenant.events(run)] == dead[1]
-    assert child.pid  # the worker itself goes on:
+    # The worker itself goes on.
     other = tenant.submit(ticks=100)
     eventually(lambda: tenant.look(other).is_final, "another run to end")
     assert tenant.look(other).state == "succeeded"
@@ -97,16 +149,36 @@ def test_a_child_whose_lease_was_taken_stops(tenant, worker, eventually):
     assert tenant.look(run).result is None
 
 
-def test_a_stopped_worker_ends_its_runs_and_itself_within_seconds(tenant, worker, eventually):
-    run = tenant.submit()
+def test_a_stopped_worker_ends_within_seconds_and_its_runs_go_on(tenant, tmp_path, worker, sweeper, eventually):
+    run = tenant.submit(ticks=SLOW)
     eventually(begun(tenant, run), "the run to progress")
     children = worker.children
     worker.process.send_signal(signal.SIGTERM)
     worker.process.wait(120)
-    row = tenant.look(run)
-    assert row.state == "failed"
-    assert row.error["code"] == "worker_stopped"
     assert not any(child.is_running() for child in children)
+    row = tenant.look(run)
+    assert row.state == "queued"
+    assert row.tick == kept(tenant, run) > 0
+    with started_worker(tmp_path / "second"):
+        eventually(lambda: tenant.look(run).is_final, "the run to end")
+    row = tenant.look(run)
+    assert row.state == "succeeded", row.error
+    assert attempts(tenant, run) == ["released", "succeeded"]
+    assert row.result_hash == undisturbed(tenant, run)
+
+
+def test_a_paused_run_is_still_paused_after_its_worker_died(tenant, worker, eventually):
+    run = tenant.submit(ticks=2000)
+    tenant.command(run, "pause")
+    eventually(lambda: tenant.look(run).paused, "the run to pause")
+    kill(running_child(worker).pid)
+    eventually(lambda: tenant.look(run).fence == 2 and tenant.look(run).state == "running", "the next attempt")
+    time.sleep(2.0)
+    assert tenant.look(run).state == "running"
+    assert tenant.look(run).paused
+    tenant.command(run, "resume")
+    eventually(lambda: tenant.look(run).is_final, "the run to end")
+    assert tenant.look(run).result_hash == undisturbed(tenant, run)
 
 
 def test_a_run_over_its_memory_fails_by_name_and_its_neighbours_live(tenant, tmp_path, testbed, eventually):

@@ -9,7 +9,7 @@ from django.db.models.functions import Now
 
 from apps.runs import selectors, services
 from apps.runs.failure import Failure
-from apps.runs.models import Run, RunAttempt, RunEvent
+from apps.runs.models import Run, RunAttempt, RunCommand, RunEvent
 from apps.runs.refusals import Fenced, NotClaimable
 from apps.runs.services import Happening
 from apps.workspaces.missing import NotFound
@@ -39,6 +39,9 @@ WRITES = {
     "progress": lambda attempt: services.record_progress(attempt, 5, 0.1),
     "events": lambda attempt: services.record_events(attempt, [Happening("log", {"m": 1}, 5)]),
     "command": lambda attempt: services.apply_command(attempt, 1, 5),
+    "checkpoint": lambda attempt: services.record_checkpoint(attempt, "c" * 64, 5, 10),
+    "refused checkpoint": lambda attempt: services.refuse_checkpoint(attempt, "c" * 64),
+    "hand over": lambda attempt: services.hand_over(attempt, Failure("late", "late", "late")),
     "succeed": lambda attempt: services.finish(attempt, "succeeded", result={"late": True}, result_hash="late"),
     "fail": lambda attempt: services.finish(attempt, "failed", error=Failure("late", "late", "late")),
 }
@@ -90,7 +93,7 @@ def test_a_worker_back_from_the_dead_writes_nothing(ann: Any, write: Any) -> Non
     attempt = claim(ann, run)
     expire(ann, attempt)
     with scope(ann.workspace.id):
-        assert services.fail_lost(run.pk)
+        assert services.hand_over_lost(run.pk)
         before = (Run.objects.values().get(), list(RunEvent.objects.values()))
     with pytest.raises(Fenced):
         write(attempt)
@@ -109,23 +112,95 @@ def test_an_attempt_with_an_older_number_writes_nothing(ann: Any, write: Any) ->
         write(attempt)
 
 
-def test_a_lost_worker_fails_the_run_and_says_so(ann: Any) -> None:
+def test_a_lost_worker_gives_the_run_back_to_the_queue(ann: Any) -> None:
     run = ann.submit()
     attempt = claim(ann, run)
     services.record_progress(attempt, 320, 0.32, 8.5, 80.0)
     with scope(ann.workspace.id):
-        assert not services.fail_lost(run.pk), "the lease is not over yet"
+        assert not services.hand_over_lost(run.pk), "the lease is not over yet"
     expire(ann, attempt)
     assert selectors.expired_leases() == [(ann.workspace.id, run.pk)]
     with scope(ann.workspace.id):
-        assert services.fail_lost(run.pk)
-        assert not services.fail_lost(run.pk)
+        assert services.hand_over_lost(run.pk)
+        assert not services.hand_over_lost(run.pk)
         assert RunAttempt.objects.get().state == "lost"
     now = ann.look(run)
-    assert (now.state, now.error["code"], now.error["tick"]) == ("failed", "worker_lost", 320)
-    assert now.error["mend"]
-    assert [(event.kind, event.tick) for event in events(ann, run)[-2:]] == [("error", 320), ("status", 320)]
+    assert (now.state, now.tick, now.error) == ("queued", 0, None)
+    last = events(ann, run)[-1]
+    assert (last.kind, last.payload["state"], last.payload["resumes_at"]) == ("status", "queued", 0)
+    assert "lease" in last.payload["reason"]
     assert selectors.expired_leases() == []
+    again = claim(ann, run)
+    assert again.number == 2
+    assert ann.look(run).started_at == now.started_at
+
+
+def lose(ann: Any, run: Any) -> None:
+    expire(ann, claim(ann, run))
+    with scope(ann.workspace.id):
+        assert services.hand_over_lost(run.pk)
+
+
+def test_a_run_that_kills_its_workers_fails_in_the_end(ann: Any, settings: Any) -> None:
+    run = ann.submit()
+    for _ in range(settings.ATTRACTOR.runs.attempts - 1):
+        lose(ann, run)
+        assert ann.look(run).state == "queued"
+    lose(ann, run)
+    now = ann.look(run)
+    assert (now.state, now.error["code"]) == ("failed", "worker_lost")
+    assert now.error["mend"]
+    assert [event.kind for event in events(ann, run)[-2:]] == ["error", "status"]
+
+
+def test_a_run_that_gets_further_may_lose_as_many_workers_again(ann: Any, settings: Any) -> None:
+    run = ann.submit()
+    for _ in range(settings.ATTRACTOR.runs.attempts - 1):
+        lose(ann, run)
+    attempt = claim(ann, run)
+    services.record_checkpoint(attempt, "a" * 64, 40, 1000)
+    expire(ann, attempt)
+    with scope(ann.workspace.id):
+        assert services.hand_over_lost(run.pk)
+    now = ann.look(run)
+    assert (now.state, now.tick, now.progress) == ("queued", 40, 40 / now.ticks)
+    assert events(ann, run)[-1].payload["resumes_at"] == 40
+
+
+def test_a_worker_that_is_told_to_stop_does_not_count(ann: Any, settings: Any) -> None:
+    run = ann.submit()
+    for _ in range(settings.ATTRACTOR.runs.attempts + 2):
+        services.hand_over(claim(ann, run), Failure("worker_stopped", "It was told to.", "Wait."), counts=False)
+        assert ann.look(run).state == "queued"
+    with scope(ann.workspace.id):
+        assert set(RunAttempt.objects.values_list("state", flat=True)) == {"released"}
+
+
+def test_a_cancelled_run_is_not_handed_over(ann: Any) -> None:
+    run = ann.submit()
+    attempt = claim(ann, run)
+    services.command(ann.user, run, "cancel")
+    services.hand_over(attempt, Failure("child_killed", "It was killed.", "Wait."))
+    assert ann.look(run).state == "cancelled"
+    with scope(ann.workspace.id):
+        assert RunCommand.objects.get().applied_at is not None
+
+
+def test_as_many_checkpoints_are_kept_as_the_policy_says(ann: Any, settings: Any) -> None:
+    kept = settings.ATTRACTOR.runs.checkpoints
+    run = ann.submit()
+    attempt = claim(ann, run)
+    dropped = [services.record_checkpoint(attempt, f"{n:064d}", n, 10) for n in range(kept + 2)]
+    assert dropped == [[]] * kept + [[f"{0:064d}"], [f"{1:064d}"]]
+    with scope(ann.workspace.id):
+        assert services.forget_checkpoints(run.pk) == [], "the run is not over"
+        assert len(selectors.checkpoints(run)) == kept
+    assert selectors.finished_with_checkpoints() == []
+    services.finish(attempt, "cancelled")
+    assert selectors.finished_with_checkpoints() == [(ann.workspace.id, run.pk)]
+    with scope(ann.workspace.id):
+        assert len(services.forget_checkpoints(run.pk)) == kept
+    assert selectors.finished_with_checkpoints() == []
 
 
 def test_the_sweepers_functions_see_every_workspace_and_give_ids_only(ann: Any, bob: Any) -> None:

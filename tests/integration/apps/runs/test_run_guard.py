@@ -9,7 +9,8 @@ from django.utils import timezone
 
 from apps.projects.selectors import latest_version
 from apps.runs.models import Run, RunEvent
-from apps.runs.states import FINAL, STEPS, RunState
+from apps.runs.states import FINAL, RunState
+from apps.runs.transitions import RULES
 from apps.workspaces.scope import scope
 
 pytestmark = pytest.mark.django_db
@@ -40,7 +41,7 @@ def test_the_database_refuses_the_steps_that_the_rules_refuse(ann: Any, old: str
     with scope(ann.workspace.id):
         for state in WAYS[old]:
             go(run.pk, state)
-    if new in STEPS[RunState(old)] or (new == old and old not in FINAL):
+    if any(old in rule.old and new == rule.new for rule in RULES) or (new == old and old not in FINAL):
         with scope(ann.workspace.id):
             go(run.pk, new)
         assert ann.look(run).state == new

@@ -110,7 +110,7 @@ def test_sql_without_a_scope_and_with_a_foreign_one_sees_nothing(
 
     services.command(ann.user, run, "pause")
     with scope(ann.workspace.id):
-        services.claim(run.pk, "test")
+        services.record_checkpoint(services.claim(run.pk, "test"), "0" * 64, 5, 100)
     count = f"SELECT count(*) FROM {model._meta.db_table}"  # noqa: S608 the name of a table of ours
     of_ann = f"{count} WHERE workspace_id = %s"
     with scope(ann.workspace.id):

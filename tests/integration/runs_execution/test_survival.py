@@ -1,0 +1,106 @@
+"""Workers and their run processes are killed at random, again and again: no run is lost, doubled or changed by it."""
+
+import random
+import time
+
+import pytest
+from run_processes import LEASE, kill, program, started_worker
+
+from apps.runs.models import RunAttempt, RunEvent
+from apps.workspaces.scope import scope
+from attractor import GraphSpec, Plan, Session
+
+ENV = {"ATTRACTOR__RUNS__CHECKPOINT": "0.5", "ATTRACTOR__RUNS__ATTEMPTS": "1000"}
+GRAPHS = {
+    "oscillators": ([{"id": "osc", "kind": "osc.array", "params": {"cell": "lorenz", "N": 16, "noise": 0.1}}], []),
+    "samples": ([{"id": "model", "kind": "ebm.ising", "params": {"N": 64, "graph": "random"}}], []),
+    "loop": (
+        [
+            {"id": "field", "kind": "ebm.gaussian", "params": {"N": 6, "method": "gibbs", "graph": "random"}},
+            {"id": "array", "kind": "osc.array", "params": {"N": 6, "speed": 5, "noise": 0.1}},
+        ],
+        [
+            {"src": "field.x", "dst": "array.force"},
+            {"src": "array.x", "dst": "field.input", "delay": 1, "init": 0},
+        ],
+    ),
+}  # fmt: skip
+TICKS = {"oscillators": 6000, "samples": 3000, "loop": 2500}
+
+
+def spec_of(name):
+    nodes, edges = GRAPHS[name]
+    return {"nodes": nodes, "edges": edges}
+
+
+def survives(tenant, folder, eventually, kills, runs):
+    """Kill so many processes while so many runs are under way, and hold every run to what it would have been."""
+    rng = random.Random(kills)
+    graphs = {name: tenant.graph_of_spec(name, spec_of(name)) for name in GRAPHS}
+    expected = {}
+    for name in GRAPHS:
+        plan = Plan.of(GraphSpec.parse(spec_of(name)))
+        expected[name] = [Session(plan, seed, TICKS[name]).run().result_hash for seed in (1, 2)]
+    under_way = []
+    number = 0
+    workers = [started_worker(folder / "0", **ENV), started_worker(folder / "1", **ENV)]
+    living = [worker.__enter__() for worker in workers]
+    try:
+        with program(folder / "sweeper.log", "manage.py", "sweep", **LEASE):
+            killed = 0
+            while killed < kills:
+                while sum(not tenant.look(run).is_final for run, _, _ in under_way) < 4 and len(under_way) < runs:
+                    name, seed = list(GRAPHS)[len(under_way) % len(GRAPHS)], 1 + len(under_way) % 2
+                    under_way.append((tenant.submit(TICKS[name], seed, graphs[name]), name, seed))
+                if all(tenant.look(run).is_final for run, _, _ in under_way) and len(under_way) == runs:
+                    break
+                time.sleep(rng.uniform(0.2, 3.0))
+                victim = rng.randrange(2)
+                worker = living[victim]
+                children = worker.children
+                how = rng.choice(("child", "worker", "both"))
+                if how != "worker" and not children:
+                    continue
+                if how != "worker":
+                    kill(rng.choice(children).pid)
+                if how != "child":
+                    kill(worker.process.pid)
+                    worker.process.wait()
+                    workers[victim].__exit__(None, None, None)
+                    number += 1
+                    workers[victim] = started_worker(folder / f"{number + 1}", **ENV)
+                    living[victim] = workers[victim].__enter__()
+                killed += 1
+            while len(under_way) < runs:
+                name, seed = list(GRAPHS)[len(under_way) % len(GRAPHS)], 1 + len(under_way) % 2
+                under_way.append((tenant.submit(TICKS[name], seed, graphs[name]), name, seed))
+            eventually(lambda: all(tenant.look(run).is_final for run, _, _ in under_way), "every run to end")
+    finally:
+        for worker in workers:
+            worker.__exit__(None, None, None)
+    attempts = 0
+    for run, name, seed in under_way:
+        row = tenant.look(run)
+        assert row.state == "succeeded", row.error
+        assert row.result_hash == expected[name][seed - 1], (name, seed)
+        with scope(tenant.workspace.id):
+            states = list(RunAttempt.objects.filter(run_id=run.pk).order_by("number").values_list("state", flat=True))
+            ends = RunEvent.objects.filter(run_id=run.pk, kind="status", payload__state="succeeded").count()
+        assert states[-1] == "succeeded"
+        assert set(states[:-1]) <= {"lost", "released"}
+        assert ends == 1
+        attempts += len(states)
+        seqs = [event.seq for event in tenant.events(run)]
+        assert seqs == list(range(1, len(seqs) + 1))
+    print(f"{killed} kills, {len(under_way)} runs, {attempts} attempts")
+    assert attempts > len(under_way), "no kill met a run"
+
+
+@pytest.mark.slow
+def test_eight_kills_change_no_run(tenant, testbed, tmp_path, eventually):
+    survives(tenant, tmp_path, eventually, kills=8, runs=6)
+
+
+@pytest.mark.exhaustive
+def test_a_hundred_kills_change_no_run(tenant, testbed, tmp_path, eventually):
+    survives(tenant, tmp_path, eventually, kills=100, runs=100)
