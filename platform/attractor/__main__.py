@@ -12,6 +12,7 @@ from typing import Any
 from attractor.errors import AttractorError, GraphRejected
 from attractor.plan import Plan
 from attractor.preset import Preset
+from attractor.quality import QUALITIES, with_quality
 from attractor.registry import Registry
 from attractor.session import Session
 from attractor.tier import REQUESTS
@@ -27,6 +28,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     run.add_argument("--seed", type=_seed, default=0, help="run seed, 0 to 2^63 - 1 (default 0)")
     run.add_argument("--ticks", type=_ticks, help="length of the run, at least 1 (default: the preset's)")
     run.add_argument("--set", action="append", default=[], metavar="NODE.PARAM=VALUE", help="change a base value")
+    run.add_argument("--quality", choices=QUALITIES, help="how much samplers and trainers do (default: the preset's)")
     run.add_argument("--tier", choices=REQUESTS, default="auto", help="how it is computed (default: the cost rule)")
     run.add_argument("--json", type=Path, metavar="FILE", help="write the whole result there")
     run.add_argument("--quiet", action="store_true", help="no progress")
@@ -58,7 +60,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _run(args: argparse.Namespace) -> int:
     preset = Preset.load(args.preset)
-    plan = Plan.of(preset.graph.replace(dict(map(_assignment, args.set))))
+    graph = with_quality(preset.graph, args.quality) if args.quality else preset.graph
+    plan = Plan.of(graph.replace(dict(map(_assignment, args.set))))
     session = Session(plan, seed=args.seed, ticks=args.ticks or preset.limits.ticks, tier=args.tier)
     show = not args.quiet and sys.stderr.isatty()
     for report in session:
