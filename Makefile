@@ -45,8 +45,8 @@ test-rest: install front ## Run the tests that `make test` leaves out: slow ones
 	@$(PYTEST) -n $(WORKERS) --dist loadgroup -m slow tests/unit tests/integration
 	@$(PYTEST) -m browser tests/browser
 
-test-exhaustive: install ## Run the longest tests of the engine's numbers
-	@$(PYTEST) -n $(WORKERS) -m exhaustive tests/unit
+test-exhaustive: install front ## Run the longest tests: of the engine's numbers, and a hundred kills
+	@$(PYTEST) -n $(WORKERS) -m exhaustive tests/unit tests/integration
 
 test-front: install ## Check the types of the front end and run its unit tests
 	@$(BIN)/python -m config.launch npm -- run check

@@ -90,6 +90,9 @@ export type Run = Omit<Schemas["Run"], "graph" | "preset" | "result"> & {
 /** What a run's news may change. */
 export type RunNews = {
   -readonly [Key in "state" | "tick" | "progress" | "eta_s" | "ticks_per_s" | "paused" | "error"]?: Run[Key];
+} & {
+  /** The run is back in the queue and goes on from this tick. */
+  resumes_at?: number;
 };
 
 export interface PortDeclaration {

@@ -50,7 +50,7 @@ export function Transport({ onPlayPause, onCancel, onShortcuts, busy }: Transpor
       <div className="progress-block">
         <progress
           max={1}
-          value={run.state === "queued" ? 0 : run.progress}
+          value={run.progress}
           className={run.state}
           aria-label="Progress of the run"
         />

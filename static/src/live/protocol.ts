@@ -20,6 +20,8 @@ export interface StatusPayload {
   paused?: boolean;
   live?: boolean;
   reason?: string;
+  /** The run is back in the queue and goes on from this tick. */
+  resumes_at?: number;
   error?: RunError | null;
 }
 

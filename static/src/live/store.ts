@@ -202,11 +202,14 @@ export class RunStore {
     const before = this.#snapshot.run.state;
     if (isFinal(before) && news.state !== undefined && news.state !== before) return;
     const { state, tick, progress, eta_s, ticks_per_s, paused, error } = news;
-    // Stored and transient messages travel apart; one that is late must not turn the clock back.
+    // Stored and transient messages travel apart; one that is late must not turn the clock back. Only a run that was
+    // handed over does: it goes on from its last checkpoint.
     const onward = tick !== undefined && tick >= this.#snapshot.run.tick;
+    const again = news.resumes_at;
     const run: Run = {
       ...this.#snapshot.run,
       ...(onward && { tick, ...(progress !== undefined && { progress }) }),
+      ...(again !== undefined && { tick: again, progress: again / this.#snapshot.run.ticks, eta_s: null }),
       ...(state !== undefined && { state }),
       ...(eta_s !== undefined && { eta_s }),
       ...(ticks_per_s !== undefined && { ticks_per_s }),
@@ -309,6 +312,9 @@ function describe(kind: string, payload: Record<string, unknown>): string {
     const refusal = payload.refusal as { message?: string } | undefined;
     const change = `${String(payload.target)} set to ${String(payload.value)}`;
     return refusal ? `${change}: refused, ${refusal.message ?? ""}` : change;
+  }
+  if (kind === "status" && typeof payload.resumes_at === "number") {
+    return `${String(payload.reason)} The run goes on from tick ${payload.resumes_at}.`;
   }
   if (kind === "status" && typeof payload.state === "string") {
     return payload.paused === true ? "Paused" : `Run is ${payload.state}`;
