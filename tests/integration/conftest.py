@@ -6,6 +6,8 @@ from typing import Any
 
 import pytest
 
+from tests.s3_server import S3Server, started_s3
+
 
 @pytest.fixture
 def valkey_server(testbed: Any) -> Iterator[Any]:
@@ -18,3 +20,10 @@ def valkey_server(testbed: Any) -> Iterator[Any]:
         server.start()
     while not server.answers():
         time.sleep(0.05)
+
+
+@pytest.fixture(scope="session")
+def s3_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
+    """A real S3 server."""
+    with started_s3(tmp_path_factory.mktemp("s3")) as server:
+        yield server

@@ -2,6 +2,7 @@
 
 import signal
 import time
+from pathlib import Path
 
 import psutil
 import pytest
@@ -112,6 +113,48 @@ def test_a_killed_worker_takes_its_children_along_and_another_goes_on(tenant, tm
     assert [e.seq for e in tenant.events(run)] == list(range(1, len(tenant.events(run)) + 1))
     # Of a run that is over nothing is left in the storage.
     eventually(lambda: kept(tenant, run) == 0, "its checkpoints to go")
+
+
+def test_a_run_goes_on_from_its_checkpoint_in_s3(tenant, tmp_path, sweeper, s3_server, testbed, eventually):
+    with started_worker(tmp_path / "worker", ATTRACTOR__RUNS__CHECKPOINT="0.2", **s3_server.env) as worker:
+        run = tenant.submit(ticks=SLOW)
+        eventually(lambda: kept(tenant, run), "a checkpoint")
+        assert any(str(run.pk) in key for key in s3_server.keys())
+        kill(running_child(worker).pid)
+        eventually(lambda: tenant.look(run).is_final, "the run to end")
+        assert "goes on from tick" in worker.log.read_text()
+    assert attempts(tenant, run) == ["lost", "succeeded"]
+    assert tenant.look(run).result_hash == undisturbed(tenant, run)
+
+
+def test_a_storage_that_refuses_costs_checkpoints_and_no_run(tenant, tmp_path, s3_server, testbed, eventually):
+    env = {**s3_server.env, "ATTRACTOR__STORAGE__SECRET_KEY": "another", "ATTRACTOR__RUNS__CHECKPOINT": "0.2"}
+    with started_worker(tmp_path / "worker", **env) as worker:
+        run = tenant.submit(ticks=2000)
+        eventually(lambda: tenant.look(run).is_final, "the run to end")
+        assert "was not kept" in worker.log.read_text()
+    assert tenant.look(run).result_hash == undisturbed(tenant, run)
+    assert kept(tenant, run) == 0
+
+
+def test_a_damaged_checkpoint_is_passed_over(tenant, tmp_path, testbed, settings, eventually):
+    with started_worker(tmp_path / "first", ATTRACTOR__RUNS__CHECKPOINT="0.2") as worker:
+        run = tenant.submit(ticks=SLOW)
+        with scope(tenant.workspace.id):
+            eventually(lambda: len(selectors.checkpoints(run)) >= 2, "two checkpoints")
+        worker.process.send_signal(signal.SIGTERM)
+        worker.process.wait(120)
+    with scope(tenant.workspace.id):
+        newest, next_one, *_ = selectors.checkpoints(run)
+    (state,) = Path(settings.MEDIA_ROOT).rglob(f"{newest.content}/state.safetensors")
+    state.write_bytes(state.read_bytes()[:-1] + b"x")
+    with started_worker(tmp_path / "second") as worker:
+        while not sweep().resent:
+            time.sleep(0.5)
+        eventually(lambda: tenant.look(run).is_final, "the run to end")
+        assert "is not usable" in worker.log.read_text()
+        assert f"goes on from tick {next_one.tick}" in worker.log.read_text()
+    assert tenant.look(run).result_hash == undisturbed(tenant, run)
 
 
 def test_a_worker_that_comes_back_from_the_dead_writes_nothing(tenant, worker, sweeper, eventually):
