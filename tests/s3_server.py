@@ -55,7 +55,8 @@ class S3Server:
             aws_secret_access_key=self.secret_key,
         )  # fmt: skip
 
-    def keys(self) -> list[str]:
+    def stored(self) -> list[str]:
+        """The names of all that is kept there."""
         return [one["Key"] for one in self.client().list_objects_v2(Bucket=BUCKET).get("Contents", [])]
 
 

@@ -43,10 +43,15 @@ def attempts(tenant, run):
         return list(RunAttempt.objects.filter(run_id=run.pk).order_by("number").values_list("state", flat=True))
 
 
+def checkpoints(tenant, run):
+    """The run's checkpoints, furthest first."""
+    with scope(tenant.workspace.id):
+        return selectors.checkpoints(run)
+
+
 def kept(tenant, run):
     """The tick of the run's furthest checkpoint."""
-    with scope(tenant.workspace.id):
-        return max((one.tick for one in selectors.checkpoints(run)), default=0)
+    return max((one.tick for one in checkpoints(tenant, run)), default=0)
 
 
 def test_a_killed_child_is_replaced_and_the_worker_serves_on(tenant, tmp_path, testbed, eventually):
@@ -119,7 +124,7 @@ def test_a_run_goes_on_from_its_checkpoint_in_s3(tenant, tmp_path, sweeper, s3_s
     with started_worker(tmp_path / "worker", ATTRACTOR__RUNS__CHECKPOINT="0.2", **s3_server.env) as worker:
         run = tenant.submit(ticks=SLOW)
         eventually(lambda: kept(tenant, run), "a checkpoint")
-        assert any(str(run.pk) in key for key in s3_server.keys())
+        assert any(str(run.pk) in key for key in s3_server.stored())
         kill(running_child(worker).pid)
         eventually(lambda: tenant.look(run).is_final, "the run to end")
         assert "goes on from tick" in worker.log.read_text()
@@ -140,12 +145,10 @@ def test_a_storage_that_refuses_costs_checkpoints_and_no_run(tenant, tmp_path, s
 def test_a_damaged_checkpoint_is_passed_over(tenant, tmp_path, testbed, settings, eventually):
     with started_worker(tmp_path / "first", ATTRACTOR__RUNS__CHECKPOINT="0.2") as worker:
         run = tenant.submit(ticks=SLOW)
-        with scope(tenant.workspace.id):
-            eventually(lambda: len(selectors.checkpoints(run)) >= 2, "two checkpoints")
+        eventually(lambda: len(checkpoints(tenant, run)) >= 2, "two checkpoints")
         worker.process.send_signal(signal.SIGTERM)
         worker.process.wait(120)
-    with scope(tenant.workspace.id):
-        newest, next_one, *_ = selectors.checkpoints(run)
+    newest, next_one, *_ = checkpoints(tenant, run)
     (state,) = Path(settings.MEDIA_ROOT).rglob(f"{newest.content}/state.safetensors")
     state.write_bytes(state.read_bytes()[:-1] + b"x")
     with started_worker(tmp_path / "second") as worker:
