@@ -80,7 +80,8 @@ def started_s3(folder: Path) -> Iterator[S3Server]:
             [
                 weed, "-logtostderr=true", "server", f"-dir={folder / 'data'}", "-ip=127.0.0.1", "-ip.bind=127.0.0.1",
                 *parts, "-filer", "-s3", f"-s3.port={port}", f"-s3.port.grpc={free_port()}",
-                f"-s3.config={folder / 's3.json'}", "-volume.max=8", "-master.volumeSizeLimitMB=64",
+                "-s3.port.iceberg=0", "-s3.port.lance=0", f"-s3.config={folder / 's3.json'}", "-volume.max=8",
+                "-master.volumeSizeLimitMB=64",
             ],
             stdout=log, stderr=log,
         )  # fmt: skip

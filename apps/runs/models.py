@@ -54,6 +54,8 @@ class Run(WorkspaceModel):
             models.Index(
                 fields=["state", "queued_at"], name="runs_run_active", condition=models.Q(state__in=sorted(ACTIVE))
             ),
+            # How fast the last runs were tells those that wait when their turn comes.
+            models.Index(fields=["-finished_at"], name="runs_run_ended", condition=models.Q(state=RunState.SUCCEEDED)),
         )
         constraints = (
             *WorkspaceModel.Meta.constraints,

@@ -6,6 +6,8 @@ from django.db import connection
 from django.db.models import QuerySet
 
 from apps.runs.models import Run, RunCheckpoint, RunCommand, RunEvent
+from apps.runs.place import Place, starts_in
+from apps.runs.states import RunState
 from apps.workspaces.missing import NotFound
 from apps.workspaces.models import Workspace
 from apps.workspaces.scope import scope
@@ -67,6 +69,30 @@ def finished_with_checkpoints(at_most: int = 100) -> list[tuple[UUID, UUID]]:
     with connection.cursor() as cursor:
         cursor.execute("SELECT workspace_id, run_id FROM runs_finished_with_checkpoints(%s)", [at_most])
         return list(cursor.fetchall())
+
+
+def next_in_queue(at_most: int = 10) -> list[tuple[UUID, UUID]]:
+    """(workspace, run) of the queued runs of all workspaces in the order in which workers take them; ids only."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT workspace_id, run_id FROM runs_in_queue() WHERE position > 0 ORDER BY position LIMIT %s", [at_most]
+        )
+        return list(cursor.fetchall())
+
+
+def place_of(of: Run) -> Place | None:
+    """Where a queued run stands among the runs of all workspaces; None when it does not wait."""
+    if of.state != RunState.QUEUED:
+        return None
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT run_id, position, seconds FROM runs_in_queue() ORDER BY position")
+        rows = cursor.fetchall()
+    running = [seconds for _, position, seconds in rows if position == 0]
+    waiting = [(run_id, seconds) for run_id, position, seconds in rows if position > 0]
+    ahead = next((n for n, (run_id, _) in enumerate(waiting) if run_id == of.pk), None)
+    if ahead is None:  # a worker has taken it since it was read
+        return None
+    return Place(ahead + 1, starts_in(running, [seconds for _, seconds in waiting[:ahead]]))
 
 
 def expired_leases(at_most: int = 100) -> list[tuple[UUID, UUID]]:

@@ -1,5 +1,6 @@
 """Runs as JSON, for the API and for the first message of a socket."""
 
+from dataclasses import asdict
 from typing import Any
 
 from django.urls import reverse
@@ -7,6 +8,7 @@ from drf_spectacular.utils import extend_schema_field, inline_serializer
 from rest_framework import serializers
 
 from apps.runs.models import Run, RunCommand, RunEvent
+from apps.runs.selectors import place_of
 
 _ACTIONS = ("events", "result", "cancel", "pause", "resume", "controls", "triggers")
 
@@ -82,8 +84,25 @@ class RunSummarySerializer(serializers.ModelSerializer[Run]):
         return {**urls, "socket": f"/ws/v1/workspaces/{slug}/runs/{run.pk}/"}
 
 
+class RunPlaceSerializer(serializers.Serializer[Any]):
+    position = serializers.IntegerField(help_text="1 for the run that is taken next.")
+    starts_in_s = serializers.FloatField(allow_null=True, help_text="Estimated seconds until a worker takes it.")
+
+
 class RunHelloSerializer(RunSummarySerializer):
-    """A run without the graph's spec and the result, with the preset's controls and actions."""
+    """A run without the graph's spec and the result, with the preset's controls and actions, and its place in the
+    queue."""
+
+    queue = serializers.SerializerMethodField()
+
+    class Meta(RunSummarySerializer.Meta):
+        fields = (*RunSummarySerializer.Meta.fields, "queue")
+        read_only_fields: tuple[str, ...] = fields
+
+    @extend_schema_field(RunPlaceSerializer(allow_null=True))
+    def get_queue(self, run: Run) -> dict[str, Any] | None:
+        place = place_of(run)
+        return None if place is None else asdict(place)
 
     @extend_schema_field(RunPresetWithControlsSerializer(allow_null=True))
     def get_preset(self, run: Run) -> dict[str, Any] | None:
@@ -103,8 +122,8 @@ class RunSerializer(RunHelloSerializer):
 
     result = serializers.DictField(allow_null=True)
 
-    class Meta(RunSummarySerializer.Meta):
-        fields = (*RunSummarySerializer.Meta.fields, "result")
+    class Meta(RunHelloSerializer.Meta):
+        fields = (*RunHelloSerializer.Meta.fields, "result")
         read_only_fields: tuple[str, ...] = fields
 
     @extend_schema_field(RunGraphWithSpecSerializer)

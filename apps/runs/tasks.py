@@ -33,9 +33,12 @@ def nursery() -> Nursery:
 
 @shared_task(name=queue.TASK, ignore_result=True)  # type: ignore[untyped-decorator]
 def execute(workspace_id: str, run_id: str) -> None:
-    """Execute a queued run; returns when it is over. A repeated message does nothing."""
-    with structlog.contextvars.bound_contextvars(workspace_id=workspace_id, run_id=run_id):
-        supervise(workspace_id, run_id, nursery())
+    """Execute the run whose turn it is, and return when it is over.
+
+    The message only says that a run waits: the queue is in PostgreSQL, where workspaces take turns.
+    """
+    log.debug("run_message", workspace_id=workspace_id, run_id=run_id)
+    supervise(nursery())
 
 
 @shared_task(name=CANARY, ignore_result=True)  # type: ignore[untyped-decorator]

@@ -7,8 +7,8 @@ import os
 import signal
 import socket
 import time
-from uuid import UUID
 
+import structlog
 from django.conf import settings
 from django.db import InterfaceError, OperationalError, connection
 
@@ -25,6 +25,8 @@ logger = logging.getLogger(__name__)
 
 GOODBYE_SECONDS = 5.0
 """Time a child has to end after it has said that it is done."""
+ROUNDS = 3
+"""How often a worker looks at the queue for one message; whoever is left behind has a message of its own."""
 STALLED_SECONDS = 60.0
 """A child that has not beaten for so long is killed: nothing inside it runs any more, and its lease is long over."""
 
@@ -34,30 +36,50 @@ def worker_name() -> str:
     return f"{socket.gethostname()}:{os.getpid()}"
 
 
-def supervise(workspace_id: UUID | str, run_id: UUID | str, nursery: Nursery) -> None:
-    """Execute one queued run in a child of the nursery; returns when the run is over.
+def supervise(nursery: Nursery) -> None:
+    """Execute the next queued run in a child of the nursery; returns when the run is over.
 
-    A message may come twice or late, so a run that is not queued any more is left alone. So is every run once the
-    worker is shutting down: its row stays queued and the sweeper sends its message again.
+    A message may come twice or late, so there may be nothing to do. Every run is left alone once the worker is shutting
+    down: its row stays queued and the sweeper sends its message again.
     """
     if nursery.stopping:
         logger.info("a run is left in the queue because the worker shuts down")
         return
     try:
-        with scope(workspace_id):
-            attempt = services.claim(run_id, worker_name())
-    except (NotClaimable, NotFound) as reason:
-        logger.info("nothing to do: %s", reason)
-        return
+        attempt = _claimed()
     finally:
         # The child works with connections of its own; none is held here for as long as the run takes.
         connection.close()
+    if attempt is None:
+        logger.info("nothing to do: no run waits")
+        return
+    workspace_id, run_id = str(attempt.workspace_id), str(attempt.run_id)
+    with structlog.contextvars.bound_contextvars(workspace_id=workspace_id, run_id=run_id):
+        _follow(attempt, nursery)
+
+
+def _claimed() -> RunAttempt | None:
+    """The first run of the queue that no other worker takes at the same moment."""
+    for _ in range(ROUNDS):
+        for workspace_id, run_id in selectors.next_in_queue():
+            try:
+                with scope(workspace_id):
+                    return services.claim(run_id, worker_name())
+            except (NotClaimable, NotFound) as reason:
+                logger.info("a run is taken: %s", reason)
+    return None
+
+
+def _follow(attempt: RunAttempt, nursery: Nursery) -> None:
     try:
         child = nursery.take()
     except OSError as error:
         _hand_over(attempt, Failure("child_not_started", f"No process could be started for the run: {error}", _AGAIN))
         return
-    child.pipe.send({"op": "run", "workspace_id": str(workspace_id), "run_id": str(run_id), "attempt": attempt.number})
+    child.pipe.send({
+        "op": "run", "workspace_id": str(attempt.workspace_id), "run_id": str(attempt.run_id),
+        "attempt": attempt.number,
+    })  # fmt: skip
     watched = _Watched(attempt, child)
     outcome = watched.follow()
     status = nursery.bury(child, 0.0 if watched.stalled else GOODBYE_SECONDS)

@@ -1,5 +1,5 @@
 import { useRef, useState } from "react";
-import { isFinal } from "../api/run";
+import { type Run, isFinal } from "../api/run";
 import { duration, whole } from "../shared/format";
 import { toast } from "../site/toasts";
 import { useLive, useSnapshot } from "./context";
@@ -66,8 +66,14 @@ export function Transport({ onPlayPause, onCancel, onShortcuts, busy }: Transpor
   );
 }
 
-function remaining(run: { state: string; paused: boolean; eta_s: number | null; started_at: string | null; finished_at: string | null }): string {
-  if (run.state === "queued") return "waiting for a worker";
+function waiting(queue: Run["queue"]): string {
+  if (!queue) return "waiting for a worker";
+  const place = queue.position === 1 ? "next in the queue" : `number ${whole(queue.position)} in the queue`;
+  return queue.starts_in_s === null ? place : `${place}, begins in about ${duration(queue.starts_in_s)}`;
+}
+
+function remaining(run: Run): string {
+  if (run.state === "queued") return waiting(run.queue);
   if (run.state === "running") {
     if (run.paused) return "paused";
     return run.eta_s === null ? "time left not known yet" : `${duration(run.eta_s)} left`;

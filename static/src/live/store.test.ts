@@ -30,7 +30,7 @@ const urls = Object.fromEntries(
 
 const run: Run = {
   id: "r", state: "running", paused: false, seed: 7, ticks: 1000, tick: 0, progress: 0, eta_s: null, ticks_per_s: null,
-  error: null, result_hash: "", preset: null, created_at: "", started_at: null, finished_at: null, urls,
+  error: null, result_hash: "", queue: null, preset: null, created_at: "", started_at: null, finished_at: null, urls,
   graph: { id: "g", name: "G", version: 1, content_hash: "h", spec: { nodes: [] } },
 };
 

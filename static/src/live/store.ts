@@ -115,6 +115,7 @@ export class RunStore {
 
   close(): void {
     clearInterval(this.#poll);
+    this.#poll = undefined;
     this.link.close();
   }
 
@@ -167,9 +168,16 @@ export class RunStore {
 
   #onLink(link: LinkState, wait: number | null): void {
     this.#change({ link, retryAt: wait === null ? null : Date.now() + wait });
+    this.#ask();
+  }
+
+  /** Ask how the run goes, now and then, where no message tells it: without the socket, and while it waits. */
+  #ask(): void {
+    const { link, run } = this.#snapshot;
+    const needed = link === "reconnecting" || (link !== "refused" && run.state === "queued");
+    if (needed === (this.#poll !== undefined)) return;
     clearInterval(this.#poll);
-    // Without the socket the page still learns how the run goes.
-    if (link === "reconnecting") this.#poll = setInterval(() => void this.#pollRun(), POLL_MS);
+    this.#poll = needed ? setInterval(() => void this.#pollRun(), POLL_MS) : undefined;
   }
 
   #onHello(hello: Hello): void {
@@ -248,6 +256,7 @@ export class RunStore {
   #expect(): void {
     const { run } = this.#snapshot;
     this.link.expectTraffic(run.state === "running" && !run.paused);
+    this.#ask();
   }
 
   async #pollRun(): Promise<void> {
@@ -256,9 +265,9 @@ export class RunStore {
       run = await this.#api.get<Run>(this.#runUrl);
     } catch (problem) {
       if (problem instanceof ApiProblem && [401, 403, 404].includes(problem.status)) {
-        clearInterval(this.#poll);
         this.link.close();
         this.#change({ link: "refused", retryAt: null });
+        this.#ask();
       }
       return;
     }
