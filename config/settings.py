@@ -263,6 +263,10 @@ def _file_storage() -> dict[str, Any]:
             "BACKEND": "django.core.files.storage.FileSystemStorage",
             "OPTIONS": {"location": MEDIA_ROOT, "file_permissions_mode": 0o600},
         }
+    from botocore.config import Config
+
+    # A worker that waits for its storage still has to hear that it is to stop.
+    patience = Config(signature_version="s3v4", connect_timeout=5, read_timeout=20, retries={"total_max_attempts": 3})
     return {
         "BACKEND": "storages.backends.s3.S3Storage",
         "OPTIONS": {
@@ -271,7 +275,7 @@ def _file_storage() -> dict[str, Any]:
             "region_name": storage.region,
             "access_key": storage.access_key.get_secret_value() if storage.access_key else None,
             "secret_key": storage.secret_key.get_secret_value() if storage.secret_key else None,
-            "signature_version": "s3v4",
+            "client_config": patience,
             "file_overwrite": True,  # names are content hashes
         },
     }

@@ -97,6 +97,8 @@ class Viewer:
         port = self._ports.get(frame.key)
         if port is None:
             return
+        # A run that was handed over computes once more what came after its checkpoint.
+        port.window = min(port.window, int(frame.ticks[0]) // port.wanted.decimation)
         wanted = frame.decimated(port.wanted.decimation, port.window)
         if wanted is not None:
             port.window = frame.tick // port.wanted.decimation

@@ -16,8 +16,9 @@ from boto3.exceptions import Boto3Error
 from botocore.exceptions import BotoCoreError, ClientError
 from django.core.files import File
 from django.core.files.storage import storages
+from s3transfer.exceptions import RetriesExceededError, TransferNotDoneError
 
-AWAY = (OSError, Boto3Error, BotoCoreError, ClientError)
+AWAY = (OSError, Boto3Error, BotoCoreError, ClientError, RetriesExceededError, TransferNotDoneError)
 """What a storage raises that cannot be reached, is full, or does not have what it is asked for."""
 
 log = structlog.get_logger(__name__)
@@ -61,14 +62,22 @@ def load(workspace_id: UUID | str, run_id: UUID | str, content: str, into: Path)
 
 
 def _files(place: str) -> list[str]:
+    return list(_listed(place)[1])
+
+
+def _listed(place: str) -> tuple[list[str], list[str]]:
+    """Folders and files at a place. What was never there is empty; a folder of files that is away is not."""
+    storage = storages["default"]
     try:
-        return list(storages["default"].listdir(place)[1])
+        folders, files = storage.listdir(place)
     except FileNotFoundError:
-        return []
+        storage.listdir("")
+        return [], []
+    return list(folders), list(files)
 
 
-def delete(workspace_id: UUID | str, run_id: UUID | str, contents: Iterable[str]) -> None:
-    """Delete checkpoints that no row names any more. A storage that is away keeps them; nothing depends on it."""
+def delete(workspace_id: UUID | str, run_id: UUID | str, contents: Iterable[str]) -> bool:
+    """Delete checkpoints; whether the storage did. One that is away keeps them, and says so in the log."""
     storage = storages["default"]
     for content in contents:
         place = f"{_prefix(workspace_id, run_id)}/{content}"
@@ -78,3 +87,15 @@ def delete(workspace_id: UUID | str, run_id: UUID | str, contents: Iterable[str]
             storage.delete(place)
         except AWAY as error:
             log.warning("checkpoint_not_deleted", place=place, error=str(error))
+            return False
+    return True
+
+
+def delete_all(workspace_id: UUID | str, run_id: UUID | str) -> bool:
+    """Delete whatever is kept of a run, also what no row names; whether the storage did."""
+    try:
+        contents = _listed(_prefix(workspace_id, run_id))[0]
+    except AWAY as error:
+        log.warning("checkpoints_not_deleted", run_id=str(run_id), error=str(error))
+        return False
+    return delete(workspace_id, run_id, contents)

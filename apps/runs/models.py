@@ -100,6 +100,7 @@ class RunAttempt(WorkspaceModel):
     started_at = models.DateTimeField(default=timezone.now, editable=False)
     heartbeat_at = models.DateTimeField()
     lease_expires_at = models.DateTimeField()
+    reached = models.PositiveBigIntegerField(null=True, help_text="Tick of the last checkpoint that it made.")
     finished_at = models.DateTimeField(null=True)
 
     class Meta(WorkspaceModel.Meta):

@@ -1,5 +1,6 @@
 """Reads on runs. Call them inside the workspace's scope, except those that serve the sweeper."""
 
+from typing import Any
 from uuid import UUID
 
 from django.db import connection
@@ -50,9 +51,10 @@ def checkpoints(of: Run) -> list[RunCheckpoint]:
     return list(RunCheckpoint.objects.filter(run_id=of.pk).order_by("-tick", "-created_at"))
 
 
-def told_from(of: Run, tick: int) -> list[RunEvent]:
-    """What the run's sessions have said from a tick on."""
-    return list(RunEvent.objects.filter(run_id=of.pk, kind__in=SESSION_KINDS, tick__gte=tick).order_by("seq"))
+def told_from(of: Run, tick: int) -> list[tuple[int | None, Any, Any]]:
+    """(tick, node, message) of all that the run's sessions have said from a tick on."""
+    told = RunEvent.objects.filter(run_id=of.pk, kind__in=SESSION_KINDS, tick__gte=tick)
+    return list(told.order_by("seq").values_list("tick", "payload__node", "payload__message"))
 
 
 def controls_from(of: Run, tick: int) -> list[RunCommand]:

@@ -205,10 +205,20 @@ def record_progress(
         raise _fenced(attempt)
 
 
-def record_events(attempt: RunAttempt, events: Iterable[Happening]) -> list[RunEvent]:
-    """Append events, numbered on from the last; returns them. Raises `Fenced`."""
+def record_events(attempt: RunAttempt, events: Iterable[Happening], after: int | None = None) -> list[RunEvent]:
+    """Append events, numbered on from the last; returns them.
+
+    Args:
+        after: the number of the last event as the caller knows it. A run that has events after it has these already:
+            the caller did not hear that they were written, and is given them.
+
+    Raises:
+        Fenced: the attempt does not hold the run any more.
+    """
     with scope(attempt.workspace_id):
         run = _held(attempt)
+        if after is not None and run.last_event > after:
+            return list(RunEvent.objects.filter(run=run, seq__gt=after).order_by("seq"))
         rows = _append(run, events)
         run.save(update_fields=["last_event"])
     return rows
@@ -305,59 +315,60 @@ def record_checkpoint(attempt: RunAttempt, content: str, tick: int, size: int) -
             defaults={"workspace_id": run.workspace_id, "attempt": attempt.number, "tick": tick, "size": size},
         )  # fmt: skip
         kept = settings.ATTRACTOR.runs.checkpoints
-        dropped = list(RunCheckpoint.objects.filter(run=run).order_by("-tick", "-created_at")[kept:])
+        RunAttempt.objects.filter(pk=attempt.pk).update(reached=tick)
+        dropped = list(RunCheckpoint.objects.filter(run=run).order_by("-created_at", "-tick")[kept:])
         RunCheckpoint.objects.filter(pk__in=[row.pk for row in dropped]).delete()
     return [row.content for row in dropped]
 
 
-def refuse_checkpoint(attempt: RunAttempt, content: str) -> None:
-    """Forget a checkpoint that could not be read. Raises `Fenced`."""
-    with scope(attempt.workspace_id):
-        RunCheckpoint.objects.filter(run=_held(attempt), content=content).delete()
-
-
-def hand_over(attempt: RunAttempt, why: Failure, *, counts: bool = True) -> Run:
+def hand_over(attempt: RunAttempt, why: Failure, *, counts: bool = True, at_once: bool = True) -> Run:
     """Give the run back to the queue, for the next worker to go on from its last checkpoint.
 
-    A run whose cancellation waits is cancelled. One that `runs.attempts` attempts have died of since it last got
-    further is failed: whatever kills them would kill the next.
+    A run that somebody has cancelled is cancelled. One of which `runs.attempts` attempts have died since the last that
+    made a checkpoint is failed: whatever kills them would kill the next.
 
     Args:
         why: what happened to this attempt; the run's error if it is the last.
         counts: whether it may have been the run's fault (not so when its worker is told to stop).
+        at_once: whether the next attempt may begin now; else the sweeper sends the run's message after a while.
 
     Raises:
         Fenced: the attempt does not hold the run any more.
     """
     with scope(attempt.workspace_id):
         run = _held(attempt)
-        _let_go(run, attempt, why, AttemptState.LOST if counts else AttemptState.RELEASED)
+        _let_go(run, attempt, why, AttemptState.LOST if counts else AttemptState.RELEASED, at_once=at_once)
     return run
 
 
-def _let_go(run: Run, attempt: RunAttempt, why: Failure, state: AttemptState) -> None:
+def _let_go(run: Run, attempt: RunAttempt, why: Failure, state: AttemptState, *, at_once: bool) -> None:
     """End a locked run's attempt, which must be its newest, without the run having come to its end."""
     _end_attempt(attempt.pk, state)
-    if RunCommand.objects.filter(run=run, kind=RunCommand.Kind.CANCEL, applied_at=None).exists():
-        RunCommand.objects.filter(run=run, kind=RunCommand.Kind.CANCEL, applied_at=None).update(
-            applied_at=Now(), applied_tick=run.tick
-        )
+    # Also one that the attempt has answered: it did not live to write the end.
+    cancels = RunCommand.objects.filter(run=run, kind=RunCommand.Kind.CANCEL)
+    lost = _lost_in_vain(run)
+    if cancels.exists():
+        cancels.filter(applied_at=None).update(applied_at=Now(), applied_tick=run.tick)
         _take(run, Cancel())
+    elif state is AttemptState.LOST and lost >= settings.ATTRACTOR.runs.attempts:
+        _take(run, Fail(why))
     else:
         newest = RunCheckpoint.objects.filter(run=run).order_by("-tick").first()
-        since = RunAttempt.objects.filter(run=run, state=AttemptState.LOST)
-        if newest is not None:
-            since = since.filter(number__gte=newest.attempt)
-        if since.count() >= settings.ATTRACTOR.runs.attempts:
-            _take(run, Fail(why))
-        else:
-            _take(run, HandOver(newest.tick if newest else 0, why.message))
+        _take(run, HandOver(newest.tick if newest else 0, why.message))
+        if at_once and lost <= 1:
             transaction.on_commit(partial(queue.send, run.workspace_id, run.pk))
     run.save()
     audit(None, "run.hand_over", run, attempt=attempt.number, worker=attempt.worker, why=why.code, state=run.state)
 
 
 # --- For the sweeper ----------------------------------------------------------------------------------------------
+
+
+def _lost_in_vain(run: Run) -> int:
+    """How many attempts at a run have died since the last that made a checkpoint."""
+    attempts = RunAttempt.objects.filter(run=run)
+    made = attempts.filter(reached__isnull=False).order_by("-number").values_list("number", flat=True).first() or 0
+    return attempts.filter(state=AttemptState.LOST, number__gt=made).count()
 
 
 def hand_over_lost(run_id: UUID | str) -> bool:
@@ -370,16 +381,14 @@ def hand_over_lost(run_id: UUID | str) -> bool:
         attempt = lost.first()
         if run.state != RunState.RUNNING or attempt is None:
             return False
-        _let_go(run, attempt, worker_lost(run.tick), AttemptState.LOST)
+        _let_go(run, attempt, worker_lost(run.tick), AttemptState.LOST, at_once=True)
     return True
 
 
-def forget_checkpoints(run_id: UUID | str) -> list[str]:
-    """Drop the checkpoints of a run of the workspace in force that is over; their hashes."""
+def forget_checkpoints(run_id: UUID | str) -> int:
+    """Drop the rows of the checkpoints of a run of the workspace in force that is over; how many there were."""
     with scope(current_workspace_id()):
-        rows = list(RunCheckpoint.objects.select_for_update().filter(run_id=run_id, run__state__in=FINAL))
-        RunCheckpoint.objects.filter(pk__in=[row.pk for row in rows]).delete()
-    return [row.content for row in rows]
+        return RunCheckpoint.objects.filter(run_id=run_id, run__state__in=FINAL).delete()[0]
 
 
 def resend(run_id: UUID | str) -> bool:

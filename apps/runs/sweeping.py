@@ -44,8 +44,9 @@ def sweep() -> Swept:
             log.info("run_message_resent", workspace_id=str(workspace_id), run_id=str(run_id))
             resent += 1
     for workspace_id, run_id in selectors.finished_with_checkpoints():
-        with scope(workspace_id):
-            dropped = services.forget_checkpoints(run_id)
-        checkpoints.delete(workspace_id, run_id, dropped)
-        forgotten += 1
+        # Files first: what a storage that is away keeps is found again by its rows.
+        if checkpoints.delete_all(workspace_id, run_id):
+            with scope(workspace_id):
+                services.forget_checkpoints(run_id)
+            forgotten += 1
     return Swept(lost, resent, forgotten)

@@ -206,7 +206,8 @@ class Session:
             self._wishes.controls = []
         triggers = frozenset(fired)
         events = [self._apply(node, name, value) for node, name, value in controls]
-        events += [self._log(f"{node}.{name}", True, "fired") for node, name in sorted(triggers)]
+        # One for each firing, though two in a tick are one: whoever fired each waits for word of it.
+        events += [self._log(f"{node}.{name}", True, "fired") for node, name in sorted(fired)]
         try:
             with torch.no_grad():
                 self._state, values = self._program.run(self._state, first, ticks, triggers)

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import os
 import shutil
 import threading
 import time
 from collections import Counter, defaultdict, deque
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
+import psutil
 import structlog
 from django.conf import settings
 from django.db import InterfaceError, OperationalError, connection
@@ -42,6 +44,8 @@ from attractor.frame import Frame
 
 logger = logging.getLogger(__name__)
 
+T = TypeVar("T")
+
 STOP_SECONDS = 1.5
 """A session that has not reached a block boundary this long after it was told to stop is ended from outside."""
 LAST_FRAMES_SECONDS = 1.0
@@ -54,8 +58,17 @@ MANIFEST = ("graph_hash", "seed", "ticks", "tier", "tier_reason", "device", "ver
 STOPPED = "worker_stopped"
 
 
-class StorageAway(Exception):
-    """The checkpoint of a run could not be fetched for as long as anybody would wait."""
+class NotReached(Exception):
+    """What a run goes on from could not be fetched for as long as anybody would wait."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How an attempt ends. `queued`: the run goes on, and the error says why this attempt does not."""
+
+    state: RunState
+    error: Failure | None
+    result: dict[str, Any] | None
 
 
 class Execution:
@@ -75,12 +88,15 @@ class Execution:
         self._progress = Progress(0, 0.0, None, None, paused=False)
         self._early: list[RunCommand] = []
         self._replayed: Counter[tuple[int, str]] = Counter()
-        self._told: Counter[tuple[int | None, str]] = Counter()
+        self._told: Counter[tuple[int | None, Any, Any]] = Counter()
         self._unanswered: defaultdict[str, deque[int]] = defaultdict(deque)
         self._telling = threading.Lock()
         self._ending = threading.Lock()
         self._ended = False
+        self._outcome: Outcome | None = None
         self._lost = threading.Event()
+        # Set with whatever interrupts the run, for those who wait for something else.
+        self._interrupted = threading.Event()
         self._cancelled = False
         self._stop_reason: Failure | None = None
         self._fault: BaseException | None = None
@@ -105,6 +121,7 @@ class Execution:
 
     def run(self) -> None:
         """Compute the run and write its end. Raises nothing: whatever happens is the run's outcome."""
+        sweep_scratch()
         structlog.contextvars.bind_contextvars(
             run_id=str(self._run.pk), workspace_id=str(self._run.workspace_id), attempt=self._attempt.number
         )
@@ -201,43 +218,54 @@ class Execution:
 
     def _resumed(self, plan: Plan) -> Session | None:
         """The session of the furthest checkpoint that can be read; None when there is none."""
-        for left in self._scratch.parent.glob(f"{self._run.pk}-*"):
-            shutil.rmtree(left, ignore_errors=True)
-        with scope(self._run.workspace_id):
-            kept = selectors.checkpoints(self._run)
-        for one in kept:
+        away = None
+        deadline = time.monotonic() + STORAGE_SECONDS
+        for one in self._patiently(lambda: selectors.checkpoints(self._run)):
             try:
-                session = Session.restore(self._fetched(one.content), plan, controls=self._past(one.tick))
+                folder = self._fetched(one.content, deadline)
+                session = Session.restore(folder, plan, controls=self._past(one.tick))
+            except NotReached as error:
+                away = error
             except CheckpointRefused as refused:
                 logger.warning("a checkpoint is not usable: %s", refused)
-                services.refuse_checkpoint(self._attempt, one.content)
-                continue
-            session.block = FIRST_BLOCK
-            logger.info("the run goes on from tick %d", session.tick)
-            return session
+            else:
+                session.block = FIRST_BLOCK
+                logger.info("the run goes on from tick %d", session.tick)
+                return session
+        if away is not None:
+            raise away
         return None
 
-    def _fetched(self, content: str) -> Path:
-        """A checkpoint from the storage, for which it waits."""
-        deadline = time.monotonic() + STORAGE_SECONDS
+    def _patiently(self, read: Callable[[], T]) -> T:
+        """What is read of the run's rows, however long the database is away while the lease lasts."""
+        while True:
+            try:
+                with scope(self._run.workspace_id):
+                    return read()
+            except (OperationalError, InterfaceError) as error:
+                connection.close()
+                if self._interrupted.wait(1.0):
+                    raise NotReached(f"The database cannot be reached: {error}") from error
+                logger.warning("the run's rows cannot be read just now: %s", error)
+
+    def _fetched(self, content: str, deadline: float) -> Path:
+        """A checkpoint from the storage, for which it waits. Raises `NotReached`."""
         while True:
             try:
                 return checkpoints.load(self._run.workspace_id, self._run.pk, content, self._scratch)
             except checkpoints.AWAY as error:
                 shutil.rmtree(self._scratch / content, ignore_errors=True)
-                if time.monotonic() > deadline or self._stop_reason is not None or self._cancelled:
-                    raise StorageAway(f"The storage of checkpoints cannot be reached: {error}") from error
+                if time.monotonic() > deadline or self._interrupted.is_set():
+                    raise NotReached(f"The storage of checkpoints cannot be reached: {error}") from error
                 logger.warning("a checkpoint cannot be fetched just now: %s", error)
-                self._lost.wait(STORAGE_RETRY_SECONDS)
+                self._interrupted.wait(STORAGE_RETRY_SECONDS)
 
     def _past(self, tick: int) -> list[ControlChange]:
         """What earlier attempts did after a tick. What they said after it is remembered: it will be said again."""
-        with scope(self._run.workspace_id):
-            commands = selectors.controls_from(self._run, tick)
-            events = selectors.told_from(self._run, tick)
+        commands = self._patiently(lambda: selectors.controls_from(self._run, tick))
+        self._told = Counter(self._patiently(lambda: selectors.told_from(self._run, tick)))
         changes = [ControlChange(one.applied_tick or 0, one.payload["target"], _value(one)) for one in commands]
         self._replayed = Counter((change.tick, change.target) for change in changes)
-        self._told = Counter((event.tick, _canonical(event.payload)) for event in events)
         return changes
 
     def _running_session(self) -> Session:
@@ -285,6 +313,8 @@ class Execution:
         )
 
     def _tell(self, events: Any) -> None:
+        if self._outcome is not None:
+            return  # the end is being written without waiting for this block
         happenings = []
         for event in events:
             if event.kind == "control":
@@ -297,8 +327,8 @@ class Execution:
                 self._ledger.answer(Answer(seq, event.tick))
                 continue
             payload = {"level": event.level, "node": event.node, "message": event.message, "data": event.data}
-            if self._told and self._told[event.tick, _canonical(payload)] > 0:
-                self._told[event.tick, _canonical(payload)] -= 1
+            if self._told[event.tick, event.node, event.message] > 0:
+                self._told[event.tick, event.node, event.message] -= 1
                 continue
             happenings.append(Happening(event.kind, payload, event.tick))
         self._ledger.record(happenings)
@@ -307,6 +337,7 @@ class Execution:
 
     def _interrupt(self) -> None:
         """Have the session stop at its next block boundary, or be stopped if it does not get there."""
+        self._interrupted.set()
         if self._session is not None:
             self._session.cancel()
         overdue = threading.Timer(STOP_SECONDS, self._end_overdue)
@@ -346,21 +377,23 @@ class Execution:
             if self._ended:
                 return False
             mortality.lift_memory_limit()
-            self._refuse_unanswered()
-            if self._keeper.ident is not None:
-                if self._stop_reason is not None and self._session is not None and not overdue and not self._over():
-                    self._keeper.keep(self._session)
-                    self._keeper.settle(LAST_CHECKPOINT_SECONDS)
-                self._keeper.close()
+            self._outcome = outcome = self._found()
+            if outcome.state is not RunState.QUEUED:
+                # What a run that goes on has not done yet is still to be done by its next attempt.
+                self._refuse_unanswered()
+            elif self._session is not None and self._keeper.ident is not None and not (overdue or self._lost.is_set()):
+                self._keeper.keep(self._session)
+                self._keeper.settle(LAST_CHECKPOINT_SECONDS)
             last_event = self._ledger.close() if self._ledger.ident is not None else 0
-            state = None if self._lost.is_set() else self._finished()
+            self._keeper.close()
+            run = None if self._lost.is_set() else self._finished(outcome)
             self._ended = True
-        if state is not None:
-            self._publish_end(state, last_event)
+        if run is not None:
+            self._publish_end(run, last_event)
         if self._publisher.ident is not None:
             self._publisher.close(LAST_FRAMES_SECONDS)
         shutil.rmtree(self._scratch, ignore_errors=True)
-        self._pipe.send({"op": "done", "state": state or "lost"})
+        self._pipe.send({"op": "done", "state": run.state if run is not None else "lost"})
         return True
 
     def _refuse_unanswered(self) -> None:
@@ -372,14 +405,15 @@ class Execution:
             problem = {"place": target, "message": "The run ended before the next block.", "mend": "Run it again."}
             self._ledger.answer(Answer(seq, tick, problem))
 
-    def _finished(self) -> str | None:
-        """Write the end, however long the database is away while the lease lasts; the state, or None when lost."""
-        state, error, result = self._outcome()
+    def _finished(self, outcome: Outcome) -> Run | None:
+        """Write the end, however long the database is away while the lease lasts; the run, or None when lost."""
+        state, error, result = outcome.state, outcome.error, outcome.result
         while not self._lost.is_set():
             try:
                 if state is RunState.QUEUED and error is not None:
-                    return services.hand_over(self._attempt, error, counts=False).state
-                services.finish(
+                    stopped = self._stop_reason is not None
+                    return services.hand_over(self._attempt, error, counts=False, at_once=stopped)
+                return services.finish(
                     self._attempt,
                     state,
                     tick=self._progress.tick,
@@ -401,46 +435,52 @@ class Execution:
                 # A result that has no form in the database, for one.
                 logger.exception("the result of the run could not be written")
                 state, error, result = RunState.FAILED, diagnose(failure, self._progress.tick), None
-            else:
-                return state
         return None
 
-    def _over(self) -> bool:
-        return self._fault is not None or (self._session is not None and self._session.tick == self._session.ticks)
-
-    def _outcome(self) -> tuple[RunState, Failure | None, dict[str, Any] | None]:
-        if isinstance(self._fault, StorageAway) and not self._cancelled:
-            away = Failure("storage_away", str(self._fault), "It goes on by itself.", None, self._progress.tick)
-            return RunState.QUEUED, away, None
+    def _found(self) -> Outcome:
+        """How the run ends, as things stand."""
+        if self._session is not None and self._session.tick == self._session.ticks and self._fault is None:
+            return Outcome(RunState.SUCCEEDED, None, self._session.result().as_dict())
+        if self._cancelled and (self._fault is None or isinstance(self._fault, NotReached)):
+            return Outcome(RunState.CANCELLED, None, None)
+        if isinstance(self._fault, NotReached):
+            away = Failure("not_reached", str(self._fault), "It goes on by itself.", None, self._progress.tick)
+            return Outcome(RunState.QUEUED, away, None)
         if self._fault is not None:
             logger.error("the run failed", exc_info=self._fault)
-            return RunState.FAILED, diagnose(self._fault, self._progress.tick), None
-        if self._session is not None and self._session.tick == self._session.ticks:
-            return RunState.SUCCEEDED, None, self._session.result().as_dict()
-        if self._stop_reason is not None and not self._cancelled:
-            return RunState.QUEUED, self._stop_reason, None
-        return RunState.CANCELLED, None, None
+            return Outcome(RunState.FAILED, diagnose(self._fault, self._progress.tick), None)
+        if self._stop_reason is not None:
+            return Outcome(RunState.QUEUED, self._stop_reason, None)
+        return Outcome(RunState.CANCELLED, None, None)
 
-    def _publish_end(self, state: str, last_event: int) -> None:
+    def _publish_end(self, run: Run, last_event: int) -> None:
         """Tell viewers the last events, which the ending transaction wrote. They find them in any case."""
         try:
-            with scope(self._run.workspace_id):
-                rows = selectors.events_after(self._run, last_event, limit=20)
+            with scope(run.workspace_id):
+                rows = selectors.events_after(run, last_event, limit=20)
             self._publisher.tell([event_message(row) for row in rows])
-            payload = status_payload(self._progress) | {"state": str(state), "eta_s": None, "paused": False}
+            there = {"tick": run.tick, "progress": run.progress, "paused": run.paused}
+            payload = status_payload(self._progress) | there | {"state": run.state, "eta_s": None}
             self._publisher.tell_status(progress_message(payload, rows[-1].seq if rows else None))
         except (OperationalError, InterfaceError) as error:
             logger.warning("the last events were not published: %s", error)
 
 
 def scratch_folder(run_id: str, number: int) -> Path:
-    """Where an attempt writes what does not outlive it."""
-    return Path(settings.DATA_DIR) / "scratch" / f"{run_id}-{number}"
+    """Where an attempt writes what does not outlive it; the process is in its name."""
+    return _scratch() / f"{run_id}-{number}.{os.getpid()}"
+
+
+def sweep_scratch() -> None:
+    """Remove the folders of processes that are no more."""
+    for folder in _scratch().glob("*.*"):
+        if not psutil.pid_exists(int(folder.suffix[1:])):
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def _scratch() -> Path:
+    return Path(settings.DATA_DIR) / "scratch"
 
 
 def _value(command: RunCommand) -> Any:
     return command.payload["value"] if command.kind == RunCommand.Kind.CONTROL else True
-
-
-def _canonical(payload: dict[str, Any]) -> str:
-    return json.dumps(payload, sort_keys=True)

@@ -48,13 +48,13 @@ class Keeper(RunThread):
         self._scratch = scratch
         self._on_kept = on_kept
         self._due = time.monotonic() + every
-        self._idle = threading.Event()
-        self._idle.set()
+        self._counting = threading.Condition()
+        self._jobs = 0
         self._work: queue.SimpleQueue[tuple[Path, int] | list[str] | None] = queue.SimpleQueue()
 
     def offer(self, session: Session) -> None:
         """Keep a checkpoint if one is due and the last one is under way no more. Call it between two blocks."""
-        if time.monotonic() >= self._due and self._idle.is_set():
+        if time.monotonic() >= self._due and self._jobs == 0:
             self.keep(session)
 
     def keep(self, session: Session) -> None:
@@ -62,10 +62,12 @@ class Keeper(RunThread):
         self._due = time.monotonic() + self._every
         try:
             folder = session.checkpoint(self._scratch)
-        except OSError as error:
-            logger.warning("a checkpoint could not be written: %s", error)
+        except Exception:
+            # Whatever is wrong with it, memory included: the run can do without.
+            logger.exception("a checkpoint at tick %d could not be written", session.tick)
             return
-        self._idle.clear()
+        with self._counting:
+            self._jobs += 1
         self._work.put((folder, session.tick))
 
     def drop(self, contents: list[str]) -> None:
@@ -74,8 +76,9 @@ class Keeper(RunThread):
             self._work.put(contents)
 
     def settle(self, seconds: float) -> None:
-        """Wait until the last checkpoint is in the storage, or so long."""
-        self._idle.wait(seconds)
+        """Wait until every checkpoint is in the storage, or so long."""
+        with self._counting:
+            self._counting.wait_for(lambda: self._jobs == 0, seconds)
 
     def close(self) -> None:
         """End when the work at hand is done; nobody waits for it."""
@@ -92,8 +95,12 @@ class Keeper(RunThread):
                 size = checkpoints.save(workspace, run, folder)
             except checkpoints.AWAY as error:
                 logger.warning("a checkpoint at tick %d was not kept: %s", tick, error)
+            except Exception:
+                logger.exception("a checkpoint at tick %d was not kept", tick)
             else:
                 self._on_kept(Kept(folder.name, tick, size))
             finally:
                 shutil.rmtree(folder, ignore_errors=True)
-                self._idle.set()
+                with self._counting:
+                    self._jobs -= 1
+                    self._counting.notify_all()

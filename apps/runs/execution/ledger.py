@@ -20,6 +20,7 @@ from apps.runs.execution.thread import RunThread
 from apps.runs.models import RunAttempt, RunCommand, RunEvent
 from apps.runs.refusals import Fenced
 from apps.runs.services import Happening
+from apps.workspaces.missing import NotFound
 from apps.workspaces.scope import scope
 
 logger = logging.getLogger(__name__)
@@ -93,7 +94,8 @@ class Ledger(RunThread):
         self._commands_at = 0.0
         self._progress_at = 0.0
         self._written: Progress | None = None
-        self._last_event = 0
+        # Read after the run was claimed, since when nobody else tells anything of it.
+        self._last_event: int = attempt.run.last_event
 
     def record(self, happenings: list[Happening]) -> None:
         """Have events written. Blocks while too many wait, which slows the run down to what PostgreSQL takes."""
@@ -176,11 +178,12 @@ class Ledger(RunThread):
             rows: list[RunEvent] = []
             match batch[0]:
                 case Answer(seq, tick, refusal):
-                    rows = [services.apply_command(self._attempt, seq, tick, refusal)]
+                    rows = self._answered(seq, tick, refusal)
                 case Kept(content, tick, size):
                     self._commanded.dropped(services.record_checkpoint(self._attempt, content, tick, size))
                 case _:
-                    rows = services.record_events(self._attempt, [one for one in batch if isinstance(one, Happening)])
+                    happenings = [one for one in batch if isinstance(one, Happening)]
+                    rows = services.record_events(self._attempt, happenings, after=self._last_event)
             with self._changed:
                 for _ in batch:
                     self._entries.popleft()
@@ -188,6 +191,13 @@ class Ledger(RunThread):
             if rows:
                 self._last_event = rows[-1].seq
                 self._publisher.tell([event_message(row) for row in rows])
+
+    def _answered(self, seq: int, tick: int, refusal: dict[str, str] | None) -> list[RunEvent]:
+        try:
+            return [services.apply_command(self._attempt, seq, tick, refusal)]
+        except NotFound:
+            # Written already by a try whose success was not heard of.
+            return services.record_events(self._attempt, [], after=self._last_event)
 
     def _next_batch(self) -> list[Happening | Answer | Kept]:
         """The entries of the next write, left in place until it has succeeded: a row of events, or one other."""

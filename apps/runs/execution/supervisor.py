@@ -74,7 +74,8 @@ def _follow(attempt: RunAttempt, nursery: Nursery) -> None:
     try:
         child = nursery.take()
     except OSError as error:
-        _hand_over(attempt, Failure("child_not_started", f"No process could be started for the run: {error}", _AGAIN))
+        why = Failure("child_not_started", f"No process could be started for the run: {error}", _AGAIN)
+        _hand_over(attempt, why, counts=False, at_once=False)
         return
     child.pipe.send({
         "op": "run", "workspace_id": str(attempt.workspace_id), "run_id": str(attempt.run_id),
@@ -180,9 +181,9 @@ class _Watched:
         return True
 
 
-def _hand_over(attempt: RunAttempt, why: Failure) -> None:
+def _hand_over(attempt: RunAttempt, why: Failure, **how: bool) -> None:
     try:
-        run = services.hand_over(attempt, why)
+        run = services.hand_over(attempt, why, **how)
         logger.error("the attempt is over, the run is %s: %s", run.state, why.message)
     except Fenced as fenced:
         logger.warning("the run was handed over by somebody else: %s", fenced)

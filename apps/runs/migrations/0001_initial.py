@@ -12,7 +12,7 @@ from apps.workspaces.operations import (
     RefuseUpdates,
 )
 
-# The table of steps is the one of apps/runs/states.py. A finished run is frozen, except that the reference to the
+# The table of steps is the one of apps/runs/transitions.py. A finished run is frozen, except that the reference to the
 # person who made it is emptied with the account.
 GUARD = """
 CREATE FUNCTION guard_run() RETURNS trigger LANGUAGE plpgsql SET search_path = pg_catalog, public AS $$

@@ -90,6 +90,11 @@ class Migration(migrations.Migration):
                 'base_manager_name': 'objects',
             },
         ),
+        migrations.AddField(
+            model_name='runattempt',
+            name='reached',
+            field=models.PositiveBigIntegerField(help_text='Tick of the last checkpoint that it made.', null=True),
+        ),
         migrations.RemoveConstraint(
             model_name='runattempt',
             name='runs_runattempt_state',

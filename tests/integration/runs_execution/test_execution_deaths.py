@@ -88,7 +88,9 @@ def test_a_run_that_kills_its_process_every_time_fails_and_says_how(tenant, tmp_
         assert tenant.look(other).state == "succeeded"
 
 
-def test_a_killed_worker_takes_its_children_along_and_another_goes_on(tenant, tmp_path, sweeper, testbed, eventually):
+def test_a_killed_worker_takes_its_children_along_and_another_goes_on(
+    tenant, tmp_path, sweeper, testbed, settings, eventually
+):
     """What was set and said is neither lost nor told twice: the end is that of a run that was never disturbed."""
     with started_worker(tmp_path / "first", ATTRACTOR__RUNS__CHECKPOINT="1.0") as worker:
         run = tenant.submit(ticks=SLOW)
@@ -116,8 +118,9 @@ def test_a_killed_worker_takes_its_children_along_and_another_goes_on(tenant, tm
     assert [e.payload["value"] for e in tenant.events(run) if e.kind == "control"] == [0.4, 0.2]
     assert [e.tick for e in tenant.events(run) if e.kind == "control"] == [change.tick for change in changes]
     assert [e.seq for e in tenant.events(run)] == list(range(1, len(tenant.events(run)) + 1))
-    # Of a run that is over nothing is left in the storage.
+    # Of a run that is over nothing is left, neither rows nor files.
     eventually(lambda: kept(tenant, run) == 0, "its checkpoints to go")
+    assert not [path for path in Path(settings.MEDIA_ROOT).glob(f"runs/*/{run.pk}/**/*") if path.is_file()]
 
 
 def test_a_run_goes_on_from_its_checkpoint_in_s3(tenant, tmp_path, sweeper, s3_server, testbed, eventually):
@@ -209,6 +212,27 @@ def test_a_stopped_worker_ends_within_seconds_and_its_runs_go_on(tenant, tmp_pat
     assert row.state == "succeeded", row.error
     assert attempts(tenant, run) == ["released", "succeeded"]
     assert row.result_hash == undisturbed(tenant, run)
+
+
+def test_what_a_stopped_worker_had_not_done_yet_is_done_by_the_next(tenant, tmp_path, worker, sweeper, eventually):
+    run = tenant.submit(ticks=2000)
+    tenant.command(run, "pause")
+    eventually(lambda: tenant.look(run).paused, "the run to pause")
+    tenant.command(run, "control", target="osc.coupling", value=0.4)
+    time.sleep(1.0)  # taken by the session, which waits
+    worker.process.send_signal(signal.SIGTERM)
+    worker.process.wait(120)
+    assert tenant.look(run).state == "queued"
+    tenant.command(run, "resume")
+    with started_worker(tmp_path / "second"):
+        eventually(lambda: tenant.look(run).is_final, "the run to end")
+    row = tenant.look(run)
+    assert row.state == "succeeded", row.error
+    (change,) = (ControlChange(**one) for one in row.manifest["control_log"])
+    assert change.value == 0.4
+    assert row.result_hash == undisturbed(tenant, run, [change])
+    (told,) = (e.payload for e in tenant.events(run) if e.payload.get("target") == "osc.coupling")
+    assert told["refusal"] is None
 
 
 def test_a_paused_run_is_still_paused_after_its_worker_died(tenant, worker, eventually):

@@ -18,7 +18,7 @@ log = structlog.get_logger(__name__)
 
 
 class Command(BaseCommand):
-    help = "Fails runs whose worker died and sends lost messages again, every runs.sweep seconds, until SIGTERM."
+    help = "Hands on the runs of lost workers and sends lost messages again, every runs.sweep seconds, until SIGTERM."
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--once", action="store_true", help="one round only")
@@ -26,7 +26,7 @@ class Command(BaseCommand):
     def handle(self, *_: Any, once: bool, **__: Any) -> None:
         if once:
             swept = sweep()
-            self.stdout.write(f"lost: {swept.lost}, sent again: {swept.resent}")
+            self.stdout.write(f"lost: {swept.lost}, sent again: {swept.resent}, tidied up: {swept.forgotten}")
             return
         stopping = threading.Event()
         for number in (signal.SIGTERM, signal.SIGINT):

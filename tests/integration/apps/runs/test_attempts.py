@@ -9,7 +9,7 @@ from django.db.models.functions import Now
 
 from apps.runs import selectors, services
 from apps.runs.failure import Failure
-from apps.runs.models import Run, RunAttempt, RunCommand, RunEvent
+from apps.runs.models import Run, RunAttempt, RunCheckpoint, RunCommand, RunEvent
 from apps.runs.refusals import Fenced, NotClaimable
 from apps.runs.services import Happening
 from apps.workspaces.missing import NotFound
@@ -40,7 +40,6 @@ WRITES = {
     "events": lambda attempt: services.record_events(attempt, [Happening("log", {"m": 1}, 5)]),
     "command": lambda attempt: services.apply_command(attempt, 1, 5),
     "checkpoint": lambda attempt: services.record_checkpoint(attempt, "c" * 64, 5, 10),
-    "refused checkpoint": lambda attempt: services.refuse_checkpoint(attempt, "c" * 64),
     "hand over": lambda attempt: services.hand_over(attempt, Failure("late", "late", "late")),
     "succeed": lambda attempt: services.finish(attempt, "succeeded", result={"late": True}, result_hash="late"),
     "fail": lambda attempt: services.finish(attempt, "failed", error=Failure("late", "late", "late")),
@@ -167,6 +166,48 @@ def test_a_run_that_gets_further_may_lose_as_many_workers_again(ann: Any, settin
     assert events(ann, run)[-1].payload["resumes_at"] == 40
 
 
+def test_losses_after_a_checkpoint_count_from_there_although_it_is_gone(ann: Any, settings: Any) -> None:
+    run = ann.submit()
+    attempt = claim(ann, run)
+    services.record_checkpoint(attempt, "a" * 64, 40, 1000)
+    expire(ann, attempt)
+    with scope(ann.workspace.id):
+        services.hand_over_lost(run.pk)
+        RunCheckpoint.objects.all().delete()
+    for _ in range(settings.ATTRACTOR.runs.attempts - 1):
+        lose(ann, run)
+        assert ann.look(run).state == "queued"
+    lose(ann, run)
+    assert ann.look(run).state == "failed"
+
+
+def test_events_whose_writing_was_not_heard_of_are_written_once(ann: Any) -> None:
+    run = ann.submit()
+    attempt = claim(ann, run)
+    known = ann.look(run).last_event
+    first = services.record_events(attempt, [Happening("log", {"m": 1}, 5)], after=known)
+    again = services.record_events(attempt, [Happening("log", {"m": 1}, 5)], after=known)
+    assert [row.pk for row in again] == [row.pk for row in first]
+    assert ann.look(run).last_event == known + 1
+
+
+def test_only_the_first_loss_is_followed_at_once(
+    ann: Any, monkeypatch: Any, django_capture_on_commit_callbacks: Any
+) -> None:
+    """What killed one attempt has time to go away; the sweeper sends the message then."""
+    sent: list[Any] = []
+    monkeypatch.setattr("apps.runs.queue.send", lambda *ids: sent.append(ids))
+    run = ann.submit()
+    why = Failure("child_killed", "It was killed.", "Wait.")
+    for expected in (1, 1):
+        with django_capture_on_commit_callbacks(execute=True):
+            services.hand_over(claim(ann, run), why)
+        assert len(sent) == expected
+    with django_capture_on_commit_callbacks(execute=True):
+        services.hand_over(claim(ann, run), why, counts=False, at_once=False)
+    assert len(sent) == 1
+
+
 def test_a_worker_that_is_told_to_stop_does_not_count(ann: Any, settings: Any) -> None:
     run = ann.submit()
     for _ in range(settings.ATTRACTOR.runs.attempts + 2):
@@ -176,10 +217,14 @@ def test_a_worker_that_is_told_to_stop_does_not_count(ann: Any, settings: Any) -
         assert set(RunAttempt.objects.values_list("state", flat=True)) == {"released"}
 
 
-def test_a_cancelled_run_is_not_handed_over(ann: Any) -> None:
+@pytest.mark.parametrize("answered", [False, True])
+def test_a_cancelled_run_is_not_handed_over(ann: Any, answered: bool) -> None:
+    """Also when the attempt had taken note and died before it had written the end."""
     run = ann.submit()
     attempt = claim(ann, run)
     services.command(ann.user, run, "cancel")
+    if answered:
+        services.apply_command(attempt, 1, 5)
     services.hand_over(attempt, Failure("child_killed", "It was killed.", "Wait."))
     assert ann.look(run).state == "cancelled"
     with scope(ann.workspace.id):
@@ -193,13 +238,13 @@ def test_as_many_checkpoints_are_kept_as_the_policy_says(ann: Any, settings: Any
     dropped = [services.record_checkpoint(attempt, f"{n:064d}", n, 10) for n in range(kept + 2)]
     assert dropped == [[]] * kept + [[f"{0:064d}"], [f"{1:064d}"]]
     with scope(ann.workspace.id):
-        assert services.forget_checkpoints(run.pk) == [], "the run is not over"
+        assert services.forget_checkpoints(run.pk) == 0, "the run is not over"
         assert len(selectors.checkpoints(run)) == kept
     assert selectors.finished_with_checkpoints() == []
     services.finish(attempt, "cancelled")
     assert selectors.finished_with_checkpoints() == [(ann.workspace.id, run.pk)]
     with scope(ann.workspace.id):
-        assert len(services.forget_checkpoints(run.pk)) == kept
+        assert services.forget_checkpoints(run.pk) == kept
     assert selectors.finished_with_checkpoints() == []
 
 
