@@ -98,7 +98,9 @@ class Viewer:
         if port is None:
             return
         # A run that was handed over computes once more what came after its checkpoint.
-        port.window = min(port.window, int(frame.ticks[0]) // port.wanted.decimation)
+        first = int(frame.ticks[0]) // port.wanted.decimation
+        if first < port.window:
+            port.window = first - 1
         wanted = frame.decimated(port.wanted.decimation, port.window)
         if wanted is not None:
             port.window = frame.tick // port.wanted.decimation

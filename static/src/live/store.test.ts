@@ -73,6 +73,16 @@ describe("RunStore", () => {
     expect(store.snapshot().run).toMatchObject({ tick: 500, progress: 0.5 });
   });
 
+  it("goes back to the checkpoint from which a run that was handed over goes on", () => {
+    Wire.last.says(progress(500));
+    const payload = { state: "queued", attempt: 1, reason: "The worker was lost.", resumes_at: 300 };
+    Wire.last.says({ kind: "status", seq: 1, tick: 300, payload });
+    expect(store.snapshot().run).toMatchObject({ state: "queued", tick: 300, progress: 0.3 });
+    expect(store.snapshot().events.at(-1)?.text).toBe("The worker was lost. The run goes on from tick 300.");
+    Wire.last.says(progress(320));
+    expect(store.snapshot().run).toMatchObject({ state: "running", tick: 320 });
+  });
+
   it("does not leave a final state again", () => {
     Wire.last.says({ kind: "status", seq: 1, tick: 900, payload: { state: "cancelled" } });
     Wire.last.says(progress(950));

@@ -186,6 +186,20 @@ def test_a_trigger_fires_for_one_tick(plan):
             session.trigger(target)
 
 
+def test_every_firing_is_told_though_two_in_a_tick_are_one(plan):
+    session = Session(plan, ticks=12, block=4)
+    reports = iter(session)
+    next(reports)
+    session.trigger("c.fire")
+    session.trigger("c.fire")
+    told = [event.tick for report in reports for event in report.events if event.kind == "control"]
+    assert told == [4, 4]
+    assert [row[0] for row in session.result().tables["c.seen"]["rows"] if row[4]] == [4]
+    again = Session(plan, ticks=12, controls=session.control_log)
+    assert again.run().result_hash == session.result().result_hash
+    assert again.control_log == session.control_log
+
+
 def test_cancel_stops_within_one_block_also_while_paused(plan):
     session = Session(plan, ticks=10_000, block=8)
     seen = []

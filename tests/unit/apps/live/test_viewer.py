@@ -123,6 +123,14 @@ def test_decimation_and_take_are_the_viewers_own():
     assert frame.data.shape == (3, 2)
 
 
+def test_a_run_that_goes_on_from_an_earlier_tick_is_seen_again():
+    viewer = Viewer(after=0)
+    viewer.subscribe(Subscription("n", "p", rate=60))
+    for tick in (100, 101, 60, 61, 61):
+        viewer.offer_frame(a_frame(tick))
+    assert viewer.next_frame(0.0).ticks.tolist() == [100, 101, 60, 61]
+
+
 def test_only_wanted_ports_wait():
     viewer = Viewer(after=0)
     viewer.offer_frame(a_frame(1))
