@@ -161,6 +161,7 @@ def test_a_run_is_cancelled_after_asking(page, stack):
     expect(run).to_have_attribute("data-run-state", "cancelled", timeout=30 * SECOND)
     expect(page.get_by_test_id("result")).to_contain_text("cancelled before its end")
     expect(page.get_by_label("Coupling", exact=True)).to_be_disabled()
+    expect(page.locator(".progress-words")).to_contain_text("took")
     tick = page.locator(".progress-words").inner_text()
     page.reload()
     expect(run).to_have_attribute("data-run-state", "cancelled")

@@ -16,10 +16,8 @@ from apps.workspaces.scope import scope
 from attractor import GraphSpec, Plan, Session
 from attractor.control import ControlChange
 
-pytestmark = pytest.mark.slow
-
-SLOW = 15_000
-"""Ticks that take a run some ten seconds: fewer than let the cost rule choose kernels."""
+SLOW = 6_000
+"""Ticks that take a run some seconds: fewer than let the cost rule choose kernels."""
 
 
 def running_child(worker):
@@ -54,6 +52,7 @@ def kept(tenant, run):
     return max((one.tick for one in checkpoints(tenant, run)), default=0)
 
 
+@pytest.mark.slow
 def test_a_killed_child_is_replaced_and_the_worker_serves_on(tenant, tmp_path, testbed, eventually):
     with started_worker(tmp_path / "worker", ATTRACTOR__RUNS__CHECKPOINT="0.2") as worker:
         run = tenant.submit(ticks=SLOW)
@@ -69,6 +68,7 @@ def test_a_killed_child_is_replaced_and_the_worker_serves_on(tenant, tmp_path, t
         assert handed_over["resumes_at"] > 0
 
 
+@pytest.mark.exhaustive
 def test_a_run_that_kills_its_process_every_time_fails_and_says_how(tenant, tmp_path, testbed, eventually):
     with started_worker(tmp_path / "worker", ATTRACTOR__RUNS__ATTEMPTS="2") as worker:
         run = tenant.submit()
@@ -88,6 +88,7 @@ def test_a_run_that_kills_its_process_every_time_fails_and_says_how(tenant, tmp_
         assert tenant.look(other).state == "succeeded"
 
 
+@pytest.mark.slow
 def test_a_killed_worker_takes_its_children_along_and_another_goes_on(
     tenant, tmp_path, sweeper, testbed, settings, eventually
 ):
@@ -123,6 +124,7 @@ def test_a_killed_worker_takes_its_children_along_and_another_goes_on(
     assert not [path for path in Path(settings.MEDIA_ROOT).glob(f"runs/*/{run.pk}/**/*") if path.is_file()]
 
 
+@pytest.mark.slow
 def test_a_run_goes_on_from_its_checkpoint_in_s3(tenant, tmp_path, sweeper, s3_server, testbed, eventually):
     with started_worker(tmp_path / "worker", ATTRACTOR__RUNS__CHECKPOINT="0.2", **s3_server.env) as worker:
         run = tenant.submit(ticks=SLOW)
@@ -135,6 +137,7 @@ def test_a_run_goes_on_from_its_checkpoint_in_s3(tenant, tmp_path, sweeper, s3_s
     assert tenant.look(run).result_hash == undisturbed(tenant, run)
 
 
+@pytest.mark.exhaustive
 def test_a_storage_that_refuses_costs_checkpoints_and_no_run(tenant, tmp_path, s3_server, testbed, eventually):
     env = {**s3_server.env, "ATTRACTOR__STORAGE__SECRET_KEY": "another", "ATTRACTOR__RUNS__CHECKPOINT": "0.2"}
     with started_worker(tmp_path / "worker", **env) as worker:
@@ -145,6 +148,7 @@ def test_a_storage_that_refuses_costs_checkpoints_and_no_run(tenant, tmp_path, s
     assert kept(tenant, run) == 0
 
 
+@pytest.mark.exhaustive
 def test_a_damaged_checkpoint_is_passed_over(tenant, tmp_path, sweeper, testbed, settings, eventually):
     with started_worker(tmp_path / "first", ATTRACTOR__RUNS__CHECKPOINT="0.2") as worker:
         run = tenant.submit(ticks=SLOW)
@@ -161,6 +165,7 @@ def test_a_damaged_checkpoint_is_passed_over(tenant, tmp_path, sweeper, testbed,
     assert tenant.look(run).result_hash == undisturbed(tenant, run)
 
 
+@pytest.mark.slow
 def test_a_worker_that_comes_back_from_the_dead_writes_nothing(tenant, worker, sweeper, eventually):
     run = tenant.submit()
     eventually(begun(tenant, run), "the run to progress")
@@ -183,6 +188,7 @@ def test_a_worker_that_comes_back_from_the_dead_writes_nothing(tenant, worker, s
     assert tenant.look(other).state == "succeeded"
 
 
+@pytest.mark.slow
 def test_a_child_whose_lease_was_taken_stops(tenant, worker, eventually):
     run = tenant.submit()
     eventually(begun(tenant, run), "the run to progress")
@@ -196,6 +202,7 @@ def test_a_child_whose_lease_was_taken_stops(tenant, worker, eventually):
     assert tenant.look(run).result is None
 
 
+@pytest.mark.slow
 def test_a_stopped_worker_ends_within_seconds_and_its_runs_go_on(tenant, tmp_path, worker, sweeper, eventually):
     run = tenant.submit(ticks=SLOW)
     eventually(begun(tenant, run), "the run to progress")
@@ -214,6 +221,7 @@ def test_a_stopped_worker_ends_within_seconds_and_its_runs_go_on(tenant, tmp_pat
     assert row.result_hash == undisturbed(tenant, run)
 
 
+@pytest.mark.slow
 def test_what_a_stopped_worker_had_not_done_yet_is_done_by_the_next(tenant, tmp_path, worker, sweeper, eventually):
     run = tenant.submit(ticks=2000)
     tenant.command(run, "pause")
@@ -235,6 +243,7 @@ def test_what_a_stopped_worker_had_not_done_yet_is_done_by_the_next(tenant, tmp_
     assert told["refusal"] is None
 
 
+@pytest.mark.slow
 def test_a_paused_run_is_still_paused_after_its_worker_died(tenant, worker, eventually):
     run = tenant.submit(ticks=2000)
     tenant.command(run, "pause")
@@ -249,6 +258,7 @@ def test_a_paused_run_is_still_paused_after_its_worker_died(tenant, worker, even
     assert tenant.look(run).result_hash == undisturbed(tenant, run)
 
 
+@pytest.mark.slow
 def test_a_run_over_its_memory_fails_by_name_and_its_neighbours_live(tenant, tmp_path, testbed, eventually):
     with started_worker(tmp_path / "small", ATTRACTOR__WORKER__MEMORY=str(2**26)) as worker:
         # One factor of the 2048 x 2048 precision matrix is 32 MiB, and computing it takes several of them.
@@ -263,6 +273,7 @@ def test_a_run_over_its_memory_fails_by_name_and_its_neighbours_live(tenant, tmp
         assert worker.process.poll() is None
 
 
+@pytest.mark.slow
 def test_a_message_that_was_lost_is_sent_again(tenant, worker, valkey_server, eventually):
     valkey_server.process.stop()
     run = tenant.submit(ticks=100)
@@ -275,6 +286,7 @@ def test_a_message_that_was_lost_is_sent_again(tenant, worker, valkey_server, ev
     assert tenant.look(run).state == "succeeded"
 
 
+@pytest.mark.slow
 def test_a_run_outlives_valkey_with_the_same_result_and_all_its_events(tenant, worker, valkey_server, eventually):
     run = tenant.submit(ticks=12_000, seed=5)
     eventually(begun(tenant, run), "the run to progress")
@@ -304,6 +316,7 @@ def test_a_run_outlives_valkey_with_the_same_result_and_all_its_events(tenant, w
     assert tenant.look(other).state == "succeeded"
 
 
+@pytest.mark.slow
 def test_cancel_while_the_child_still_imports(tenant, tmp_path, testbed, eventually):
     """Without a spare the child takes seconds to begin; the worker itself hears the cancel."""
     with started_worker(tmp_path / "cold", spares=0) as worker:
@@ -315,6 +328,7 @@ def test_cancel_while_the_child_still_imports(tenant, tmp_path, testbed, eventua
         assert "is warm" not in worker.log.read_text()
 
 
+@pytest.mark.slow
 def test_a_worker_that_takes_no_messages_any_more_ends_to_be_started_again(tenant, tmp_path, testbed, eventually):
     from celery import current_app
     from celery.utils.nodenames import worker_direct
@@ -331,6 +345,7 @@ def test_a_worker_that_takes_no_messages_any_more_ends_to_be_started_again(tenan
         assert "consumes nothing any more" in worker.log.read_text()
 
 
+@pytest.mark.slow
 def test_the_sweeper_leaves_healthy_runs_alone(tenant, worker, sweeper, eventually):
     run = tenant.submit(ticks=8000)
     eventually(lambda: tenant.look(run).is_final, "the run to end")
