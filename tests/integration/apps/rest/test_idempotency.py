@@ -87,7 +87,7 @@ def test_what_is_no_key_is_refused(ann: Any, key: str) -> None:
 def test_of_many_requests_at_once_one_takes_hold(ann: Any, at_once: Any) -> None:
     body = {"graph": str(ann.graph.pk), "ticks": 10}
     clients = [client_of(ann.user) for _ in range(8)]
-    answers = at_once(8, lambda number: send(ann, "/runs/", body, "k", clients[number]))
+    answers = at_once(lambda number: send(ann, "/runs/", body, "k", clients[number]), 8)
     assert {answer.status_code for answer in answers} == {201}
     assert len({answer.json()["id"] for answer in answers}) == 1
     assert count(ann, Run) == 1
