@@ -1,6 +1,7 @@
 """REST: projects and graphs of a workspace."""
 
 from typing import Any
+from uuid import UUID
 
 from django.db.models import QuerySet
 from drf_spectacular.utils import extend_schema
@@ -13,6 +14,7 @@ from apps.ops.paging import NewestFirst
 from apps.ops.requests import StrictSerializer, body_of
 from apps.projects import selectors, services
 from apps.projects.models import Graph, Project
+from apps.workspaces import idempotency
 from apps.workspaces.api import NOT_FOUND, PROBLEM, WRITE_ERRORS, WorkspaceAPIView
 
 
@@ -78,12 +80,18 @@ class ProjectList(WorkspaceAPIView, ListAPIView[Project]):
     def get_queryset(self) -> QuerySet[Project]:
         return selectors.projects()
 
-    @extend_schema(request=NewProjectSerializer, responses={201: ProjectSerializer, **WRITE_ERRORS})
+    @extend_schema(
+        parameters=[idempotency.PARAMETER],
+        request=NewProjectSerializer,
+        responses={201: ProjectSerializer, **WRITE_ERRORS},
+    )
     def post(self, request: Request, slug: str) -> Response:
         """Make a project."""
         body = body_of(NewProjectSerializer, request)
-        project = services.create_project(self.actor, self.workspace, body["name"])
-        return Response(ProjectSerializer(project).data, status=201)
+        made = idempotency.once(
+            self.actor, request, lambda: services.create_project(self.actor, self.workspace, body["name"]).pk
+        )
+        return Response(ProjectSerializer(selectors.project(made)).data, status=201)
 
 
 class GraphList(WorkspaceAPIView, ListAPIView[Graph]):
@@ -95,16 +103,23 @@ class GraphList(WorkspaceAPIView, ListAPIView[Graph]):
     def get_queryset(self) -> QuerySet[Graph]:
         return selectors.graphs()
 
-    @extend_schema(request=NewGraphSerializer, responses={201: GraphSerializer, **WRITE_ERRORS, 422: PROBLEM})
+    @extend_schema(
+        parameters=[idempotency.PARAMETER],
+        request=NewGraphSerializer,
+        responses={201: GraphSerializer, **WRITE_ERRORS, 422: PROBLEM},
+    )
     def post(self, request: Request, slug: str) -> Response:
         """Make a graph, from a preset or from a spec. A spec that cannot run is 422 with every problem."""
         body = body_of(NewGraphSerializer, request)
-        project = selectors.project(body["project"])
-        if "preset" in body:
-            graph = services.use_preset(self.actor, self.workspace, project, body["preset"])
-        else:
-            graph = services.create_graph(self.actor, self.workspace, project, body["name"], body["spec"])
-        return Response(graph_json(graph), status=201)
+
+        def created() -> UUID:
+            project = selectors.project(body["project"])
+            if "preset" in body:
+                return services.use_preset(self.actor, self.workspace, project, body["preset"]).pk
+            return services.create_graph(self.actor, self.workspace, project, body["name"], body["spec"]).pk
+
+        made = idempotency.once(self.actor, request, created)
+        return Response(graph_json(selectors.graph(made)), status=201)
 
 
 class GraphDetail(WorkspaceAPIView):

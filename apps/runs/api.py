@@ -1,6 +1,7 @@
 """REST: runs of a workspace."""
 
 from typing import Any
+from uuid import UUID
 
 from django.db.models import QuerySet
 from drf_spectacular.utils import OpenApiParameter, extend_schema
@@ -22,6 +23,7 @@ from apps.runs.serializers import (
     SubmittedRunSerializer,
     run_json,
 )
+from apps.workspaces import idempotency
 from apps.workspaces.api import NOT_FOUND, PROBLEM, WRITE_ERRORS, WorkspaceAPIView
 from apps.workspaces.missing import NotFound
 from apps.workspaces.scope import scope
@@ -46,6 +48,15 @@ class TriggerSerializer(StrictSerializer):
     target = serializers.CharField(max_length=130, help_text="`node.port` of a free trigger input.")
 
 
+class CancelledRunsSerializer(StrictSerializer):
+    runs = serializers.ListField(child=serializers.UUIDField(), min_length=1, max_length=100)
+
+
+class CancelledSerializer(serializers.Serializer[Any]):
+    told = serializers.ListField(child=serializers.UUIDField(), help_text="Runs that are told to stop.")
+    over = serializers.ListField(child=serializers.UUIDField(), help_text="Runs that were over already.")
+
+
 class NothingSerializer(StrictSerializer):
     """An empty object."""
 
@@ -66,6 +77,7 @@ class RunList(WorkspaceAPIView, ListAPIView[Run]):
             return super().get(request, *args, **kwargs)
 
     @extend_schema(
+        parameters=[idempotency.PARAMETER],
         request=NewRunSerializer,
         responses={201: SubmittedRunSerializer, **WRITE_ERRORS, 422: PROBLEM, 429: PROBLEM},
     )
@@ -75,11 +87,34 @@ class RunList(WorkspaceAPIView, ListAPIView[Run]):
         422 when it can never run (graph, seed, ticks, estimate), 429 when the workspace's quota is used up.
         """
         body = body_of(NewRunSerializer, request)
-        with scope(self.workspace.id, self.actor.pk):
+        warnings: list[str] = []
+
+        def submitted() -> UUID:
+            nonlocal warnings
             what = graph(body["graph"])
             run = services.submit(self.actor, self.workspace, what, body.get("seed"), body.get("ticks"))
-        answer = run_json(selectors.run(self.workspace, run.pk))
-        return Response({**answer, "warnings": run.warnings}, status=201)
+            warnings = run.warnings  # filled when the transaction has ended
+            return run.pk
+
+        with scope(self.workspace.id, self.actor.pk):
+            run_id = idempotency.once(self.actor, request, submitted)
+        answer = run_json(selectors.run(self.workspace, run_id))
+        return Response({**answer, "warnings": warnings}, status=201)
+
+
+class RunsCancel(WorkspaceAPIView):
+    """Stop several runs."""
+
+    @extend_schema(
+        operation_id="runs_cancel_many",
+        request=CancelledRunsSerializer,
+        responses={202: CancelledSerializer, **WRITE_ERRORS},
+    )
+    def post(self, request: Request, slug: str) -> Response:
+        """Cancel up to 100 runs, all or none: one that is not there is 404, and nothing is cancelled."""
+        body = body_of(CancelledRunsSerializer, request)
+        told, over = services.cancel_many(self.actor, self.workspace, body["runs"])
+        return Response({"told": told, "over": over}, status=202)
 
 
 class RunDetail(WorkspaceAPIView):

@@ -1,9 +1,9 @@
 """Writes on runs.
 
-Those for people (`submit`, `command`) check permission and leave an audit event. Those for workers (`claim`, `renew`,
-`record_events`, `record_progress`, `record_checkpoint`, `apply_command`, `hand_over`, `finish`) name their attempt and
-raise `Fenced` when it does not hold the run any more, so a worker that comes back from the dead writes nothing. Those
-for the sweeper are `hand_over_lost`, `resend` and `forget_checkpoints`.
+Those for people (`submit`, `command`, `cancel_many`) check permission and leave an audit event. Those for workers
+(`claim`, `renew`, `record_events`, `record_progress`, `record_checkpoint`, `apply_command`, `hand_over`, `finish`) name
+their attempt and raise `Fenced` when it does not hold the run any more, so a worker that comes back from the dead
+writes nothing. Those for the sweeper are `hand_over_lost`, `resend` and `forget_checkpoints`.
 """
 
 import secrets
@@ -133,6 +133,30 @@ def command(actor: "User", run: Run, kind: str, payload: Mapping[str, Any] | Non
         held.save()
         audit(actor, f"run.{kind}", held, **told)
     return row
+
+
+def cancel_many(actor: "User", workspace: Workspace, run_ids: Iterable[UUID]) -> tuple[list[UUID], list[UUID]]:
+    """Cancel several runs, all or none.
+
+    Returns:
+        those that are told to stop, and those that were over already.
+
+    Raises:
+        NotFound: one of them is not there; nothing was cancelled.
+        PermissionDenied: the actor may not control runs here.
+    """
+    told, over = [], []
+    with scope(workspace.id, actor.pk):
+        require(actor, Verb.CONTROL_RUN)
+        # In one order for everybody: two who cancel the same runs wait for each other once.
+        for run_id in sorted(set(run_ids)):
+            run = _locked(run_id)
+            if run.is_final:
+                over.append(run_id)
+            else:
+                command(actor, run, RunCommand.Kind.CANCEL)
+                told.append(run_id)
+    return told, over
 
 
 def _checked_payload(run: Run, kind: RunCommand.Kind, payload: dict[str, Any]) -> dict[str, Any]:

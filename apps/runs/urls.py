@@ -8,6 +8,7 @@ _RUN = "runs/<uuid:run_id>/"
 
 urlpatterns = [
     path("runs/", api.RunList.as_view(), name="api-runs"),
+    path("runs/cancel/", api.RunsCancel.as_view(), name="api-runs-cancel"),
     path(_RUN, api.RunDetail.as_view(), name="api-run"),
     path(f"{_RUN}events/", api.RunEvents.as_view(), name="api-run-events"),
     path(f"{_RUN}result/", api.RunResultView.as_view(), name="api-run-result"),

@@ -59,6 +59,25 @@ class Membership(WorkspaceModel):
         return f"{self.user_id} {self.role}"
 
 
+class IdempotencyKey(WorkspaceModel):
+    """A request that was sent with a key, and what it made; see `idempotency`."""
+
+    actor = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="+")
+    key = models.CharField(max_length=200)
+    request = models.CharField(max_length=64, help_text="SHA-256 of method, path and body.")
+    made = models.UUIDField(null=True, help_text="Of what was made.")
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+
+    class Meta(WorkspaceModel.Meta):
+        constraints = (
+            *WorkspaceModel.Meta.constraints,
+            models.UniqueConstraint(fields=["workspace", "actor", "key"], name="workspaces_idempotencykey_once"),
+        )
+
+    def __str__(self) -> str:
+        return self.key
+
+
 class AuditEvent(WorkspaceModel):
     """One write: who did what to which object. Kept as written; `data` is a JSON object of plain facts."""
 

@@ -26,8 +26,8 @@ READ = {
     "api-run-result": 200,
 }  # fmt: skip
 WRITE = {
-    "api-projects": 201, "api-graphs": 201, "api-runs": 201, "api-run-cancel": 202, "api-run-pause": 202,
-    "api-run-resume": 202, "api-run-controls": 202, "api-run-triggers": 422,
+    "api-projects": 201, "api-graphs": 201, "api-runs": 201, "api-runs-cancel": 202, "api-run-cancel": 202,
+    "api-run-pause": 202, "api-run-resume": 202, "api-run-controls": 202, "api-run-triggers": 422,
 }  # fmt: skip
 
 
@@ -78,6 +78,7 @@ def body(place: dict[str, Any], name: str) -> dict[str, Any]:
         "api-projects": {"name": "new"},
         "api-graphs": {"project": str(ann.project.pk), "name": "new", "spec": {"nodes": [node], "edges": []}},
         "api-runs": {"graph": str(ann.graph.pk), "seed": 1, "ticks": 10},
+        "api-runs-cancel": {"runs": [str(place["running"].pk)]},
         "api-run-controls": {"target": "osc.coupling", "value": 0.1},
         "api-run-triggers": {"target": "osc.nothing"},
     }.get(name, {})

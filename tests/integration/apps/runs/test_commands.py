@@ -1,5 +1,6 @@
 """What people tell a run."""
 
+import uuid
 from typing import Any
 
 import pytest
@@ -130,3 +131,25 @@ def test_who_may_command_and_that_it_is_noted(ann: Any, bob: Any, member_of: Any
     with scope(ann.workspace.id):
         event = AuditEvent.objects.get(action="run.pause")
         assert (event.actor_id, event.object_id) == (editor.pk, str(run.pk))
+
+
+def test_several_runs_are_cancelled_together_or_not_at_all(ann: Any, bob: Any) -> None:
+    waiting, (under_way, _), (over, attempt) = ann.submit(), running(ann), running(ann)
+    services.finish(attempt, "cancelled")
+    ids = [str(run.pk) for run in (waiting, under_way, over)]
+    foreign = bob.submit()
+    assert ann.post("/runs/cancel/", {"runs": [*ids, str(foreign.pk)]}).status_code == 404
+    assert ann.look(waiting).state == "queued"
+    assert bob.look(foreign).state == "queued"
+    answer = ann.post("/runs/cancel/", {"runs": ids})
+    assert answer.status_code == 202
+    assert sorted(answer.json()["told"]) == sorted(ids[:2])
+    assert answer.json()["over"] == [ids[2]]
+    assert ann.look(waiting).state == "cancelled"
+    with scope(ann.workspace.id):
+        assert [command.kind for command in selectors.pending_commands(under_way, 0)] == ["cancel"]
+
+
+@pytest.mark.parametrize("runs", [[], ["no id"], [str(uuid.uuid4())] * 101])
+def test_what_names_no_runs_cancels_none(ann: Any, runs: Any) -> None:
+    assert ann.post("/runs/cancel/", {"runs": runs}).status_code == 400

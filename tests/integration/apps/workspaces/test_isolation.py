@@ -11,7 +11,7 @@ from django.db.models import ForeignKey
 
 from apps.projects.models import Graph, GraphVersion, Project
 from apps.runs.models import Run
-from apps.workspaces.models import AuditEvent, Membership
+from apps.workspaces.models import AuditEvent, IdempotencyKey, Membership
 from apps.workspaces.rows import OwnedForeignKey, ScopedManager, WorkspaceModel
 from apps.workspaces.scope import scope
 
@@ -111,6 +111,7 @@ def test_sql_without_a_scope_and_with_a_foreign_one_sees_nothing(
     services.command(ann.user, run, "pause")
     with scope(ann.workspace.id):
         services.record_checkpoint(services.claim(run.pk, "test"), "0" * 64, 5, 100)
+        IdempotencyKey.objects.create(workspace_id=ann.workspace.id, actor=ann.user, key="k", request="r")
     count = f"SELECT count(*) FROM {model._meta.db_table}"  # noqa: S608 the name of a table of ours
     of_ann = f"{count} WHERE workspace_id = %s"
     with scope(ann.workspace.id):
