@@ -2,7 +2,8 @@
 
 A checkpoint is the folder that `Session.checkpoint` writes: a header, whose SHA-256 is its name, and tensors, whose
 hash the header holds. Its files are `runs/<workspace>/<run>/checkpoints/<hash>/<file>`; what is read is held to the
-hashes. A row (`RunCheckpoint`) is written when all files are there, and goes before they do.
+hashes. A row (`RunCheckpoint`) is written when all files are there. The oldest rows of a run go before their files; of
+a run that is over the files go first, all of them, so that a storage that was away is asked again.
 """
 
 from __future__ import annotations

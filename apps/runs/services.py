@@ -385,14 +385,14 @@ def _let_go(run: Run, attempt: RunAttempt, why: Failure, state: AttemptState, *,
     audit(None, "run.hand_over", run, attempt=attempt.number, worker=attempt.worker, why=why.code, state=run.state)
 
 
-# --- For the sweeper ----------------------------------------------------------------------------------------------
-
-
 def _lost_in_vain(run: Run) -> int:
     """How many attempts at a run have died since the last that made a checkpoint."""
     attempts = RunAttempt.objects.filter(run=run)
     made = attempts.filter(reached__isnull=False).order_by("-number").values_list("number", flat=True).first() or 0
     return attempts.filter(state=AttemptState.LOST, number__gt=made).count()
+
+
+# --- For the sweeper ----------------------------------------------------------------------------------------------
 
 
 def hand_over_lost(run_id: UUID | str) -> bool:

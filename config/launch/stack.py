@@ -127,7 +127,7 @@ class Stack:
             self.data_dir,
             env=environment(WORKER_READY_FILE=str(worker_ready)),
             cwd=ROOT,
-            grace=8,  # its runs are back in the queue within five seconds of SIGTERM
+            grace=8,  # on SIGTERM its runs keep a checkpoint and go back to the queue
         )
         sweeper = Process("sweeper", [python, ROOT / "manage.py", "sweep"], self.data_dir, cwd=ROOT)
         web = Process(

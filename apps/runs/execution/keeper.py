@@ -96,6 +96,7 @@ class Keeper(RunThread):
             except checkpoints.AWAY as error:
                 logger.warning("a checkpoint at tick %d was not kept: %s", tick, error)
             except Exception:
+                # As above; and the next one may succeed, for which this thread has to go on.
                 logger.exception("a checkpoint at tick %d was not kept", tick)
             else:
                 self._on_kept(Kept(folder.name, tick, size))
