@@ -15,7 +15,7 @@ PEERS := $(VENV)/.peers-installed
 PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test test-rest test-exhaustive test-front lint types coverage lock front clean bench bench-stack
+.PHONY: help install run test test-rest test-exhaustive test-front lint types coverage client lock front clean bench bench-stack
 
 help: ## Print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -68,6 +68,9 @@ coverage: install front ## Run every test and report line and branch coverage
 
 front: install ## Build the front end if its sources changed
 	@$(BIN)/python -m config.launch front
+
+client: install ## Write the generated parts of the Python client again, after a change of the API
+	@$(BIN)/python manage.py generate_client
 
 lock: install ## Resolve requirements/*.in again and write the lock
 	@$(BIN)/python requirements/lock.py

@@ -13,8 +13,7 @@ log = structlog.get_logger(__name__)
 class LossTolerantCache(RedisCache):
     """Django's Redis cache, except that an unreachable server is a miss, logged, and never an error.
 
-    Nothing may be kept in the cache that is not in PostgreSQL too, so a miss only costs time. Counters of
-    request limits start again from zero, which lets requests through rather than shutting everybody out.
+    Nothing may be kept in the cache that is not in PostgreSQL too, so a miss only costs time.
     """
 
     def get(self, key: str, default: Any = None, version: int | None = None) -> Any:

@@ -35,7 +35,10 @@ SHORT_NAMES = {
 }
 # No keys of the configuration: the first two are read before there is one, the third by `manage.py seed_demo`, the last
 # by the engine, which knows no configuration.
-APART = ("ATTRACTOR_ENV", "ATTRACTOR_SECRETS_DIR", "ATTRACTOR_DEMO_PASSWORD", "ATTRACTOR_CACHE_DIR")
+APART = (
+    "ATTRACTOR_ENV", "ATTRACTOR_SECRETS_DIR", "ATTRACTOR_DEMO_PASSWORD", "ATTRACTOR_CACHE_DIR",
+    "ATTRACTOR_URL", "ATTRACTOR_API_KEY", "ATTRACTOR_ALLOW_HTTP",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)

@@ -29,7 +29,7 @@ class Web(Section):
     allowed_hosts: list[str] = Field(description="Host names the site answers to.")
     trusted_origins: list[str] = Field(description="Origins (scheme://host) whose forms are accepted.")
     https: bool = Field(description="Secure cookies, redirect to https, HSTS.")
-    behind_proxy: bool = Field(description="Trust X-Forwarded-Proto of the reverse proxy in front.")
+    behind_proxy: bool = Field(description="Trust X-Forwarded-Proto and -For of the reverse proxy in front.")
     hsts_seconds: int = Field(ge=0, description="Lifetime of HTTP Strict Transport Security, s.")
     session_days: int = Field(ge=1, le=365, description="Lifetime of a login, days.")
 
@@ -95,6 +95,25 @@ class Quotas(Section):
     memory: int = Field(ge=1, description="Estimated memory of the active runs together, bytes.")
     flops: float = Field(gt=0, description="Estimated floating-point operations of the active runs together.")
     ticks: int = Field(ge=1, description="Ticks of one run.")
+    points: int = Field(ge=1, le=100_000, description="Points of one sweep, or iterations of one fit.")
+    run_seconds: int = Field(ge=1, description="Time for which one run may hold a worker, in all its attempts, s.")
+    compute_seconds: int = Field(
+        ge=1, description="Time for which the runs of one calendar month (UTC) may hold workers together, s."
+    )
+
+
+class Webhooks(Section):
+    """Messages to addresses that users choose."""
+
+    per_workspace: int = Field(ge=0, le=1000, description="Webhooks of one workspace.")
+    timeout: Seconds = Field(description="Time that a receiver has for one try, s.")
+    retries: list[Seconds] = Field(description="Delays between the tries of one message, s; after the last it is lost.")
+    poll: Seconds = Field(description="Time between looks for messages that are due, s.")
+    keep_days: float = Field(gt=0, le=3650, description="Messages that are over are kept for so long, days.")
+    insecure: bool = Field(
+        description="Allow plain http, any port and addresses of private networks. For development only: it lets "
+        "users reach what only the server can reach."
+    )
 
 
 class Live(Section):
@@ -141,7 +160,8 @@ class Accounts(Section):
 class Limits(Section):
     """Request limits."""
 
-    requests_per_minute: int = Field(ge=1, description="API requests of one user per minute.")
+    requests_per_minute: int = Field(ge=1, description="API requests of one API key or person per minute.")
+    workspace_requests_per_minute: int = Field(ge=1, description="API requests in one workspace per minute.")
     request_bytes: int = Field(ge=1024, description="Largest body of a request, bytes; checked before it is parsed.")
 
 
@@ -174,6 +194,7 @@ class Configuration(BaseSettings):
     worker: Worker
     runs: Runs
     quotas: Quotas
+    webhooks: Webhooks
     live: Live
     storage: Storage
     email: Email

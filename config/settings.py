@@ -43,6 +43,7 @@ INSTALLED_APPS = [
     "apps.projects",
     "apps.presets",
     "apps.runs",
+    "apps.webhooks",
     "apps.live",
     "apps.ops",
     "apps.web",
@@ -65,12 +66,14 @@ INSTALLED_APPS = [
 
 MIDDLEWARE = [
     "config.middleware.RequestContext",
+    "apps.ops.throttling.RateLimitHeaders",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "apps.accounts.middleware.KeyMiddleware",
     "django_otp.middleware.OTPMiddleware",
     "allauth.account.middleware.AccountMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
@@ -231,13 +234,16 @@ LOGOUT_REDIRECT_URL = "/"
 # --- API --------------------------------------------------------------------------------------------------
 
 REST_FRAMEWORK = {
-    "DEFAULT_AUTHENTICATION_CLASSES": ["apps.accounts.authentication.SessionLogin"],
+    "DEFAULT_AUTHENTICATION_CLASSES": [
+        "apps.accounts.authentication.KeyLogin",
+        "apps.accounts.authentication.SessionLogin",
+    ],
     "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
     "DEFAULT_PARSER_CLASSES": ["apps.ops.parsers.BoundedJSONParser"],
     "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
-    "DEFAULT_THROTTLE_CLASSES": ["rest_framework.throttling.UserRateThrottle"],
-    "DEFAULT_THROTTLE_RATES": {"user": f"{ATTRACTOR.limits.requests_per_minute}/min"},
+    "DEFAULT_THROTTLE_CLASSES": ["apps.ops.throttling.RequestLimits"],
+    "NUM_PROXIES": 1 if ATTRACTOR.web.behind_proxy else 0,  # whose word about a caller's address is taken
     "EXCEPTION_HANDLER": "apps.ops.problems.exception_handler",
 }
 SPECTACULAR_SETTINGS = {
@@ -245,6 +251,19 @@ SPECTACULAR_SETTINGS = {
     "DESCRIPTION": "Graphs, presets and runs.",
     "VERSION": "1",
     "SERVE_INCLUDE_SCHEMA": False,
+    "POSTPROCESSING_HOOKS": [
+        "drf_spectacular.hooks.postprocess_schema_enums",
+        "apps.ops.schema.say_problems",
+    ],
+    "ENUM_NAME_OVERRIDES": {
+        "RunStateEnum": "apps.runs.states.RunState",
+        "RunKindEnum": "apps.runs.models.Run.Kind",
+        "AttemptStateEnum": "apps.runs.states.AttemptState",
+        "EventKindEnum": "apps.runs.models.RunEvent.Kind",
+        "CommandKindEnum": "apps.runs.models.RunCommand.Kind",
+        "PointStateEnum": "apps.runs.models.RunPoint.State",
+        "DeliveryStateEnum": "apps.webhooks.models.WebhookDelivery.State",
+    },
 }
 
 # --- Files ------------------------------------------------------------------------------------------------

@@ -8,10 +8,12 @@ urlpatterns = [
     path("admin/", admin.site.urls),
     path("accounts/", include("allauth.urls")),
     path("api/v1/schema/", SpectacularAPIView.as_view(), name="schema"),
+    path("api/v1/", include("apps.accounts.urls")),
     path("api/v1/", include("apps.workspaces.urls")),
     path("api/v1/", include("apps.presets.urls")),
     path("api/v1/workspaces/<slug:slug>/", include("apps.projects.urls")),
     path("api/v1/workspaces/<slug:slug>/", include("apps.runs.urls")),
+    path("api/v1/workspaces/<slug:slug>/", include("apps.webhooks.urls")),
     path("health/", include("apps.ops.urls")),
     path("", include("apps.web.urls")),
 ]

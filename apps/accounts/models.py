@@ -1,12 +1,15 @@
 """People."""
 
 import uuid
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from django.contrib.auth.models import AbstractBaseUser, BaseUserManager, PermissionsMixin
 from django.db import models
 from django.db.models.functions import Lower
 from django.utils import timezone
+
+if TYPE_CHECKING:
+    from apps.workspaces.models import ApiKey
 
 
 class UserManager(BaseUserManager["User"]):
@@ -44,6 +47,9 @@ class User(AbstractBaseUser, PermissionsMixin):
     is_staff = models.BooleanField(default=False)
     is_active = models.BooleanField(default=True)
     date_joined = models.DateTimeField(default=timezone.now, editable=False)
+
+    # The API key that this person's request came with; what is done with one is bounded by it.
+    api_key: "ApiKey | None" = None
 
     USERNAME_FIELD = "email"
     EMAIL_FIELD = "email"

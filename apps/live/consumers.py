@@ -6,11 +6,9 @@ import asyncio
 import contextlib
 import logging
 import time
-from importlib import import_module
 from typing import Any
 from urllib.parse import parse_qs
 
-from channels.auth import get_user
 from channels.exceptions import StopConsumer
 from channels.generic.websocket import AsyncWebsocketConsumer
 from django.conf import settings
@@ -20,6 +18,7 @@ from apps.live import codec
 from apps.live.ending import end
 from apps.live.feed import RunFeed
 from apps.live.hub import hub
+from apps.live.login import user_now
 from apps.live.refusal import NOT_FOUND, refuse
 from apps.live.selectors import PAGE, RunArchive, Watched, hello, in_thread, watched_run
 from apps.live.subscription import Subscription, SubscriptionRefused, port_of
@@ -191,7 +190,7 @@ class RunConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
             if now - checked > live.recheck:
                 checked = now
                 try:
-                    await self._authorised(await self._user_now())
+                    await self._authorised(await user_now(self.scope))
                 except NotFound:
                     await self.close(NOT_FOUND)
                     return
@@ -201,11 +200,6 @@ class RunConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
     async def _authorised(self, user: Any) -> Watched:
         watched: Watched = await in_thread(watched_run)(user, self._slug, self._run_id)
         return watched
-
-    async def _user_now(self) -> Any:
-        """Who the session belongs to by now: nobody after a logout, a change of password or a deactivation."""
-        session = import_module(settings.SESSION_ENGINE).SessionStore(self.scope["session"].session_key)
-        return await get_user({"session": session})
 
 
 def _identity(message: dict[str, Any]) -> str | int | None:

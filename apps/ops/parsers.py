@@ -1,6 +1,7 @@
 """Reading of request bodies."""
 
 import json
+import math
 from collections.abc import Mapping
 from typing import IO, Any
 
@@ -9,14 +10,15 @@ from rest_framework.exceptions import ParseError
 from rest_framework.parsers import BaseParser
 from rest_framework.renderers import JSONRenderer
 
-from apps.ops.problems import PayloadTooLarge
+from apps.ops.problems import EncodingNotTaken, PayloadTooLarge
 
 
 class BoundedJSONParser(BaseParser):
     """JSON up to `limits.request_bytes`; nothing longer is read, let alone parsed.
 
-    Refuses what the database could not keep or JSON does not know: NaN and infinities, NUL characters, halves of
-    surrogate pairs, and an object that names a key twice.
+    Refuses what the database could not keep or JSON does not know: NaN, infinities and numbers as large, NUL
+    characters, halves of surrogate pairs, and an object that names a key twice. Compressed bodies are refused unread:
+    a small one can hold any amount.
     """
 
     media_type = "application/json"
@@ -27,7 +29,10 @@ class BoundedJSONParser(BaseParser):
     ) -> Any:
         body = _read(stream, parser_context or {})
         try:
-            value = json.loads(body, object_pairs_hook=_object, parse_constant=_refuse_constant)
+            # As a text: of bytes json would guess the encoding, and JSON is UTF-8.
+            value = json.loads(
+                body.decode(), object_pairs_hook=_object, parse_constant=_refuse_constant, parse_float=_float
+            )
             if b"\\u" in body:
                 # Only escapes can spell a lone surrogate or a NUL; encoding finds the one, the search the other.
                 if "\\u0000" in json.dumps(value):
@@ -45,7 +50,11 @@ class BoundedJSONParser(BaseParser):
 def _read(stream: IO[bytes], context: Mapping[str, Any]) -> bytes:
     allowed: int = settings.ATTRACTOR.limits.request_bytes
     request = context.get("request")
-    declared = request.META.get("CONTENT_LENGTH") if request is not None else None
+    meta = request.META if request is not None else {}
+    encoding = meta.get("HTTP_CONTENT_ENCODING", "identity")
+    if encoding.strip().lower() != "identity":
+        raise EncodingNotTaken
+    declared = meta.get("CONTENT_LENGTH")
     too_large = PayloadTooLarge(f"The request body may have {allowed} bytes. Send less.")
     if declared and int(declared) > allowed:
         raise too_large
@@ -58,10 +67,17 @@ def _read(stream: IO[bytes], context: Mapping[str, Any]) -> bytes:
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     value = dict(pairs)
     if len(value) != len(pairs):
-        keys = [key for key, _ in pairs]
-        twice = next(key for key in keys if keys.count(key) > 1)
-        raise ValueError(f"the key {twice!r} is given twice")
+        seen: set[str] = set()
+        twice = next(key for key, _ in pairs if key in seen or seen.add(key))  # type: ignore[func-returns-value]
+        raise ValueError(f"the key {twice[:100]!r} is given twice")
     return value
+
+
+def _float(text: str) -> float:
+    number = float(text)
+    if math.isinf(number):
+        raise ValueError(f"{text[:40]} is too large for a number")
+    return number
 
 
 def _refuse_constant(name: str) -> float:

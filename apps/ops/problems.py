@@ -1,6 +1,6 @@
 """API errors as `application/problem+json` (RFC 9457), each with every problem found: place, message, mend."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from django.core.exceptions import PermissionDenied
@@ -11,6 +11,8 @@ from rest_framework.response import Response
 from apps.ops.refusal import Fault, Refusal
 
 CONTENT_TYPE = "application/problem+json"
+LISTED = 100
+"""So many problems are listed: more are a program's mistake, and nobody reads them."""
 _TYPE = "urn:attractor:problem:"
 
 # What to do about a value that a serializer refused, by DRF's code of the error.
@@ -53,6 +55,15 @@ class PayloadTooLarge(exceptions.APIException):
     default_detail = "The request body is too large."
 
 
+class EncodingNotTaken(exceptions.APIException):
+    """The body is compressed; the answer names the encodings that are taken (RFC 7694)."""
+
+    status_code = status.HTTP_415_UNSUPPORTED_MEDIA_TYPE
+    default_code = "unsupported_encoding"
+    default_detail = "Compressed request bodies are not taken. Send it as it is, without Content-Encoding."
+    accept_encoding = "identity"
+
+
 def problem(
     status_code: int,
     code: str,
@@ -60,6 +71,7 @@ def problem(
     detail: str = "",
     faults: tuple[Fault, ...] = (),
     headers: dict[str, str] | None = None,
+    members: Mapping[str, Any] | None = None,
 ) -> Response:
     """A problem+json response."""
     body = {
@@ -68,7 +80,8 @@ def problem(
         "status": status_code,
         "detail": detail or title,
         "code": code,
-        "problems": [fault.as_dict() for fault in faults],
+        "problems": [fault.as_dict() for fault in faults[:LISTED]],
+        **(members or {}),
     }
     return Response(body, status=status_code, content_type=CONTENT_TYPE, headers=headers)
 
@@ -81,7 +94,8 @@ def exception_handler(error: Exception, context: dict[str, Any]) -> Response | N
 
     match error:
         case Refusal():
-            return problem(error.status, error.code, error.title, _count(error.faults), error.faults)
+            count = _count(error.faults)
+            return problem(error.status, error.code, error.title, count, error.faults, members=error.members)
         case GraphRejected():
             faults = tuple(Fault(p.place, p.message, p.mend) for p in error.problems)
             return problem(422, error.code, "The graph cannot be run", _count(faults), faults)
@@ -108,12 +122,15 @@ def _of_api(error: exceptions.APIException) -> Response:
         headers["Retry-After"] = str(int(wait))
     if challenge := getattr(error, "auth_header", None):
         headers["WWW-Authenticate"] = challenge
+    if accepted := getattr(error, "accept_encoding", None):
+        headers["Accept-Encoding"] = accepted
     title = str(error.default_detail)
     return problem(error.status_code, code, title, str(error.detail), headers=headers)
 
 
 def _count(faults: tuple[Fault, ...]) -> str:
-    return "1 problem was found." if len(faults) == 1 else f"{len(faults)} problems were found."
+    count = "1 problem was found." if len(faults) == 1 else f"{len(faults)} problems were found."
+    return count if len(faults) <= LISTED else f"{count} The first {LISTED} are listed."
 
 
 def _faults(detail: Any, place: tuple[str, ...]) -> Iterator[Fault]:

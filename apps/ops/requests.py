@@ -5,6 +5,8 @@ from typing import Any
 from rest_framework import serializers
 from rest_framework.request import Request
 
+from apps.ops.problems import LISTED
+
 
 class StrictSerializer(serializers.Serializer[Any]):
     """Refuses fields that it does not declare: a misspelt field is an error and not a default."""
@@ -12,6 +14,8 @@ class StrictSerializer(serializers.Serializer[Any]):
     def to_internal_value(self, data: Any) -> Any:
         unknown = sorted(set(data) - set(self.fields)) if isinstance(data, dict) else []
         if unknown:
+            # Each costs time to be told, and who sends so many sends something else altogether.
+            unknown = unknown[:LISTED]
             message = f"There is no such field; there are {', '.join(self.fields)}."
             raise serializers.ValidationError(
                 {name: [serializers.ErrorDetail(message, code="unknown")] for name in unknown}

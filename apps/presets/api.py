@@ -6,14 +6,18 @@ from django.db.models import QuerySet
 from drf_spectacular.utils import extend_schema, extend_schema_field
 from rest_framework import serializers
 from rest_framework.generics import ListAPIView
-from rest_framework.pagination import CursorPagination
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
+from apps.ops import filters
+from apps.ops.filters import AllowedFilters
+from apps.ops.paging import Pages
+from apps.ops.preconditions import IF_NONE_MATCH, tagged
 from apps.presets.models import AcceptanceVerdict, Preset
-from apps.presets.selectors import gallery, latest_verdicts, preset
-from apps.workspaces.api import NOT_FOUND, PROBLEM
+from apps.presets.selectors import gallery, latest_verdicts, node_catalogue, preset
+from apps.workspaces.api import LIST_ERRORS, NO_ENTRY, NOT_FOUND
+from apps.workspaces.missing import NotFound
 
 
 class VerdictSerializer(serializers.ModelSerializer[AcceptanceVerdict]):
@@ -42,7 +46,7 @@ class PresetSerializer(PresetSummarySerializer):
         return list(VerdictSerializer(latest_verdicts(of), many=True).data)
 
 
-class ByCategory(CursorPagination):
+class ByCategory(Pages):
     ordering = ("category", "title", "id")
     page_size = 100
 
@@ -52,9 +56,18 @@ class PresetList(ListAPIView[Preset]):
 
     serializer_class = PresetSummarySerializer
     pagination_class = ByCategory
+    filter_backends = (AllowedFilters,)
+    filters = {
+        "category": filters.phrase("category", "Of this category."),
+        "tag": filters.phrase("tags__contains", "With this tag.", wrap=lambda tag: [tag]),
+    }
 
     def get_queryset(self) -> QuerySet[Preset]:
         return gallery().defer("document")
+
+    @extend_schema(responses={200: PresetSummarySerializer(many=True), **LIST_ERRORS})
+    def get(self, request: Request, *args: Any, **kwargs: Any) -> Response:
+        return super().get(request, *args, **kwargs)
 
 
 class PresetDetail(APIView):
@@ -71,11 +84,30 @@ class NodeKindsSerializer(serializers.Serializer[Any]):
     )
 
 
+_KINDS_CACHE = "private, max-age=300"
+
+
 class NodeKinds(APIView):
     """The node kinds of this installation, each as it declares itself."""
 
-    @extend_schema(operation_id="nodes_list", responses={200: NodeKindsSerializer, 401: PROBLEM})
+    @extend_schema(
+        operation_id="nodes_list", parameters=[IF_NONE_MATCH], responses={200: NodeKindsSerializer, **NO_ENTRY}
+    )
     def get(self, request: Request) -> Response:
-        from attractor import Registry  # brings torch, which not every process with addresses needs
+        catalogue = node_catalogue()
+        return tagged(request, catalogue.etag, {"results": list(catalogue.declarations.values())}, _KINDS_CACHE)
 
-        return Response({"results": [cls.declaration() for cls in Registry.default().kinds().values()]})
+
+class NodeKindDetail(APIView):
+    """One node kind: its ports, parameters (unit, default, range, live or structural), equation and references."""
+
+    @extend_schema(
+        operation_id="nodes_retrieve",
+        parameters=[IF_NONE_MATCH],
+        responses={200: {"type": "object", "additionalProperties": True}, **NOT_FOUND},
+    )
+    def get(self, request: Request, kind: str) -> Response:
+        catalogue = node_catalogue()
+        if kind not in catalogue.declarations:
+            raise NotFound(f"node kind {kind}")
+        return tagged(request, catalogue.etag, catalogue.declarations[kind], _KINDS_CACHE)

@@ -1,4 +1,10 @@
-"""Reads on presets."""
+"""Reads on presets and node kinds."""
+
+import hashlib
+import json
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
 
 from django.db.models import QuerySet
 
@@ -23,3 +29,21 @@ def latest_verdicts(of: Preset) -> list[AcceptanceVerdict]:
     """The newest verdict of each tier that was ever run, full before quick."""
     newest = AcceptanceVerdict.objects.filter(preset=of).order_by("tier", "-at").distinct("tier")
     return sorted(newest.select_related("preset"), key=lambda verdict: verdict.tier)
+
+
+@dataclass(frozen=True, slots=True)
+class NodeCatalogue:
+    """The node kinds of this installation by kind, as they declare themselves, and the entity tag of all of it."""
+
+    declarations: dict[str, dict[str, Any]]
+    etag: str
+
+
+@cache
+def node_catalogue() -> NodeCatalogue:
+    """What is installed does not change while a process runs."""
+    from attractor import Registry  # brings torch, which not every process with addresses needs
+
+    declarations = {kind: cls.declaration() for kind, cls in Registry.default().kinds().items()}
+    digest = hashlib.sha256(json.dumps(declarations, sort_keys=True, default=str).encode()).hexdigest()
+    return NodeCatalogue(declarations, f'"{digest[:32]}"')

@@ -6,19 +6,23 @@ from django.conf import settings
 
 from attractor import GraphRejected, GraphSpec, Plan, Problem
 
+MAX_PARAMS = 200
+"""Parameters given to one node: no kind has nearly as many, and each unknown one would be a problem of its own."""
+
 
 def checked(document: Any) -> tuple[GraphSpec, Plan]:
     """The graph in a JSON document and its plan.
 
     Raises:
-        GraphRejected: with every problem, its place and the mend; also when it has more nodes than allowed.
+        GraphRejected: with every problem, its place and the mend; also when it has more nodes than allowed, or one of
+            them has more parameters than any kind.
     """
-    _refuse_too_many_nodes(document)
+    _refuse_too_much(document)
     spec = GraphSpec.parse(document)
     return spec, Plan.of(spec)
 
 
-def _refuse_too_many_nodes(document: Any) -> None:
+def _refuse_too_much(document: Any) -> None:
     allowed = settings.ATTRACTOR.quotas.nodes
     nodes = document.get("nodes") if isinstance(document, dict) else None
     if isinstance(nodes, list) and len(nodes) > allowed:
@@ -31,3 +35,8 @@ def _refuse_too_many_nodes(document: Any) -> None:
                 )
             ]
         )
+    for number, node in enumerate(nodes if isinstance(nodes, list) else ()):
+        params = node.get("params") if isinstance(node, dict) else None
+        if isinstance(params, dict) and len(params) > MAX_PARAMS:
+            place, message = f"nodes[{number}].params", f"{len(params)} parameters are more than any kind of node has."
+            raise GraphRejected([Problem(place, message, f"Give at most {MAX_PARAMS}.")])

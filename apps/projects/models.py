@@ -15,6 +15,8 @@ class Project(WorkspaceModel):
     """A folder of graphs and their runs."""
 
     name = models.CharField(max_length=160)
+    revision = models.PositiveIntegerField(default=0, editable=False, help_text="Counts its edits.")
+    archived_at = models.DateTimeField(null=True, editable=False)
     created_by = models.ForeignKey(
         settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+", editable=False
     )
@@ -34,6 +36,8 @@ class Graph(WorkspaceModel):
     preset = models.ForeignKey("presets.Preset", null=True, on_delete=models.SET_NULL, related_name="+")
     name = models.CharField(max_length=160)
     latest_number = models.PositiveIntegerField(default=0, editable=False)
+    revision = models.PositiveIntegerField(default=0, editable=False, help_text="Counts its edits, versions too.")
+    archived_at = models.DateTimeField(null=True, editable=False)
     created_by = models.ForeignKey(
         settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+", editable=False
     )

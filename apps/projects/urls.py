@@ -2,10 +2,17 @@
 
 from django.urls import path
 
-from apps.projects.api import GraphDetail, GraphList, ProjectList
+from apps.projects import api
+
+_GRAPH = "graphs/<uuid:graph_id>/"
 
 urlpatterns = [
-    path("projects/", ProjectList.as_view(), name="api-projects"),
-    path("graphs/", GraphList.as_view(), name="api-graphs"),
-    path("graphs/<uuid:graph_id>/", GraphDetail.as_view(), name="api-graph"),
+    path("projects/", api.ProjectList.as_view(), name="api-projects"),
+    path("projects/<uuid:project_id>/", api.ProjectDetail.as_view(), name="api-project"),
+    path("graphs/", api.GraphList.as_view(), name="api-graphs"),
+    path(_GRAPH, api.GraphDetail.as_view(), name="api-graph"),
+    path(f"{_GRAPH}versions/", api.GraphVersionList.as_view(), name="api-graph-versions"),
+    path(f"{_GRAPH}versions/<int:number>/", api.GraphVersionDetail.as_view(), name="api-graph-version"),
+    path(f"{_GRAPH}versions/<int:number>/restore/", api.GraphVersionRestore.as_view(), name="api-graph-restore"),
+    path(f"{_GRAPH}diff/", api.GraphDifference.as_view(), name="api-graph-diff"),
 ]

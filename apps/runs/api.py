@@ -4,17 +4,19 @@ from typing import Any
 from uuid import UUID
 
 from django.db.models import QuerySet
-from drf_spectacular.utils import OpenApiParameter, extend_schema
+from drf_spectacular.utils import extend_schema
 from rest_framework import serializers
 from rest_framework.generics import ListAPIView
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from apps.ops import filters
+from apps.ops.filters import AllowedFilters
 from apps.ops.paging import NewestFirst
 from apps.ops.requests import StrictSerializer, body_of
 from apps.projects.selectors import graph
 from apps.runs import selectors, services
-from apps.runs.models import Run
+from apps.runs.models import Run, RunEvent
 from apps.runs.serializers import (
     RunCommandSerializer,
     RunEventSerializer,
@@ -23,8 +25,9 @@ from apps.runs.serializers import (
     SubmittedRunSerializer,
     run_json,
 )
+from apps.runs.states import RunState
 from apps.workspaces import idempotency
-from apps.workspaces.api import NOT_FOUND, PROBLEM, WRITE_ERRORS, WorkspaceAPIView
+from apps.workspaces.api import LIST_ERRORS, NOT_FOUND, PROBLEM, WRITE_ERRORS, WorkspaceAPIView
 from apps.workspaces.missing import NotFound
 from apps.workspaces.scope import scope
 
@@ -36,6 +39,9 @@ class NewRunSerializer(StrictSerializer):
     seed = serializers.IntegerField(required=False, help_text="0 to 2^63 - 1; drawn when left out.")
     ticks = serializers.IntegerField(
         required=False, help_text="Length; one tick is 1/100 s, or an audio block where that is shorter."
+    )
+    max_seconds = serializers.IntegerField(
+        required=False, help_text="Time for which it may hold workers before it fails; the quota's when left out."
     )
 
 
@@ -66,12 +72,22 @@ class RunList(WorkspaceAPIView, ListAPIView[Run]):
 
     serializer_class = RunSummarySerializer
     pagination_class = NewestFirst
+    filter_backends = (AllowedFilters,)
+    filters = {
+        "state": filters.one_of("state__in", RunState.values, "In this state."),
+        "project": filters.identity("project", "Of this project."),
+        "graph": filters.identity("graph_version__graph", "Of this graph."),
+        "content_hash": filters.phrase("graph_version__content_hash", "Of what computes this."),
+        "preset": filters.slug("graph_version__graph__preset", "Of graphs made from this preset."),
+        **filters.CREATED,
+    }
     # Between the commit that queues a run and the answer the broker is told, and the answer says how that went.
     own_scope = True
 
     def get_queryset(self) -> QuerySet[Run]:
         return selectors.runs()
 
+    @extend_schema(responses={200: RunSummarySerializer(many=True), **LIST_ERRORS})
     def get(self, request: Request, *args: Any, **kwargs: Any) -> Response:
         with scope(self.workspace.id, self.actor.pk):
             return super().get(request, *args, **kwargs)
@@ -79,7 +95,7 @@ class RunList(WorkspaceAPIView, ListAPIView[Run]):
     @extend_schema(
         parameters=[idempotency.PARAMETER],
         request=NewRunSerializer,
-        responses={201: SubmittedRunSerializer, **WRITE_ERRORS, 422: PROBLEM, 429: PROBLEM},
+        responses={201: SubmittedRunSerializer, **WRITE_ERRORS, 409: PROBLEM, 422: PROBLEM},
     )
     def post(self, request: Request, slug: str) -> Response:
         """Queue a run of a graph's newest version.
@@ -92,7 +108,9 @@ class RunList(WorkspaceAPIView, ListAPIView[Run]):
         def submitted() -> UUID:
             nonlocal warnings
             what = graph(body["graph"])
-            run = services.submit(self.actor, self.workspace, what, body.get("seed"), body.get("ticks"))
+            run = services.submit(
+                self.actor, self.workspace, what, body.get("seed"), body.get("ticks"), body.get("max_seconds")
+            )
             warnings = run.warnings  # filled when the transaction has ended
             return run.pk
 
@@ -125,25 +143,26 @@ class RunDetail(WorkspaceAPIView):
         return Response(run_json(selectors.run(self.workspace, run_id)))
 
 
+_EVENTS = {
+    "after": filters.whole("Only events with a higher number; 0 for all."),
+    "kind": filters.one_of(None, RunEvent.Kind.values, "Only events of this kind."),
+}
+
+
 class RunEvents(WorkspaceAPIView):
     """The run's events in order."""
 
     @extend_schema(
         operation_id="runs_events_list",
-        parameters=[OpenApiParameter("after", int, description="Only events with a higher number; 0 for all.")],
-        responses={200: RunEventSerializer(many=True), 400: PROBLEM, **NOT_FOUND},
+        parameters=filters.parameters(_EVENTS),
+        responses={200: RunEventSerializer(many=True), **LIST_ERRORS},
     )
     def get(self, request: Request, slug: str, run_id: str) -> Response:
+        """At most 1000, in order; ask again with the number of the last for those after it."""
+        wanted = filters.given(request, _EVENTS)
         run = selectors.run(self.workspace, run_id)
-        events = selectors.events_after(run, _whole_number(request, "after"), EVENTS_AT_ONCE)
+        events = selectors.events_after(run, wanted.get("after", 0), EVENTS_AT_ONCE, wanted.get("kind"))
         return Response(RunEventSerializer(events, many=True).data)
-
-
-def _whole_number(request: Request, name: str) -> int:
-    value = request.query_params.get(name, "0")
-    if not (value.isascii() and value.isdigit() and len(value) < 19):
-        raise serializers.ValidationError({name: f"{value[:40]!r} is not a whole number of at most 18 digits."})
-    return int(value)
 
 
 class RunResultView(WorkspaceAPIView):

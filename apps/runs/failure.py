@@ -18,6 +18,16 @@ class Failure:
         return asdict(self)
 
 
+def out_of_time(limit: int, tick: int | None) -> Failure:
+    """The run has held workers for as long as it may."""
+    return Failure(
+        code="out_of_time",
+        message=f"The run has taken the {limit} s that it may take.",
+        mend="Give it a higher max_seconds, fewer ticks or smaller nodes.",
+        tick=tick,
+    )
+
+
 def worker_lost(tick: int) -> Failure:
     """The lease ran out: the worker died or lost its way to the database."""
     return Failure(

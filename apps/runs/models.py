@@ -14,13 +14,30 @@ from apps.workspaces.rows import OwnedForeignKey, WorkspaceModel
 class Run(WorkspaceModel):
     """One execution of a graph version: the row is the truth, whatever happens to queue and worker.
 
+    A sweep runs the graph at many points, a fit evaluates it again and again; `design` says how, and `points` has what
+    came of each. `ticks` is the length of every one of them, and `tick` of a sweep or fit that share of the length
+    which it has of the work.
+
     `fence` is the number of the newest attempt; every write of a worker names its number and fails when it is
     not this one. `last_event` and `last_command` number the rows of `RunEvent` and `RunCommand` without gaps.
     The database refuses illegal steps of `state` and any change after a final one.
     """
 
+    class Kind(models.TextChoices):
+        SINGLE = "single", "Run"
+        SWEEP = "sweep", "Sweep"
+        FIT = "fit", "Fit"
+
     project = OwnedForeignKey(Project, on_delete=models.CASCADE, related_name="runs")
     graph_version = OwnedForeignKey(GraphVersion, on_delete=models.CASCADE, related_name="runs")
+    kind = models.CharField(max_length=10, choices=Kind.choices, default=Kind.SINGLE, editable=False)
+    design = models.JSONField(
+        null=True, editable=False, help_text="What a sweep or a fit computes; null: a single run."
+    )
+    origin = OwnedForeignKey(
+        "self", null=True, on_delete=models.SET_NULL, related_name="repeats", editable=False,
+        help_text="The run which this one repeats, wholly or in part.",
+    )  # fmt: skip
     state = models.CharField(max_length=10, choices=RunState.choices, default=RunState.QUEUED)
     paused = models.BooleanField(default=False)
     seed = models.BigIntegerField(help_text="Non-negative, below 2^63.")
@@ -29,8 +46,14 @@ class Run(WorkspaceModel):
     progress = models.FloatField(default=0.0, help_text="0 to 1.")
     eta_s = models.FloatField(null=True, help_text="Seconds left, as estimated by the worker.")
     ticks_per_s = models.FloatField(null=True)
+    points_total = models.PositiveIntegerField(null=True, help_text="Points of a sweep, iterations of a fit.")
+    points_done = models.PositiveIntegerField(default=0)
+    points_failed = models.PositiveIntegerField(default=0)
     memory_bytes = models.BigIntegerField(help_text="Estimated by the plan when submitted.")
     flops = models.FloatField(help_text="Estimated work of all ticks when submitted.")
+    max_seconds = models.PositiveIntegerField(
+        help_text="Time for which it may hold workers, in all attempts together; then it fails."
+    )
     error = models.JSONField(null=True, help_text="{code, node, tick, message, mend}")
     result = models.JSONField(null=True)
     result_hash = models.CharField(max_length=80, blank=True)
@@ -60,8 +83,20 @@ class Run(WorkspaceModel):
         constraints = (
             *WorkspaceModel.Meta.constraints,
             models.CheckConstraint(name="runs_run_state", condition=models.Q(state__in=RunState.values)),
+            models.CheckConstraint(name="runs_run_kind", condition=models.Q(kind__in=["single", "sweep", "fit"])),
+            models.CheckConstraint(
+                name="runs_run_design",
+                condition=models.Q(kind="single", design__isnull=True, points_total__isnull=True, points_done=0)
+                | (~models.Q(kind="single") & models.Q(design__isnull=False, points_total__gte=1)),
+            ),
+            models.CheckConstraint(
+                name="runs_run_points",
+                condition=models.Q(points_total__isnull=True)
+                | models.Q(points_total__gte=models.F("points_done") + models.F("points_failed")),
+            ),
             models.CheckConstraint(name="runs_run_seed", condition=models.Q(seed__gte=0)),
             models.CheckConstraint(name="runs_run_ticks", condition=models.Q(ticks__gte=1)),
+            models.CheckConstraint(name="runs_run_max_seconds", condition=models.Q(max_seconds__gte=1)),
             models.CheckConstraint(name="runs_run_tick", condition=models.Q(tick__lte=models.F("ticks"))),
             models.CheckConstraint(name="runs_run_progress", condition=models.Q(progress__gte=0.0, progress__lte=1.0)),
             models.CheckConstraint(
@@ -100,10 +135,16 @@ class RunAttempt(WorkspaceModel):
     started_at = models.DateTimeField(default=timezone.now, editable=False)
     heartbeat_at = models.DateTimeField()
     lease_expires_at = models.DateTimeField()
-    reached = models.PositiveBigIntegerField(null=True, help_text="Tick of the last checkpoint that it made.")
+    reached = models.PositiveBigIntegerField(
+        null=True, help_text="Tick of the last checkpoint that it made; in a sweep or fit, points that were done then."
+    )
     finished_at = models.DateTimeField(null=True)
 
     class Meta(WorkspaceModel.Meta):
+        indexes = (
+            # What a workspace has used this month is added up before each run that it submits.
+            models.Index(fields=["workspace", "finished_at"], name="runs_runattempt_finished"),
+        )
         constraints = (
             *WorkspaceModel.Meta.constraints,
             models.UniqueConstraint(fields=["run", "number"], name="runs_runattempt_number"),
@@ -112,6 +153,40 @@ class RunAttempt(WorkspaceModel):
 
     def __str__(self) -> str:
         return f"{self.run_id} attempt {self.number}: {self.state}"
+
+
+class RunPoint(WorkspaceModel):
+    """What came of one point of a sweep, or of one iteration of a fit; it has a row as soon as it is done."""
+
+    class State(models.TextChoices):
+        SUCCEEDED = "succeeded", "Succeeded"
+        FAILED = "failed", "Failed"
+
+    run = OwnedForeignKey(Run, on_delete=models.CASCADE, related_name="points", db_index=False)
+    index = models.PositiveIntegerField(help_text="0, 1, 2, … in the order of the design.")
+    state = models.CharField(max_length=10, choices=State.choices)
+    params = models.JSONField(help_text='{"node.param": value} of the parameters that differ from the graph.')
+    seed = models.BigIntegerField()
+    metrics = models.JSONField(default=dict, help_text="Numbers by name; null where a port said nothing.")
+    error = models.JSONField(null=True, help_text="{code, node, tick, message, mend}")
+    result_hash = models.CharField(max_length=80, blank=True)
+    carried = models.BooleanField(default=False, help_text="Taken over from the run which this one repeats.")
+    finished_at = models.DateTimeField(default=timezone.now)
+
+    class Meta(WorkspaceModel.Meta):
+        ordering = ("index",)
+        constraints = (
+            *WorkspaceModel.Meta.constraints,
+            models.UniqueConstraint(fields=["run", "index"], name="runs_runpoint_index"),
+            models.CheckConstraint(
+                name="runs_runpoint_error",
+                condition=models.Q(state="succeeded", error__isnull=True)
+                | models.Q(state="failed", error__isnull=False),
+            ),
+        )
+
+    def __str__(self) -> str:
+        return f"{self.run_id} point {self.index}: {self.state}"
 
 
 class RunCheckpoint(WorkspaceModel):
@@ -144,6 +219,7 @@ class RunEvent(WorkspaceModel):
         CONTROL = "control", "Control"
         METRIC = "metric", "Metric"
         RESULT = "result", "Result"
+        POINTS = "points", "Points"
 
     run = OwnedForeignKey(Run, on_delete=models.CASCADE, related_name="events", db_index=False)
     seq = models.PositiveBigIntegerField()
@@ -159,7 +235,7 @@ class RunEvent(WorkspaceModel):
             models.UniqueConstraint(fields=["run", "seq"], name="runs_runevent_seq"),
             models.CheckConstraint(
                 name="runs_runevent_kind",
-                condition=models.Q(kind__in=["status", "log", "error", "control", "metric", "result"]),
+                condition=models.Q(kind__in=["status", "log", "error", "control", "metric", "result", "points"]),
             ),
         )
 

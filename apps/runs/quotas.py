@@ -9,6 +9,7 @@ from django.db.models import Count, Sum
 from apps.ops.refusal import Fault, Invalid
 from apps.runs.models import Run
 from apps.runs.refusals import QuotaExceeded
+from apps.runs.selectors import compute_seconds
 from apps.runs.states import ACTIVE
 from apps.workspaces.models import Workspace
 
@@ -17,11 +18,13 @@ MAX_SEED = 2**63 - 1
 
 @dataclass(frozen=True)
 class Demand:
-    """What one run would take: ticks, estimated bytes of memory, estimated floating-point operations."""
+    """What one run would take: ticks, estimated bytes of memory, estimated floating-point operations, and the seconds
+    for which it may hold a worker at most."""
 
     ticks: int
     memory_bytes: int
     flops: float
+    seconds: int
 
 
 def check_request(seed: int, demand: Demand) -> None:
@@ -32,6 +35,12 @@ def check_request(seed: int, demand: Demand) -> None:
         faults.append(Fault("seed", f"{seed} is out of range.", f"Give a whole number from 0 to {MAX_SEED}."))
     if not 1 <= demand.ticks <= quotas.ticks:
         faults.append(Fault("ticks", f"{demand.ticks} is out of range.", f"Give 1 to {quotas.ticks} ticks."))
+    if not 1 <= demand.seconds <= quotas.run_seconds:
+        faults.append(
+            Fault(
+                "max_seconds", f"{demand.seconds} is out of range.", f"Give 1 to {quotas.run_seconds} seconds, or none."
+            )
+        )
     if demand.memory_bytes > quotas.memory:
         faults.append(
             Fault(
@@ -56,13 +65,17 @@ def check_request(seed: int, demand: Demand) -> None:
 def admit(workspace_id: UUID, demand: Demand) -> None:
     """Refuse a run that would take the workspace over its quota. Raises `QuotaExceeded`.
 
+    Each active run is counted with all the time that it may take: the month's compute time can never be exceeded.
     Holds the workspace's row until the transaction ends, so that two submissions at once are counted one after
     the other.
     """
     quotas = settings.ATTRACTOR.quotas
     Workspace.objects.select_for_update(no_key=True).get(pk=workspace_id)
     used = Run.objects.filter(state__in=ACTIVE).aggregate(
-        runs=Count("id"), memory=Sum("memory_bytes", default=0), flops=Sum("flops", default=0.0)
+        runs=Count("id"),
+        memory=Sum("memory_bytes", default=0),
+        flops=Sum("flops", default=0.0),
+        seconds=Sum("max_seconds", default=0),
     )
     wait = "Wait until a run is over, or cancel one."
     faults = []
@@ -77,6 +90,17 @@ def admit(workspace_id: UUID, demand: Demand) -> None:
     if used["flops"] + demand.flops > quotas.flops:
         faults.append(
             Fault("flops", f"Together the active runs would take more than {quotas.flops:.3g} operations.", wait)
+        )
+    spent = compute_seconds()
+    if spent + used["seconds"] + demand.seconds > quotas.compute_seconds:
+        faults.append(
+            Fault(
+                "max_seconds",
+                f"This month's runs have taken {spent:.0f} s, those that are queued or running may take "
+                f"{used['seconds']} s, and this one {demand.seconds} s; {quotas.compute_seconds} s are allowed.",
+                "Give it a lower max_seconds, wait for the next month, or ask the operator for a higher "
+                "quotas.compute_seconds.",
+            )
         )
     if faults:
         raise QuotaExceeded(faults)

@@ -19,6 +19,30 @@ class RunIsOver(Refusal):
     title = "The run is over"
 
 
+class NothingToRepeat(Refusal):
+    """No point of the run is to be computed again."""
+
+    status = 409
+    code = "nothing_to_repeat"
+    title = "There are no points to repeat"
+
+
+class NothingToApply(Refusal):
+    """The run has found no values."""
+
+    status = 409
+    code = "nothing_to_apply"
+    title = "There are no fitted values"
+
+
+class GraphChanged(Refusal):
+    """The graph has a newer version than the one that was computed."""
+
+    status = 409
+    code = "graph_changed"
+    title = "The graph has changed since"
+
+
 class NotClaimable(Exception):
     """The run is not waiting for a worker (any more): the message that named it was a repetition."""
 

@@ -1,14 +1,17 @@
 """Reads on runs. Call them inside the workspace's scope, except those that serve the sweeper."""
 
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
 from django.db import connection
-from django.db.models import QuerySet
+from django.db.models import DurationField, ExpressionWrapper, F, QuerySet, Sum, Value
+from django.db.models.functions import Greatest
 
-from apps.runs.models import Run, RunCheckpoint, RunCommand, RunEvent
+from apps.runs.models import Run, RunAttempt, RunCheckpoint, RunCommand, RunEvent
 from apps.runs.place import Place, starts_in
-from apps.runs.states import RunState
+from apps.runs.states import FINAL, RunState
 from apps.workspaces.missing import NotFound
 from apps.workspaces.models import Workspace
 from apps.workspaces.scope import scope
@@ -35,9 +38,11 @@ def run(workspace: Workspace, run_id: UUID | str) -> Run:
     return found
 
 
-def events_after(of: Run, seq: int, limit: int | None = None) -> list[RunEvent]:
-    """The run's events with a number above `seq`, in order; at most `limit`."""
+def events_after(of: Run, seq: int, limit: int | None = None, kinds: Sequence[str] | None = None) -> list[RunEvent]:
+    """The run's events with a number above `seq`, of some kinds or of all, in order; at most `limit`."""
     rows = RunEvent.objects.filter(run_id=of.pk, seq__gt=seq).order_by("seq")
+    if kinds is not None:
+        rows = rows.filter(kind__in=kinds)
     return list(rows if limit is None else rows[:limit])
 
 
@@ -49,6 +54,16 @@ def pending_commands(of: Run, after: int) -> list[RunCommand]:
 def checkpoints(of: Run) -> list[RunCheckpoint]:
     """The checkpoints of a run, furthest first."""
     return list(RunCheckpoint.objects.filter(run_id=of.pk).order_by("-tick", "-created_at"))
+
+
+def kept_checkpoints(of: Run) -> QuerySet[RunCheckpoint]:
+    """The checkpoints of a run, newest first, for lists."""
+    return RunCheckpoint.objects.filter(run_id=of.pk).order_by("-created_at", "-id")
+
+
+def attempts(of: Run) -> QuerySet[RunAttempt]:
+    """The attempts at a run, newest first."""
+    return RunAttempt.objects.filter(run_id=of.pk).order_by("-number")
 
 
 def told_from(of: Run, tick: int) -> list[tuple[int | None, Any, Any]]:
@@ -80,6 +95,29 @@ def next_in_queue(at_most: int = 10) -> list[tuple[UUID, UUID]]:
             "SELECT workspace_id, run_id FROM runs_in_queue() WHERE position > 0 ORDER BY position LIMIT %s", [at_most]
         )
         return list(cursor.fetchall())
+
+
+def seconds_held(of: Run) -> float:
+    """Time for which the attempts at a run that are over have held workers, s."""
+    return _held(RunAttempt.objects.filter(run_id=of.pk, finished_at__isnull=False), F("started_at"))
+
+
+def month_begins() -> datetime:
+    """When the calendar month began in which compute time is counted, UTC."""
+    return datetime.now(UTC).replace(day=1, hour=0, minute=0, second=0, microsecond=0)
+
+
+def compute_seconds() -> float:
+    """Time for which runs of the workspace in force that are over have held workers since the month began, s."""
+    since = month_begins()
+    over = RunAttempt.objects.filter(run__state__in=FINAL, finished_at__gte=since)
+    return _held(over, Greatest(F("started_at"), Value(since)))
+
+
+def _held(attempts: QuerySet[RunAttempt], since: Any) -> float:
+    time = ExpressionWrapper(F("finished_at") - since, output_field=DurationField())
+    total: timedelta = attempts.aggregate(total=Sum(time, default=timedelta()))["total"]
+    return total.total_seconds()
 
 
 def place_of(of: Run) -> Place | None:

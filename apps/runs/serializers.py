@@ -10,7 +10,7 @@ from rest_framework import serializers
 from apps.runs.models import Run, RunCommand, RunEvent
 from apps.runs.selectors import place_of
 
-_ACTIONS = ("events", "result", "cancel", "pause", "resume", "controls", "triggers")
+_ACTIONS = ("events", "result", "cancel", "pause", "resume", "controls", "triggers", "points", "rerun", "apply")
 
 
 class RunGraphSerializer(serializers.Serializer[Any]):
@@ -49,6 +49,7 @@ class RunSummarySerializer(serializers.ModelSerializer[Run]):
     """A run as lists show it."""
 
     error = RunErrorSerializer(allow_null=True)
+    origin = serializers.UUIDField(source="origin_id", allow_null=True)
     graph = serializers.SerializerMethodField()
     preset = serializers.SerializerMethodField()
     urls = serializers.SerializerMethodField()
@@ -56,8 +57,9 @@ class RunSummarySerializer(serializers.ModelSerializer[Run]):
     class Meta:
         model = Run
         fields: tuple[str, ...] = (
-            "id", "state", "paused", "seed", "ticks", "tick", "progress", "eta_s", "ticks_per_s", "error",
-            "result_hash", "graph", "preset", "created_at", "started_at", "finished_at", "urls",
+            "id", "kind", "origin", "points_total", "points_done", "points_failed",
+            "state", "paused", "seed", "ticks", "tick", "progress", "eta_s", "ticks_per_s", "max_seconds",
+            "error", "result_hash", "graph", "preset", "created_at", "started_at", "finished_at", "urls",
         )  # fmt: skip
         read_only_fields: tuple[str, ...] = fields
 
@@ -94,9 +96,10 @@ class RunHelloSerializer(RunSummarySerializer):
     queue."""
 
     queue = serializers.SerializerMethodField()
+    design = serializers.DictField(allow_null=True, help_text="What a sweep or a fit computes.")
 
     class Meta(RunSummarySerializer.Meta):
-        fields = (*RunSummarySerializer.Meta.fields, "queue")
+        fields = (*RunSummarySerializer.Meta.fields, "design", "queue")
         read_only_fields: tuple[str, ...] = fields
 
     @extend_schema_field(RunPlaceSerializer(allow_null=True))
@@ -149,6 +152,7 @@ class RunEventSerializer(serializers.ModelSerializer[RunEvent]):
     class Meta:
         model = RunEvent
         fields = ("seq", "kind", "tick", "payload", "at")
+        read_only_fields = fields
 
 
 class RunCommandSerializer(serializers.ModelSerializer[RunCommand]):
@@ -157,6 +161,7 @@ class RunCommandSerializer(serializers.ModelSerializer[RunCommand]):
     class Meta:
         model = RunCommand
         fields = ("seq", "kind", "payload", "created_at", "applied_at", "applied_tick")
+        read_only_fields = fields
 
 
 def run_json(run: Run) -> dict[str, Any]:

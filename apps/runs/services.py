@@ -20,9 +20,10 @@ from django.db.models import Exists, OuterRef
 from django.db.models.functions import Now
 from django.utils import timezone
 
-from apps.ops.refusal import Fault
-from apps.projects.models import Graph
+from apps.ops.refusal import Fault, Invalid
+from apps.projects.models import Graph, GraphVersion
 from apps.projects.selectors import latest_version
+from apps.projects.services import refuse_archived
 from apps.runs import queue
 from apps.runs.failure import Failure, worker_lost
 from apps.runs.models import Run, RunAttempt, RunCheckpoint, RunCommand, RunEvent
@@ -30,6 +31,7 @@ from apps.runs.quotas import Demand, admit, check_request
 from apps.runs.refusals import Fenced, NotClaimable, RunIsOver
 from apps.runs.states import FINAL, AttemptState, RunState
 from apps.runs.transitions import Cancel, Fail, HandOver, Start, Succeed, Transition
+from apps.webhooks.services import announce
 from apps.workspaces.missing import NotFound
 from apps.workspaces.models import Workspace
 from apps.workspaces.permissions import Verb, require
@@ -56,12 +58,20 @@ class Happening:
 # --- For people ---------------------------------------------------------------------------------------------------
 
 
-def submit(actor: "User", workspace: Workspace, graph: Graph, seed: int | None = None, ticks: int | None = None) -> Run:
+def submit(
+    actor: "User",
+    workspace: Workspace,
+    graph: Graph,
+    seed: int | None = None,
+    ticks: int | None = None,
+    max_seconds: int | None = None,
+) -> Run:
     """Queue a run of the graph's newest version.
 
     Args:
         seed: 0 … 2^63 - 1; drawn when not given.
         ticks: length; without one what the preset is meant to last, else 1000.
+        max_seconds: time for which it may hold workers before it fails; without one `quotas.run_seconds`.
 
     Returns:
         The queued run. Once the outermost transaction has been committed its `warnings` say so if the broker
@@ -69,6 +79,7 @@ def submit(actor: "User", workspace: Workspace, graph: Graph, seed: int | None =
 
     Raises:
         GraphRejected: the engine does not accept the graph (any more).
+        Archived: the graph or its project is.
         Invalid, QuotaExceeded: nothing was queued; every reason is listed.
         PermissionDenied: the actor may not run graphs here.
     """
@@ -76,28 +87,53 @@ def submit(actor: "User", workspace: Workspace, graph: Graph, seed: int | None =
 
     with scope(workspace.id, actor.pk):
         require(actor, Verb.SUBMIT_RUN)
+        refuse_archived(graph)
         version = latest_version(graph)
         _, plan = checked(version.spec)
-        length = _usual_ticks(graph) if ticks is None else ticks
-        number = secrets.randbelow(SEEDS_DRAWN_BELOW) if seed is None else seed
-        demand = Demand(length, plan.estimate.memory_bytes, plan.estimate.flops_per_tick * length)
-        check_request(number, demand)
-        admit(workspace.id, demand)
-        run = Run.objects.create(
-            workspace_id=workspace.id, project_id=graph.project_id, graph_version=version, seed=number, ticks=length,
-            memory_bytes=demand.memory_bytes, flops=demand.flops, created_by=actor,
-        )  # fmt: skip
-        _append(run, [Happening("status", {"state": RunState.QUEUED})])
-        run.save(update_fields=["last_event"])
-        audit(actor, "run.submit", run, seed=number, ticks=length, content_hash=version.content_hash)
-        transaction.on_commit(lambda: _send(run))
+        length = usual_ticks(graph) if ticks is None else ticks
+        limit = settings.ATTRACTOR.quotas.run_seconds if max_seconds is None else max_seconds
+        demand = Demand(length, plan.estimate.memory_bytes, plan.estimate.flops_per_tick * length, limit)
+        run = enqueue(actor, version, graph.project_id, drawn_seed() if seed is None else seed, demand)
     return run
 
 
-def _usual_ticks(graph: Graph) -> int:
+def enqueue(
+    actor: "User", version: GraphVersion, project_id: UUID, seed: int, demand: Demand, **fields: Any
+) -> Run:  # fmt: skip
+    """Queue a run of any kind, inside the scope and after the permission check of whoever asks for it.
+
+    Args:
+        fields: of the row, beside those of every run.
+
+    Raises:
+        Invalid, QuotaExceeded: nothing was queued; every reason is listed.
+    """
+    check_request(seed, demand)
+    admit(version.workspace_id, demand)
+    run = Run.objects.create(
+        workspace_id=version.workspace_id, project_id=project_id, graph_version=version, seed=seed,
+        ticks=demand.ticks, memory_bytes=demand.memory_bytes, flops=demand.flops, max_seconds=demand.seconds,
+        created_by=actor, **fields,
+    )  # fmt: skip
+    append_events(run, [Happening("status", {"state": RunState.QUEUED})])
+    run.save(update_fields=["last_event"])
+    audit(
+        actor, "run.submit", run, kind=run.kind, seed=seed, ticks=demand.ticks, content_hash=version.content_hash
+    )  # fmt: skip
+    transaction.on_commit(lambda: _send(run))
+    return run
+
+
+def usual_ticks(graph: Graph) -> int:
+    """Length of a run of this graph for which none is given."""
     if graph.preset is None:
         return DEFAULT_TICKS
     return int(graph.preset.document.get("limits", {}).get("ticks", DEFAULT_TICKS))
+
+
+def drawn_seed() -> int:
+    """The seed of a run for which none is given."""
+    return secrets.randbelow(SEEDS_DRAWN_BELOW)
 
 
 def _send(run: Run) -> None:
@@ -160,6 +196,9 @@ def cancel_many(actor: "User", workspace: Workspace, run_ids: Iterable[UUID]) ->
 
 
 def _checked_payload(run: Run, kind: RunCommand.Kind, payload: dict[str, Any]) -> dict[str, Any]:
+    if kind in {RunCommand.Kind.CONTROL, RunCommand.Kind.TRIGGER} and run.kind != Run.Kind.SINGLE:
+        message = f"A {run.kind} computes what its design says and takes no live {kind}."
+        raise Invalid([Fault(payload["target"], message, "Run the graph alone to control it live.")])
     if kind is RunCommand.Kind.CONTROL:
         from apps.runs.control import check_control
 
@@ -194,6 +233,7 @@ def claim(run_id: UUID | str, worker: str) -> RunAttempt:
             heartbeat_at=Now(), lease_expires_at=Now() + _lease(),
         )  # fmt: skip
         attempt.refresh_from_db()
+        attempt.run = run  # the worker needs it, and has no scope to fetch it in
         audit(None, "run.claim", run, attempt=run.fence, worker=worker)
     return attempt
 
@@ -240,10 +280,10 @@ def record_events(attempt: RunAttempt, events: Iterable[Happening], after: int |
         Fenced: the attempt does not hold the run any more.
     """
     with scope(attempt.workspace_id):
-        run = _held(attempt)
+        run = held_run(attempt)
         if after is not None and run.last_event > after:
             return list(RunEvent.objects.filter(run=run, seq__gt=after).order_by("seq"))
-        rows = _append(run, events)
+        rows = append_events(run, events)
         run.save(update_fields=["last_event"])
     return rows
 
@@ -259,7 +299,7 @@ def apply_command(attempt: RunAttempt, seq: int, tick: int, refusal: Mapping[str
         NotFound: the run has no such unanswered command.
     """
     with scope(attempt.workspace_id):
-        run = _held(attempt)
+        run = held_run(attempt)
         row = RunCommand.objects.select_for_update().filter(run_id=run.pk, seq=seq, applied_at=None).first()
         if row is None:
             raise NotFound(f"unanswered command {seq} of run {run.pk}")
@@ -270,7 +310,7 @@ def apply_command(attempt: RunAttempt, seq: int, tick: int, refusal: Mapping[str
         if refusal is None and row.kind in {RunCommand.Kind.PAUSE, RunCommand.Kind.RESUME}:
             run.paused = row.kind == RunCommand.Kind.PAUSE
         told = {"command": seq, "do": row.kind, **row.payload, "refusal": row.refusal}
-        (event,) = _append(run, [Happening("control", told, tick)])
+        (event,) = append_events(run, [Happening("control", told, tick)])
         run.save(update_fields=["last_event", "paused"])
     return event
 
@@ -300,8 +340,8 @@ def finish(
     if (error is not None) != (final is RunState.FAILED):
         raise ValueError("A failed run has an error, and no other run has one.")
     with scope(attempt.workspace_id):
-        run = _held(attempt)
-        _append(run, events)
+        run = held_run(attempt)
+        append_events(run, events)
         run.tick = max(run.tick, tick or 0)
         if error is not None and error.tick is not None and error.node is None:
             error = replace(error, tick=max(error.tick, run.tick))
@@ -333,7 +373,7 @@ def record_checkpoint(attempt: RunAttempt, content: str, tick: int, size: int) -
         Fenced: the attempt does not hold the run any more.
     """
     with scope(attempt.workspace_id):
-        run = _held(attempt)
+        run = held_run(attempt)
         RunCheckpoint.objects.update_or_create(
             run=run, content=content,
             defaults={"workspace_id": run.workspace_id, "attempt": attempt.number, "tick": tick, "size": size},
@@ -360,7 +400,7 @@ def hand_over(attempt: RunAttempt, why: Failure, *, counts: bool = True, at_once
         Fenced: the attempt does not hold the run any more.
     """
     with scope(attempt.workspace_id):
-        run = _held(attempt)
+        run = held_run(attempt)
         _let_go(run, attempt, why, AttemptState.LOST if counts else AttemptState.RELEASED, at_once=at_once)
     return run
 
@@ -377,12 +417,19 @@ def _let_go(run: Run, attempt: RunAttempt, why: Failure, state: AttemptState, *,
     elif state is AttemptState.LOST and lost >= settings.ATTRACTOR.runs.attempts:
         _take(run, Fail(why))
     else:
-        newest = RunCheckpoint.objects.filter(run=run).order_by("-tick").first()
-        _take(run, HandOver(newest.tick if newest else 0, why.message))
+        _take(run, HandOver(_kept_ticks(run), why.message))
         if at_once and lost <= 1:
             transaction.on_commit(partial(queue.send, run.workspace_id, run.pk))
     run.save()
     audit(None, "run.hand_over", run, attempt=attempt.number, worker=attempt.worker, why=why.code, state=run.state)
+
+
+def _kept_ticks(run: Run) -> int:
+    """Up to where the next attempt need not compute again."""
+    if run.points_total is not None:
+        return run.ticks * (run.points_done + run.points_failed) // run.points_total
+    newest = RunCheckpoint.objects.filter(run=run).order_by("-tick").first()
+    return newest.tick if newest else 0
 
 
 def _lost_in_vain(run: Run) -> int:
@@ -436,7 +483,7 @@ def _locked(run_id: UUID | str) -> Run:
     return run
 
 
-def _held(attempt: RunAttempt) -> Run:
+def held_run(attempt: RunAttempt) -> Run:
     """The attempt's run, locked. Raises `Fenced` unless the attempt is the newest and the run goes on."""
     run = (
         Run.objects.select_for_update(no_key=True)
@@ -452,7 +499,7 @@ def _fenced(attempt: RunAttempt) -> Fenced:
     return Fenced(f"Attempt {attempt.number} does not hold run {attempt.run_id} any more.")
 
 
-def _append(run: Run, events: Iterable[Happening]) -> list[RunEvent]:
+def append_events(run: Run, events: Iterable[Happening]) -> list[RunEvent]:
     """Number and write events of a locked run; the caller saves `last_event`."""
     rows: Sequence[RunEvent] = [
         RunEvent(
@@ -470,8 +517,29 @@ def _take(run: Run, step: Transition) -> None:
     """Take a step on a locked run and say so; the caller saves it."""
     step.take(run)
     if isinstance(step, Fail):
-        _append(run, [Happening("error", step.failure.as_dict(), step.failure.tick)])
-    _append(run, [Happening("status", step.status(run), None if isinstance(step, Start) else run.tick)])
+        append_events(run, [Happening("error", step.failure.as_dict(), step.failure.tick)])
+    append_events(run, [Happening("status", step.status(run), None if isinstance(step, Start) else run.tick)])
+    if not isinstance(step, HandOver):
+        announce(f"run.{run.state}", {"run": _announced(run)})
+
+
+def _announced(run: Run) -> dict[str, Any]:
+    """What webhooks are told of a run."""
+    return {
+        "id": str(run.pk),
+        "kind": run.kind,
+        "project": str(run.project_id),
+        "graph_version": str(run.graph_version_id),
+        "state": run.state,
+        "seed": run.seed,
+        "ticks": run.ticks,
+        "tick": run.tick,
+        "attempt": run.fence,
+        "error": run.error,
+        "result_hash": run.result_hash,
+        "created_at": run.created_at.isoformat(),
+        "finished_at": run.finished_at and run.finished_at.isoformat(),
+    }
 
 
 def _end_attempt(attempt_id: UUID, state: AttemptState) -> None:

@@ -2,19 +2,31 @@
 
 from django.urls import path
 
-from apps.runs import api
+from apps.runs import api, points_api
+from apps.runs.attempts_api import RunAttempts, RunCheckpoints
+from apps.runs.checks_api import GraphCheck
+from apps.runs.usage_api import Usage
 
 _RUN = "runs/<uuid:run_id>/"
 
 urlpatterns = [
+    path("usage/", Usage.as_view(), name="api-usage"),
+    path("graphs/check/", GraphCheck.as_view(), name="api-graph-check"),
     path("runs/", api.RunList.as_view(), name="api-runs"),
     path("runs/cancel/", api.RunsCancel.as_view(), name="api-runs-cancel"),
     path(_RUN, api.RunDetail.as_view(), name="api-run"),
     path(f"{_RUN}events/", api.RunEvents.as_view(), name="api-run-events"),
+    path(f"{_RUN}attempts/", RunAttempts.as_view(), name="api-run-attempts"),
+    path(f"{_RUN}checkpoints/", RunCheckpoints.as_view(), name="api-run-checkpoints"),
     path(f"{_RUN}result/", api.RunResultView.as_view(), name="api-run-result"),
     path(f"{_RUN}cancel/", api.RunCancel.as_view(), name="api-run-cancel"),
     path(f"{_RUN}pause/", api.RunPause.as_view(), name="api-run-pause"),
     path(f"{_RUN}resume/", api.RunResume.as_view(), name="api-run-resume"),
     path(f"{_RUN}controls/", api.RunControls.as_view(), name="api-run-controls"),
     path(f"{_RUN}triggers/", api.RunTriggers.as_view(), name="api-run-triggers"),
+    path(f"{_RUN}points/", points_api.RunPoints.as_view(), name="api-run-points"),
+    path(f"{_RUN}rerun/", points_api.RunRerun.as_view(), name="api-run-rerun"),
+    path(f"{_RUN}apply/", points_api.RunApply.as_view(), name="api-run-apply"),
+    path("sweeps/", points_api.SweepList.as_view(), name="api-sweeps"),
+    path("fits/", points_api.FitList.as_view(), name="api-fits"),
 ]

@@ -13,3 +13,15 @@ def declarations(spec: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
     kinds = Registry.default().kinds()
     used = {node["kind"] for node in spec["nodes"]}
     return {kind: kinds[kind].declaration() for kind in sorted(used & kinds.keys())}
+
+
+def scalar_outputs(spec: Mapping[str, Any]) -> list[str]:
+    """The output ports of a graph that say one real number; none of a graph that cannot be planned any more."""
+    from attractor import GraphRejected, GraphSpec, Plan
+    from attractor.metric import scalar_ports
+
+    try:
+        return scalar_ports(Plan.of(GraphSpec.parse(spec)))
+    except GraphRejected:
+        # The page shows the graph all the same; what is wrong with it is said when it is run.
+        return []

@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from apps.web.views import graph, landing, preset, project, run, theme, workspace
+from apps.web.views import graph, keys, landing, preset, project, run, theme, workspace
 
 app_name = "web"
 
@@ -13,6 +13,8 @@ urlpatterns = [
     path("presets/<slug:preset_id>/", preset.preset, name="preset"),
     path("presets/<slug:preset_id>/use/", preset.use_preset, name="use_preset"),
     path("w/<slug:slug>/", workspace.workspace, name="workspace"),
+    path("w/<slug:slug>/keys/", keys.keys, name="keys"),
+    path("w/<slug:slug>/keys/<uuid:key_id>/revoke/", keys.revoke, name="revoke_key"),
     path("w/<slug:slug>/projects/", project.projects, name="projects"),
     path("w/<slug:slug>/projects/<uuid:project_id>/", project.project, name="project"),
     path("w/<slug:slug>/graphs/<uuid:graph_id>/", graph.graph, name="graph"),

@@ -12,12 +12,15 @@ from rest_framework.views import APIView
 
 from apps.accounts.models import User
 from apps.ops.problems import ProblemSerializer
-from apps.workspaces.models import Workspace
+from apps.workspaces.models import Role, Workspace
+from apps.workspaces.permissions import Verb, may
 from apps.workspaces.selectors import workspaces_of
 
 PROBLEM = OpenApiResponse(ProblemSerializer)
-NOT_FOUND: dict[int, Any] = {401: PROBLEM, 404: PROBLEM}
-WRITE_ERRORS: dict[int, Any] = {400: PROBLEM, 401: PROBLEM, 403: PROBLEM, 404: PROBLEM, 413: PROBLEM}
+NO_ENTRY: dict[int, Any] = {401: PROBLEM, 406: PROBLEM, 429: PROBLEM}
+NOT_FOUND: dict[int, Any] = {**NO_ENTRY, 404: PROBLEM}
+LIST_ERRORS: dict[int, Any] = {**NOT_FOUND, 400: PROBLEM}
+WRITE_ERRORS: dict[int, Any] = {**LIST_ERRORS, 403: PROBLEM, 413: PROBLEM, 415: PROBLEM}
 
 
 class IsMember(BasePermission):
@@ -35,6 +38,11 @@ class WorkspaceAPIView(APIView):
 
     permission_classes = (IsAuthenticated, IsMember)
 
+    def check_permissions(self, request: Request) -> None:
+        """Counts the request first: also who only guesses addresses is slowed down."""
+        self.check_throttles(request)
+        super().check_permissions(request)
+
     @property
     def actor(self) -> User:
         """Who asks; the permission classes let nobody anonymous in."""
@@ -50,12 +58,33 @@ class WorkspaceAPIView(APIView):
 class WorkspaceSerializer(serializers.ModelSerializer[Workspace]):
     class Meta:
         model = Workspace
-        fields = ("id", "slug", "name", "personal", "created_at")
+        fields: tuple[str, ...] = ("id", "slug", "name", "personal", "created_at")
 
 
 class WorkspaceList(APIView):
     """The workspaces that the asker belongs to, the personal one first."""
 
-    @extend_schema(operation_id="workspaces_list", responses={200: WorkspaceSerializer(many=True), 401: PROBLEM})
+    @extend_schema(operation_id="workspaces_list", responses={200: WorkspaceSerializer(many=True), **NO_ENTRY})
     def get(self, request: Request) -> Response:
         return Response(WorkspaceSerializer(workspaces_of(cast(User, request.user)), many=True).data)
+
+
+class MyWorkspaceSerializer(WorkspaceSerializer):
+    """A workspace with what the asker may do there."""
+
+    role = serializers.ChoiceField(choices=Role.choices)
+    may = serializers.ListField(child=serializers.ChoiceField(choices=[verb.value for verb in Verb]))
+
+    class Meta(WorkspaceSerializer.Meta):
+        fields = (*WorkspaceSerializer.Meta.fields, "role", "may")
+
+
+class WorkspaceDetail(WorkspaceAPIView):
+    """One workspace."""
+
+    @extend_schema(operation_id="workspaces_retrieve", responses={200: MyWorkspaceSerializer, **NOT_FOUND})
+    def get(self, request: Request, slug: str) -> Response:
+        """With the asker's role, and what it allows."""
+        role = self.request._request.membership.role  # type: ignore[attr-defined]
+        allowed = [verb.value for verb in Verb if may(role, verb)]
+        return Response({**WorkspaceSerializer(self.workspace).data, "role": role, "may": allowed})

@@ -78,6 +78,28 @@ class IdempotencyKey(WorkspaceModel):
         return self.key
 
 
+class ApiKey(WorkspaceModel):
+    """A person's key to one workspace, for programs. Only the SHA-256 of the secret is kept; see `keys`."""
+
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="+")
+    name = models.CharField(max_length=80, help_text="What it is for.")
+    digest = models.CharField(max_length=64, unique=True, help_text="SHA-256 of the secret.")
+    hint = models.CharField(max_length=16, help_text="How the secret begins.")
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+    expires_at = models.DateTimeField(null=True)
+    last_used_at = models.DateTimeField(null=True, help_text="To the minute.")
+
+    # To find the key of a request before its workspace is known; row-level security gives only the row whose digest
+    # the transaction names (`keys.holder_of`).
+    of_digest: ClassVar[models.Manager["ApiKey"]] = models.Manager()
+
+    class Meta(WorkspaceModel.Meta):
+        default_manager_name = "objects"
+
+    def __str__(self) -> str:
+        return f"{self.name} {self.hint}…"
+
+
 class AuditEvent(WorkspaceModel):
     """One write: who did what to which object. Kept as written; `data` is a JSON object of plain facts."""
 

@@ -21,6 +21,8 @@ class Verb(StrEnum):
     WRITE_GRAPH = "graph.write"
     SUBMIT_RUN = "run.submit"
     CONTROL_RUN = "run.control"
+    MANAGE_WEBHOOKS = "webhook.manage"
+    MAKE_KEY = "key.make"
     MANAGE_WORKSPACE = "workspace.manage"
 
 
@@ -29,7 +31,7 @@ _RUNNING = _READING | {Verb.WRITE_PROJECT, Verb.WRITE_GRAPH, Verb.SUBMIT_RUN, Ve
 ALLOWED: dict[Role, frozenset[Verb]] = {
     Role.OWNER: frozenset(Verb),
     Role.ADMIN: frozenset(Verb),
-    Role.EDITOR: _RUNNING,
+    Role.EDITOR: _RUNNING | {Verb.MAKE_KEY},
     Role.API: _RUNNING,
     Role.VIEWER: _READING,
 }
@@ -43,13 +45,17 @@ def may(role: str, verb: Verb) -> bool:
 def require(actor: "User", verb: Verb) -> Membership:
     """The actor's membership in the workspace in force.
 
+    Somebody who comes with an API key may what both the own role and an API client may, in the key's workspace only.
+
     Raises:
         NotFound: the actor does not belong to it, so for the actor it does not exist.
         PermissionDenied: the role does not allow it.
     """
     found = Membership.objects.filter(user_id=actor.pk).first()
-    if found is None:
+    if found is None or (actor.api_key is not None and actor.api_key.workspace_id != found.workspace_id):
         raise NotFound(f"workspace {current_workspace_id()}")
+    if actor.api_key is not None and not may(Role.API, verb):
+        raise PermissionDenied(f"An API key does not allow this ({verb}). Do it on the site, signed in.")
     if not may(found.role, verb):
         raise PermissionDenied(
             f"The role {Role(found.role).label.lower()} does not allow this ({verb}). Ask an owner for another role."

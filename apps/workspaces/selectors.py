@@ -11,20 +11,25 @@ if TYPE_CHECKING:
 
 
 def workspaces_of(user: "User") -> list[Workspace]:
-    """The workspaces that the user belongs to; the personal one first, then by name."""
+    """The workspaces that the user belongs to; the personal one first, then by name. With an API key only its own."""
     with user_scope(user.pk):
         memberships = Membership.of_user.filter(user_id=user.pk).select_related("workspace")
-        found = [membership.workspace for membership in memberships]
+        found = [membership.workspace for membership in memberships if _opens(user, membership)]
     return sorted(found, key=lambda workspace: (not workspace.personal, workspace.name.casefold(), workspace.slug))
 
 
 def membership(user: "User", slug: str) -> Membership:
     """The user's membership in the workspace of that slug, with `workspace` loaded.
 
-    Raises `NotFound` also when the workspace exists and the user does not belong to it.
+    Raises `NotFound` also when the workspace exists and the user does not belong to it, or came with the API key of
+    another.
     """
     with user_scope(user.pk):
         found = Membership.of_user.filter(user_id=user.pk, workspace__slug=slug).select_related("workspace").first()
-    if found is None:
+    if found is None or not _opens(user, found):
         raise NotFound(f"workspace {slug}")
     return found
+
+
+def _opens(user: "User", found: Membership) -> bool:
+    return user.api_key is None or user.api_key.workspace_id == found.workspace_id

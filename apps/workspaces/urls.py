@@ -2,6 +2,14 @@
 
 from django.urls import path
 
-from apps.workspaces.api import WorkspaceList
+from apps.workspaces.api import WorkspaceDetail, WorkspaceList
+from apps.workspaces.keys_api import KeyList, KeyRevoke
 
-urlpatterns = [path("workspaces/", WorkspaceList.as_view(), name="api-workspaces")]
+_KEYS = "workspaces/<slug:slug>/keys/"
+
+urlpatterns = [
+    path("workspaces/", WorkspaceList.as_view(), name="api-workspaces"),
+    path("workspaces/<slug:slug>/", WorkspaceDetail.as_view(), name="api-workspace"),
+    path(_KEYS, KeyList.as_view(), name="api-keys"),
+    path(f"{_KEYS}<uuid:key_id>/revoke/", KeyRevoke.as_view(), name="api-key-revoke"),
+]

@@ -130,6 +130,9 @@ class Stack:
             grace=8,  # on SIGTERM its runs keep a checkpoint and go back to the queue
         )
         sweeper = Process("sweeper", [python, ROOT / "manage.py", "sweep"], self.data_dir, cwd=ROOT)
+        # What it is carrying comes to its end first; a receiver may take its time.
+        grace = self.configuration.webhooks.timeout + 5
+        courier = Process("courier", [python, ROOT / "manage.py", "deliver"], self.data_dir, cwd=ROOT, grace=grace)
         web = Process(
             "web",
             [
@@ -151,14 +154,15 @@ class Stack:
             cwd=ROOT,
             pass_fds=[listener.fileno()],
         )
-        with step("Starting the worker, the sweeper and the web server"):
-            for process in (worker, sweeper, web):
+        with step("Starting the worker, the sweeper, the courier and the web server"):
+            for process in (worker, sweeper, courier, web):
                 process.start()
                 self.programs.append(process)
             wait_until(lambda: self._healthy(url), web, "the web server")
             wait_until(worker_ready.exists, worker, "the Celery worker")
-            if not sweeper.is_running():
-                raise StepFailed("the sweeper ended", "see its log above", sweeper.log)
+            for name, process in (("sweeper", sweeper), ("courier", courier)):
+                if not process.is_running():
+                    raise StepFailed(f"the {name} ended", "see its log above", process.log)
         return url
 
     def _listen(self) -> socket.socket:

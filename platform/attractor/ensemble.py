@@ -9,6 +9,7 @@ import torch
 
 from attractor.block_pass import ProgramState, Values, remember
 from attractor.errors import AttractorError
+from attractor.metric import Metric, Tally
 from attractor.modulation import number_of
 from attractor.node import State, TensorNode
 from attractor.program import Program
@@ -24,12 +25,13 @@ class Ensemble:
     Args:
         program: of batch shape (B,), or () for a single run.
         points: the numbers under which its B runs are known, in the order of the batch.
+        metrics: what is measured of each of them.
 
     Raises:
         AttractorError: a node cannot begin.
     """
 
-    def __init__(self, program: Program, points: Sequence[int]) -> None:
+    def __init__(self, program: Program, points: Sequence[int], metrics: Sequence[Metric] = ()) -> None:
         self.tick = 0
         self.points = list(points)
         self._program = program
@@ -38,6 +40,7 @@ class Ensemble:
             self._own = _own_tensors(program, self._state)
         self._dims = {name: {key: value.dim() for key, value in of.items()} for name, of in self._state.nodes.items()}
         self._last: dict[tuple[str, str], Any] = {}
+        self._tally = Tally(metrics)
 
     def advance(self, ticks: int) -> dict[int, AttractorError]:
         """Compute the next ticks.
@@ -56,6 +59,7 @@ class Ensemble:
                 continue
             self._refuse_changed()
             remember(self._last, values)
+            self._tally.add(values, self.tick)
             break
         self.tick += ticks
         return failed
@@ -70,6 +74,10 @@ class Ensemble:
         return RunResult.of(
             self._program, state, last, graph_hash=graph_hash, seed=seed, ticks=self.tick, complete=complete
         )
+
+    def metrics(self, point: int) -> dict[str, float | None]:
+        """The metrics of one run over the ticks computed so far, by their names."""
+        return self._tally.of(self.points.index(point) if self._program.batch else None)
 
     def _run(self, program: Program, state: ProgramState, ticks: int) -> tuple[ProgramState, Values]:
         """A block from a state that stays what it is."""
@@ -115,6 +123,7 @@ class Ensemble:
         if places:
             self._state = self._taken(self._state, places)
             self._last = {key: _part(value, places) for key, value in self._last.items()}
+            self._tally.keep(places)
             self._program = self._program.narrowed(places)
 
     def _taken(self, state: ProgramState, places: int | list[int]) -> ProgramState:

@@ -10,12 +10,12 @@ from typing import Any, Final
 import torch
 
 from attractor.block_pass import ProgramState, Values
-from attractor.errors import AttractorError, GraphRejected
+from attractor.errors import AttractorError, GraphRejected, Problem
 from attractor.gradient_path import obstacles
 from attractor.graph import GraphSpec
 from attractor.loss import Loss, Trace
 from attractor.node import ABSENT, HostNode
-from attractor.parameter import Parameter
+from attractor.parameter import Parameter, ParameterRefused
 from attractor.plan import Plan
 from attractor.program import Program
 from attractor.registry import Registry
@@ -147,7 +147,8 @@ class LossGradient:
 def fit(
     graph: GraphSpec, params: Sequence[str], loss: Loss, *, ticks: int, steps: int = 100, rate: float = 0.02,
     window: int = DEFAULT_WINDOW, seed: int = 0, device: torch.device | str = "cpu", registry: Registry | None = None,
-    on_step: Callable[[Evaluation], None] | None = None,
+    on_step: Callable[[Evaluation], None] | None = None, bounds: Mapping[str, tuple[float, float]] | None = None,
+    known: Sequence[Evaluation] = (),
 ) -> FitResult:  # fmt: skip
     """Make a loss small by changing live parameters of a graph (Adam: Kingma & Ba 2015).
 
@@ -161,27 +162,39 @@ def fit(
         steps: evaluations of the loss, at least 1.
         rate: Adam's step size, in those units.
         window: ticks of truncated back-propagation.
-        on_step: is told of every evaluation; what it raises ends the fit.
+        on_step: is told of every new evaluation; what it raises ends the fit.
+        bounds: narrower ends for some of the parameters, inclusive.
+        known: the first evaluations of the same fit, which are taken over and not computed again.
 
     Raises:
-        ValueError: ticks, steps, rate or window out of range.
-        GraphRejected: the graph has problems, or something stands between the parameters and the loss.
+        ValueError: ticks, steps, rate or window out of range, or `known` is of another fit.
+        GraphRejected: the graph has problems, a bound is not legal, or something stands between the parameters and the
+            loss.
         NodeFailed: a node cannot go on with parameters that the search came to.
         AttractorError: the loss or its gradient is not finite.
     """
     if steps < 1 or not rate > 0:
         raise ValueError(f"steps ({steps}) must be at least 1 and rate ({rate}) above 0")
     plan = Plan.of(graph, registry)
+    narrower = dict(bounds or {})
+    if problems := bound_faults(plan, params, narrower):
+        raise GraphRejected(problems)
     at = LossGradient(plan, params, loss, ticks=ticks, seed=seed, window=window, device=device)
-    scales = {target: _Scale.of(plan, target) for target in params}
+    scales = {target: _Scale.of(plan, target, narrower.get(target)) for target in params}
     places = {target: torch.zeros((), dtype=torch.float64) for target in params}
     adam = torch.optim.Adam(list(places.values()), lr=rate)
     history: list[Evaluation] = []
-    for _ in range(steps):
-        evaluation = at({target: scales[target].value(float(place)) for target, place in places.items()})
+    for step in range(steps):
+        values = {target: scales[target].value(float(place)) for target, place in places.items()}
+        if step < len(known):
+            evaluation = known[step]
+            if evaluation.params != values:
+                raise ValueError(f"evaluation {step} is of {evaluation.params}, where this fit has {values}")
+        else:
+            evaluation = at(values)
+            if on_step is not None:
+                on_step(evaluation)
         history.append(evaluation)
-        if on_step is not None:
-            on_step(evaluation)
         for target, place in places.items():
             place.grad = torch.tensor(evaluation.gradient[target] * scales[target].unit, dtype=torch.float64)
         adam.step()
@@ -199,9 +212,11 @@ class _Scale:
     unit: float
     low: float
     high: float
+    least: float
+    most: float
 
     @classmethod
-    def of(cls, plan: Plan, target: str) -> _Scale:
+    def of(cls, plan: Plan, target: str, bounds: tuple[float, float] | None) -> _Scale:
         node, _, name = target.partition(".")
         parameter = plan.nodes[node].cls.parameter(name)
         assert isinstance(parameter, Parameter)
@@ -211,10 +226,42 @@ class _Scale:
         unit = high - low if math.isfinite(high - low) else max(1.0, abs(start))
         if parameter.open_min:
             low += 1e-6 * unit
-        return cls(start, unit, (low - start) / unit, (high - start) / unit)
+        if bounds is not None:
+            low, high = max(low, bounds[0]), min(high, bounds[1])
+            unit = high - low
+        ends = (low - start) / unit, (high - start) / unit
+        return cls(start, unit, *ends, min(low, start), max(high, start))
 
     def value(self, place: float) -> float:
-        return self.start + self.unit * place
+        # An end that is given in units may come out beyond itself by rounding.
+        return min(max(self.start + self.unit * place, self.least), self.most)
+
+
+def bound_faults(plan: Plan, params: Sequence[str], bounds: Mapping[str, tuple[float, float]]) -> list[Problem]:
+    """What is wrong with the bounds of a fit of these parameters."""
+    problems = []
+    for target, (low, high) in bounds.items():
+        if target not in params:
+            problems.append(Problem(target, "has bounds and is not fitted.", "Fit it, or remove its bounds."))
+            continue
+        node, _, name = target.partition(".")
+        planned = plan.nodes.get(node)
+        parameter = planned.cls.parameter(name) if planned else None
+        if planned is None or parameter is None or parameter.type != "float":
+            continue  # the path of the gradient says it
+        for end in (low, high):
+            try:
+                parameter.validate(end)
+            except ParameterRefused as refused:
+                problems.append(Problem(target, f"bound: {refused}", refused.mend))
+        start = planned.params[name]
+        if not low < high:
+            problems.append(Problem(target, "its lower bound is not below the upper one.", "Swap them."))
+        elif not low <= start <= high:
+            problems.append(
+                Problem(target, f"begins at {start}, outside its bounds.", "Widen them, or change the graph.")
+            )
+    return problems
 
 
 def _cut(state: ProgramState) -> ProgramState:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
@@ -12,6 +12,7 @@ import torch
 from attractor.ensemble import Ensemble
 from attractor.errors import AttractorError, GraphRejected, NodeFailed, Problem
 from attractor.graph import GraphSpec
+from attractor.metric import Metric, faults
 from attractor.node import DEFAULT_BLOCK, SeedsDiffer, ShapeProblem
 from attractor.plan import Plan
 from attractor.program import Program
@@ -26,11 +27,12 @@ DEFAULT_MEMORY: Final = 1 << 30
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What became of a point: a result, or the error with which it failed; neither before it is done."""
+    """What became of a point: a result and metrics, or the error with which it failed; neither before it is done."""
 
     point: Point
     result: RunResult | None = None
     failure: AttractorError | None = None
+    metrics: Mapping[str, float | None] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,17 +91,19 @@ class Sweep:
         memory_bytes: what the points that run together may take, by the plan's estimate.
         exact: whether every point must have the bits of its single run. If not, points run together also where a node
             rounds differently in a batch (sums of a matrix product in another order).
+        metrics: what is measured of every run.
         registry: the node kinds.
 
     Raises:
         ValueError: ticks, block or memory out of range, or no such tier.
-        GraphRejected: the graph has problems, or an axis or a value on it is not legal; every one is listed.
+        GraphRejected: the graph has problems, or an axis, a value on it or a metric is not legal; every one is listed.
     """
 
     def __init__(
         self, spec: GraphSpec, axes: Sequence[Axis], *, mode: Mode = "grid", seed: int = 0, ticks: int = 1000,
         block: int = DEFAULT_BLOCK, device: torch.device | str = "cpu", tier: str = "auto",
-        memory_bytes: int = DEFAULT_MEMORY, exact: bool = True, registry: Registry | None = None,
+        memory_bytes: int = DEFAULT_MEMORY, exact: bool = True, metrics: Sequence[Metric] = (),
+        registry: Registry | None = None,
     ) -> None:  # fmt: skip
         if ticks < 1 or block < 1 or memory_bytes < 1:
             raise ValueError(f"ticks ({ticks}), block ({block}) and memory_bytes ({memory_bytes}) must be at least 1")
@@ -111,7 +115,11 @@ class Sweep:
         self.device = torch.device(device)
         self._registry = registry or Registry.default()
         points = span(spec, axes, mode, seed, self._registry)
-        self.tier = Tier.choose(tier, Plan.of(spec, self._registry), ticks, self.device)
+        plan = Plan.of(spec, self._registry)
+        if problems := faults(metrics, plan, ticks):
+            raise GraphRejected(problems)
+        self._metrics = tuple(metrics)
+        self.tier = Tier.choose(tier, plan, ticks, self.device)
         self.outcomes = [Outcome(point) for point in points]
         self.parts: list[Part] = []
         self._cancelled = threading.Event()
@@ -261,13 +269,13 @@ class Sweep:
                 self._fail(point.index, failure)
             return None
         if not program.batch:
-            return Ensemble(program, [points[0].index])
+            return Ensemble(program, [points[0].index], self._metrics)
         willing = [place for place, point in enumerate(points) if self._accepted(program, point)]
         if not willing:
             return None
         if len(willing) < len(points):
             program = program.narrowed(willing)
-        return Ensemble(program, [points[place].index for place in willing])
+        return Ensemble(program, [points[place].index for place in willing], self._metrics)
 
     def _program(self, plan: Plan, points: list[Point]) -> Program:
         if len(points) == 1:
@@ -296,7 +304,7 @@ class Sweep:
             point = self.outcomes[index].point
             graph_hash = self.spec.replace(point.changes).content_hash
             result = ensemble.result(index, graph_hash=graph_hash, seed=point.seed, complete=True)
-            self.outcomes[index] = replace(self.outcomes[index], result=result)
+            self.outcomes[index] = replace(self.outcomes[index], result=result, metrics=ensemble.metrics(index))
 
     def _fail(self, index: int, failure: AttractorError) -> None:
         self.outcomes[index] = replace(self.outcomes[index], failure=failure)

@@ -67,7 +67,7 @@ def span(spec: GraphSpec, axes: Sequence[Axis], mode: Mode, seed: int, registry:
         values = []
         for k, value in enumerate(axis.values):
             try:
-                values.append(_seed(value) if parameter is None else parameter.validate(value))
+                values.append(seed_of(value) if parameter is None else parameter.validate(value))
             except ParameterRefused as refused:
                 problems.append(Problem(f"{place}.values[{k}]", f"{axis.target}: {refused}", refused.mend))
         legal.append(values)
@@ -89,7 +89,8 @@ def span(spec: GraphSpec, axes: Sequence[Axis], mode: Mode, seed: int, registry:
     return points
 
 
-def _seed(value: Any) -> int:
+def seed_of(value: Any) -> int:
+    """A run's seed. Raises `ParameterRefused`."""
     if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value < 2**63:
         raise ParameterRefused(f"{value!r} is no seed.", "Give a whole number from 0 to 2^63 - 1.")
     return value

@@ -16,6 +16,8 @@ PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md", *s
 BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 LINK = re.compile(r"\]\((?!https?:)([^)#]+)")
 
+# Pages whose examples need a server: tests/integration/runs_execution runs them on one.
+ON_A_SERVER = {"sdk.md"}
 # Started by tests of their own: the stack, the tests, and what needs the stack running.
 ELSEWHERE = ("make", "bash .ci/run", "manage.py run_preset", "pre-commit")
 
@@ -24,6 +26,7 @@ def blocks(language):
     return [
         pytest.param(page, text, id=f"{page.name}-{number}")
         for page in PAGES
+        if page.name not in ON_A_SERVER
         for number, (found, text) in enumerate(BLOCK.findall(page.read_text("utf-8")))
         if found == language
     ]

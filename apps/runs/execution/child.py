@@ -36,10 +36,10 @@ def main(parent: int, read_fd: int, write_fd: int) -> None:
     if job is None or job["op"] != "run":
         return
 
-    from apps.runs.execution.execution import Execution
+    from apps.runs.execution.choice import execution_of
 
     mortality.limit_memory(memory)
-    execution = Execution(job["workspace_id"], job["run_id"], job["attempt"], pipe)
+    execution = execution_of(job["workspace_id"], job["run_id"], job["attempt"], pipe)
     # In a thread: a signal handler that takes a lock may have interrupted the holder of that very lock.
     signal.signal(signal.SIGTERM, lambda *_: threading.Thread(target=execution.stop).start())
     threading.Thread(target=_watch_parent, args=(pipe, execution.stop), name="run-parent", daemon=True).start()
@@ -57,7 +57,7 @@ def _warm_up() -> int:
     import torch
     from django.conf import settings
 
-    from apps.runs.execution import execution  # noqa: F401 with all that it imports
+    from apps.runs.execution import choice  # noqa: F401 with all that it imports
     from attractor import Registry
     from attractor.kernels.jit import warm_up
 

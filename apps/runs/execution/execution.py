@@ -17,6 +17,7 @@ import psutil
 import structlog
 from django.conf import settings
 from django.db import InterfaceError, OperationalError, connection
+from django.utils import timezone
 
 from apps.live import valkey
 from apps.live.frame import LiveFrame
@@ -24,6 +25,7 @@ from apps.live.messages import event_message, progress_message
 from apps.live.subscription import Subscription
 from apps.runs import checkpoints, selectors, services
 from apps.runs.execution import mortality
+from apps.runs.execution.computation import Computation
 from apps.runs.execution.diagnosis import diagnose
 from apps.runs.execution.keeper import Keeper
 from apps.runs.execution.lease import Lease
@@ -31,7 +33,7 @@ from apps.runs.execution.ledger import Answer, Ledger, Progress, status_payload
 from apps.runs.execution.pace import FIRST_BLOCK, next_block
 from apps.runs.execution.pipe import Pipe
 from apps.runs.execution.publisher import PortRefused, Publisher
-from apps.runs.failure import Failure
+from apps.runs.failure import Failure, out_of_time
 from apps.runs.models import Run, RunAttempt, RunCommand
 from apps.runs.refusals import Fenced
 from apps.runs.services import Happening
@@ -63,7 +65,7 @@ class NotReached(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class Ending:
     """How an attempt ends. `queued`: the run goes on, and the error says why this attempt does not."""
 
     state: RunState
@@ -84,7 +86,7 @@ class Execution:
         with scope(workspace_id):
             self._attempt = RunAttempt.objects.select_related("run__graph_version").get(run_id=run_id, number=number)
         self._run: Run = self._attempt.run
-        self._session: Session | None = None
+        self._session: Computation | None = None
         self._progress = Progress(0, 0.0, None, None, paused=False)
         self._early: list[RunCommand] = []
         self._replayed: Counter[tuple[int, str]] = Counter()
@@ -93,11 +95,12 @@ class Execution:
         self._telling = threading.Lock()
         self._ending = threading.Lock()
         self._ended = False
-        self._outcome: Outcome | None = None
+        self._outcome: Ending | None = None
         self._lost = threading.Event()
         # Set with whatever interrupts the run, for those who wait for something else.
         self._interrupted = threading.Event()
         self._cancelled = False
+        self._out_of_time: Failure | None = None
         self._stop_reason: Failure | None = None
         self._fault: BaseException | None = None
         config = settings.ATTRACTOR
@@ -127,15 +130,26 @@ class Execution:
         )
         self._lease.start()
         self._ledger.start()
+        clock = None
         try:
-            session = self._prepared()
-            self._publisher.start()
-            self._keeper.start()
-            self._compute(session)
+            clock = self._clock()
+            self._advance()
         except Exception as error:  # noqa: BLE001 every fault of any node is an outcome of the run
             self._fault = self._fault or error
         self._end()
+        if clock is not None:
+            clock.cancel()
         self._lease.close()
+
+    def _clock(self) -> threading.Timer:
+        """Ends the run when its attempts have taken the time that it may take."""
+        # Of this attempt, the time in which its process started counts too: a worker was held.
+        since = (timezone.now() - self._attempt.started_at).total_seconds()
+        left = self._run.max_seconds - since - self._patiently(lambda: selectors.seconds_held(self._run))
+        clock = threading.Timer(max(0.0, left), self._on_out_of_time)
+        clock.daemon = True
+        clock.start()
+        return clock
 
     # What the ledger and the publisher ask for, on their threads.
 
@@ -158,7 +172,7 @@ class Execution:
             else:
                 self._do(self._session, command)
 
-    def _do(self, session: Session, command: RunCommand) -> None:
+    def _do(self, session: Computation, command: RunCommand) -> None:
         """Do a command while `_telling` is held: the session's report of it must find its number."""
         payload = command.payload
         try:
@@ -198,6 +212,21 @@ class Execution:
 
     # Computing.
 
+    def _advance(self) -> None:
+        """Compute until the end, or until told to stop."""
+        session = self._prepared()
+        self._take_up(session)
+        self._publisher.start()
+        self._keeper.start()
+        self._compute(session)
+
+    def _take_up(self, session: Computation) -> None:
+        """Let the threads around it have what is computed, and do what was told it so far."""
+        with self._telling:
+            self._session = session
+            for command in self._early:
+                self._do(session, command)
+
     def _prepared(self) -> Session:
         spec = GraphSpec.parse(self._run.graph_version.spec)
         plan = Plan.of(spec)
@@ -210,10 +239,6 @@ class Execution:
         if self._run.paused:
             session.pause()
         self._note(tick=session.tick, progress=session.tick / session.ticks, paused=session.paused)
-        with self._telling:
-            self._session = session
-            for command in self._early:
-                self._do(session, command)
         return session
 
     def _resumed(self, plan: Plan) -> Session | None:
@@ -268,13 +293,13 @@ class Execution:
         self._replayed = Counter((change.tick, change.target) for change in changes)
         return changes
 
-    def _running_session(self) -> Session:
+    def _running_session(self) -> Computation:
         if self._session is None:
             raise RuntimeError("the session is made before the threads that use it are started")
         return self._session
 
     def _compute(self, session: Session) -> None:
-        if self._cancelled or self._stop_reason is not None or self._lost.is_set():
+        if self._cancelled or self._out_of_time or self._stop_reason or self._lost.is_set():
             return
         begun = time.perf_counter()
         for report in session:
@@ -357,6 +382,10 @@ class Execution:
     def _on_unkept(self, error: BaseException) -> None:
         """The keeper broke, which its thread has logged: the run goes on without further checkpoints."""
 
+    def _on_out_of_time(self) -> None:
+        self._out_of_time = out_of_time(self._run.max_seconds, self._progress.tick)
+        self._interrupt()
+
     def _on_fault(self, error: BaseException) -> None:
         self._fault = self._fault or error
         if self._session is not None:
@@ -381,7 +410,7 @@ class Execution:
             if outcome.state is not RunState.QUEUED:
                 # What a run that goes on has not done yet is still to be done by its next attempt.
                 self._refuse_unanswered()
-            elif self._session is not None and self._keeper.ident is not None and not (overdue or self._lost.is_set()):
+            elif self._may_keep(overdue) and isinstance(self._session, Session):
                 self._keeper.keep(self._session)
                 self._keeper.settle(LAST_CHECKPOINT_SECONDS)
             last_event = self._ledger.close() if self._ledger.ident is not None else 0
@@ -396,6 +425,9 @@ class Execution:
         self._pipe.send({"op": "done", "state": run.state if run is not None else "lost"})
         return True
 
+    def _may_keep(self, overdue: bool) -> bool:
+        return self._keeper.ident is not None and not (overdue or self._lost.is_set())
+
     def _refuse_unanswered(self) -> None:
         tick = self._progress.tick
         with self._telling:
@@ -405,7 +437,7 @@ class Execution:
             problem = {"place": target, "message": "The run ended before the next block.", "mend": "Run it again."}
             self._ledger.answer(Answer(seq, tick, problem))
 
-    def _finished(self, outcome: Outcome) -> Run | None:
+    def _finished(self, outcome: Ending) -> Run | None:
         """Write the end, however long the database is away while the lease lasts; the run, or None when lost."""
         state, error, result = outcome.state, outcome.error, outcome.result
         while not self._lost.is_set():
@@ -437,21 +469,23 @@ class Execution:
                 state, error, result = RunState.FAILED, diagnose(failure, self._progress.tick), None
         return None
 
-    def _found(self) -> Outcome:
+    def _found(self) -> Ending:
         """How the run ends, as things stand."""
         if self._session is not None and self._session.tick == self._session.ticks and self._fault is None:
-            return Outcome(RunState.SUCCEEDED, None, self._session.result().as_dict())
+            return Ending(RunState.SUCCEEDED, None, self._session.result().as_dict())
         if self._cancelled and (self._fault is None or isinstance(self._fault, NotReached)):
-            return Outcome(RunState.CANCELLED, None, None)
+            return Ending(RunState.CANCELLED, None, None)
+        if self._out_of_time is not None and (self._fault is None or isinstance(self._fault, NotReached)):
+            return Ending(RunState.FAILED, self._out_of_time, None)
         if isinstance(self._fault, NotReached):
             away = Failure("not_reached", str(self._fault), "It goes on by itself.", None, self._progress.tick)
-            return Outcome(RunState.QUEUED, away, None)
+            return Ending(RunState.QUEUED, away, None)
         if self._fault is not None:
             logger.error("the run failed", exc_info=self._fault)
-            return Outcome(RunState.FAILED, diagnose(self._fault, self._progress.tick), None)
+            return Ending(RunState.FAILED, diagnose(self._fault, self._progress.tick), None)
         if self._stop_reason is not None:
-            return Outcome(RunState.QUEUED, self._stop_reason, None)
-        return Outcome(RunState.CANCELLED, None, None)
+            return Ending(RunState.QUEUED, self._stop_reason, None)
+        return Ending(RunState.CANCELLED, None, None)
 
     def _publish_end(self, run: Run, last_event: int) -> None:
         """Tell viewers the last events, which the ending transaction wrote. They find them in any case."""

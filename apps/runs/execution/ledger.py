@@ -6,7 +6,7 @@ import logging
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -18,6 +18,7 @@ from apps.runs.execution.keeper import Kept
 from apps.runs.execution.publisher import Publisher
 from apps.runs.execution.thread import RunThread
 from apps.runs.models import RunAttempt, RunCommand, RunEvent
+from apps.runs.points import DonePoint, record_points
 from apps.runs.refusals import Fenced
 from apps.runs.services import Happening
 from apps.workspaces.missing import NotFound
@@ -50,6 +51,13 @@ class Answer:
     seq: int
     tick: int
     refusal: dict[str, str] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class DonePoints:
+    """Points of a sweep or fit, to be written and told together."""
+
+    points: tuple[DonePoint, ...]
 
 
 class Commanded(Protocol):
@@ -87,7 +95,7 @@ class Ledger(RunThread):
         self._every = every
         self._on_lost = on_lost
         self._changed = threading.Condition()
-        self._entries: deque[Happening | Answer | Kept] = deque()
+        self._entries: deque[Happening | Answer | Kept | DonePoints] = deque()
         self._closing = False
         self._given_up = False
         self._commands_read = 0
@@ -97,8 +105,8 @@ class Ledger(RunThread):
         # Read after the run was claimed, since when nobody else tells anything of it.
         self._last_event: int = attempt.run.last_event
 
-    def record(self, happenings: list[Happening]) -> None:
-        """Have events written. Blocks while too many wait, which slows the run down to what PostgreSQL takes."""
+    def record(self, happenings: Sequence[Happening | DonePoints]) -> None:
+        """Have events, or points, written. Blocks while too many wait: the run is no faster than PostgreSQL."""
         with self._changed:
             while len(self._entries) >= EVENTS_HELD and not self._given_up:
                 self._changed.wait()
@@ -181,6 +189,8 @@ class Ledger(RunThread):
                     rows = self._answered(seq, tick, refusal)
                 case Kept(content, tick, size):
                     self._commanded.dropped(services.record_checkpoint(self._attempt, content, tick, size))
+                case DonePoints(done):
+                    rows = record_points(self._attempt, done, after=self._last_event)
                 case _:
                     happenings = [one for one in batch if isinstance(one, Happening)]
                     rows = services.record_events(self._attempt, happenings, after=self._last_event)
@@ -199,10 +209,10 @@ class Ledger(RunThread):
             # Written already by a try whose success was not heard of.
             return services.record_events(self._attempt, [], after=self._last_event)
 
-    def _next_batch(self) -> list[Happening | Answer | Kept]:
+    def _next_batch(self) -> list[Happening | Answer | Kept | DonePoints]:
         """The entries of the next write, left in place until it has succeeded: a row of events, or one other."""
         with self._changed:
-            batch: list[Happening | Answer | Kept] = []
+            batch: list[Happening | Answer | Kept | DonePoints] = []
             for entry in self._entries:
                 if not isinstance(entry, Happening):
                     return batch or [entry]

@@ -14,7 +14,7 @@ from django.db import InterfaceError, OperationalError, connection
 
 from apps.runs import selectors, services
 from apps.runs.execution.nursery import Child, Nursery
-from apps.runs.failure import Failure
+from apps.runs.failure import Failure, out_of_time
 from apps.runs.models import RunAttempt, RunCommand
 from apps.runs.refusals import Fenced, NotClaimable
 from apps.runs.states import RunState
@@ -27,6 +27,8 @@ GOODBYE_SECONDS = 5.0
 """Time a child has to end after it has said that it is done."""
 ROUNDS = 3
 """How often a worker looks at the queue for one message; whoever is left behind has a message of its own."""
+GRACE_SECONDS = 10.0
+"""Time that a child has to write that it has taken all its time, before that is done for it."""
 STALLED_SECONDS = 60.0
 """A child that has not beaten for so long is killed: nothing inside it runs any more, and its lease is long over."""
 
@@ -83,8 +85,10 @@ def _follow(attempt: RunAttempt, nursery: Nursery) -> None:
     })  # fmt: skip
     watched = _Watched(attempt, child)
     outcome = watched.follow()
-    status = nursery.bury(child, 0.0 if watched.stalled else GOODBYE_SECONDS)
-    if outcome is None:
+    status = nursery.bury(child, 0.0 if watched.stalled or watched.overdue else GOODBYE_SECONDS)
+    if watched.overdue:
+        _end_overdue(attempt, watched.tick)
+    elif outcome is None:
         _hand_over(attempt, watched.cause_of_death(status))
     else:
         logger.info("the run is over: %s", outcome)
@@ -101,16 +105,22 @@ class _Watched:
         self._child = child
         self._started = False
         self.stalled = False
-        self._tick: int | None = None
+        self.overdue = False
+        self.tick: int | None = None
 
     def follow(self) -> str | None:
-        """Wait until the child is done (how the run ended) or dead (None).
+        """Wait until the child is done (how the run ended), or dead or to be killed (None).
 
         Until the child has begun it has no threads that keep the lease and read commands, so that is done here.
         """
         runs = settings.ATTRACTOR.runs
         beaten = renewed = time.monotonic()
+        # What earlier attempts took is the child's to know: this is for one that cannot even count any more.
+        latest = beaten + self._attempt.run.max_seconds + GRACE_SECONDS
         while True:
+            if time.monotonic() > latest:
+                self.overdue = True
+                return None
             try:
                 message = self._child.pipe.receive(runs.renew if self._started else runs.command_poll)
             except TimeoutError:
@@ -133,14 +143,14 @@ class _Watched:
                 case "started":
                     self._started = True
                 case "beat":
-                    self._tick = message["tick"]
+                    self.tick = message["tick"]
                 case "done":
                     return str(message["state"])
 
     def cause_of_death(self, status: int) -> Failure:
         if self.stalled:
             return Failure(
-                "child_stalled", "The run's process stopped answering and was killed.", _AGAIN, None, self._tick
+                "child_stalled", "The run's process stopped answering and was killed.", _AGAIN, None, self.tick
             )
         if not self._started and status >= 0:
             return Failure(
@@ -151,7 +161,7 @@ class _Watched:
             mend = f"{_AGAIN} SIGKILL often means that the machine ran out of memory."
         else:
             how, mend = f"ended with status {status}", _AGAIN
-        return Failure("child_killed", f"The run's process {how} before the run was over.", mend, None, self._tick)
+        return Failure("child_killed", f"The run's process {how} before the run was over.", mend, None, self.tick)
 
     def _renew(self) -> None:
         try:
@@ -179,6 +189,20 @@ class _Watched:
             connection.close()
         self._child.process.kill()
         return True
+
+
+def _end_overdue(attempt: RunAttempt, tick: int | None) -> None:
+    try:
+        services.finish(
+            attempt, RunState.FAILED, tick=tick, error=out_of_time(attempt.run.max_seconds, tick or attempt.run.tick)
+        )
+        logger.error("the run's process did not end with its time and was killed")
+    except Fenced as fenced:
+        logger.warning("the run was ended by somebody else: %s", fenced)
+    except (OperationalError, InterfaceError):
+        logger.exception("the run's end could not be written; its lease will run out")
+    finally:
+        connection.close()
 
 
 def _hand_over(attempt: RunAttempt, why: Failure, **how: bool) -> None:

@@ -4,9 +4,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from uuid import UUID
 
+from django.conf import settings
 from django.contrib import messages
 from django.http import HttpResponse
 from django.shortcuts import redirect, render
+from django.urls import reverse
 from django.views.decorators.http import require_POST, require_safe
 
 from apps.ops.refusal import Fault, Refusal
@@ -15,7 +17,7 @@ from apps.projects.selectors import graph as graph_of
 from apps.projects.selectors import latest_version
 from apps.runs import services
 from apps.runs.selectors import runs
-from apps.web.declarations import declarations
+from apps.web.declarations import declarations, scalar_outputs
 from apps.web.graph_layout import positions
 from apps.web.views.request import WorkspaceRequest
 from apps.workspaces.permissions import Verb, may
@@ -30,6 +32,7 @@ class RunForm:
 
     seed: str = ""
     ticks: str = ""
+    max_seconds: str = ""
     errors: dict[str, str] = field(default_factory=dict)
 
     def number(self, name: str) -> int | None:
@@ -54,15 +57,16 @@ def submit_run(request: WorkspaceRequest, slug: str, graph_id: UUID) -> HttpResp
     """Queues a run and shows it; what is refused comes back with every reason."""
     from attractor import GraphRejected  # brings torch; see apps.web.declarations
 
-    form = RunForm(request.POST.get("seed", ""), request.POST.get("ticks", ""))
-    seed, ticks = form.number("seed"), form.number("ticks")
+    posted = request.POST
+    form = RunForm(posted.get("seed", ""), posted.get("ticks", ""), posted.get("max_seconds", ""))
+    seed, ticks, max_seconds = form.number("seed"), form.number("ticks"), form.number("max_seconds")
     faults: Sequence[Fault] = ()
     status = 422
     with scope(request.workspace.pk, request.user.pk):
         found = graph_of(graph_id)
     if not form.errors:
         try:
-            run = services.submit(request.user, request.workspace, found, seed=seed, ticks=ticks)
+            run = services.submit(request.user, request.workspace, found, seed, ticks, max_seconds)
         except GraphRejected as rejected:
             faults = [Fault(one.place, one.message, one.mend) for one in rejected.problems]
         except Refusal as refusal:
@@ -99,11 +103,23 @@ def _page(
             "spec": version.spec,
             "declarations": declarations(version.spec),
             "positions": positions(version.spec),
+            "study": {
+                "graph": str(found.pk),
+                "controls": preset.document.get("controls", []) if preset else [],
+                "scalars": scalar_outputs(version.spec),
+                "urls": {
+                    "sweeps": reverse("api-sweeps", kwargs={"slug": request.workspace.slug}),
+                    "fits": reverse("api-fits", kwargs={"slug": request.workspace.slug}),
+                    "run": reverse("web:run", kwargs={"slug": request.workspace.slug, "run_id": UUID(int=0)}),
+                },
+            },
         },
         "runs": list(runs().filter(graph_version__graph=found)[:RECENT]),
         "may_write": may(request.membership.role, Verb.SUBMIT_RUN),
         "seed": form.seed,
         "ticks": form.ticks,
+        "max_seconds": form.max_seconds,
+        "default_max_seconds": settings.ATTRACTOR.quotas.run_seconds,
         "errors": form.errors,
         "problems": problems,
     }

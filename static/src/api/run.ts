@@ -4,7 +4,7 @@ import type { components } from "./schema";
 
 type Schemas = components["schemas"];
 
-export type RunState = Schemas["StateEnum"];
+export type RunState = Schemas["RunStateEnum"];
 export type RunError = Schemas["RunError"];
 
 export interface NodeSpec {
@@ -94,6 +94,8 @@ export type RunNews = {
   /** The run is back in the queue and goes on from this tick. */
   resumes_at?: number;
 };
+
+export type RunKind = Schemas["RunKindEnum"];
 
 export interface PortDeclaration {
   name: string;

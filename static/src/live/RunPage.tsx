@@ -12,6 +12,8 @@ import { CancelDialog, StateChip, Transport, useTransport } from "./Transport";
 import { useLive, useSnapshot } from "./context";
 import { GateMapView } from "./views/GateMapView";
 import { PhaseView } from "./views/PhaseView";
+import { FitPanel } from "../series/FitPanel";
+import { SweepPanel } from "../series/SweepPanel";
 import { SeriesView } from "./views/SeriesView";
 import { type Source, views } from "./wiring";
 
@@ -30,6 +32,8 @@ export function RunPage({ positions }: { positions: Positions }) {
   const series = useMemo(() => views(spec, "viz.timeseries"), [spec]);
   // Whoever comes after the end finds the result first; whoever watched keeps the pictures where they were.
   const [past] = useState(() => isFinal(run.state));
+  // Many runs at once have no frames to look at, and nothing to turn.
+  const single = run.kind === "single";
 
   return (
     <div className={past ? "run-page past" : "run-page"} data-run={run.id} data-run-state={run.state}>
@@ -37,7 +41,14 @@ export function RunPage({ positions }: { positions: Positions }) {
         <div>
           <h1>{run.graph.name}</h1>
           <p className="panel-note num">
-            seed {seed} · {whole(run.ticks)} ticks · graph version {run.graph.version}
+            {!single && (run.kind === "sweep" ? "Sweep · " : "Fit · ")}
+            seed {seed} · {whole(run.ticks)} ticks{!single && " each"} · graph version {run.graph.version}
+            {run.origin && (
+              <>
+                {" · repeats "}
+                <a href={location.pathname.replace(run.id, run.origin)}>another run</a>
+              </>
+            )}
           </p>
         </div>
         <div className="row">
@@ -49,25 +60,31 @@ export function RunPage({ positions }: { positions: Positions }) {
       <Transport onPlayPause={playPause} onCancel={askCancel} onShortcuts={showShortcuts} busy={transport.busy} />
       <div className="run-grid">
         <div className="run-main">
-          <div className="views" id="views" tabIndex={-1}>
-            {!past && phases.map((view) => <PhaseView key={view.node.id} view={view} />)}
-            {grids.map((view) => (
+          {run.kind === "sweep" && <SweepPanel />}
+          {run.kind === "fit" && <FitPanel />}
+          <div className="views" id="views" tabIndex={-1} hidden={!single}>
+            {single && !past && phases.map((view) => <PhaseView key={view.node.id} view={view} />)}
+            {single && grids.map((view) => (
               <GateMapView key={view.node.id} view={view} />
             ))}
-            {!past && series.map((view) => <SeriesView key={view.node.id} view={view} />)}
+            {single && !past && series.map((view) => <SeriesView key={view.node.id} view={view} />)}
           </div>
-          <ResultPanel />
+          {single && <ResultPanel />}
           <GraphPanel positions={positions} />
         </div>
         <aside className="run-side">
-          <ControlPanel />
+          {single && <ControlPanel />}
           <div id="events" tabIndex={-1}>
             <EventLog />
           </div>
           <ManifestPanel />
         </aside>
       </div>
-      <CancelDialog dialog={transport.dialog} onConfirm={transport.cancel} />
+      <CancelDialog
+        dialog={transport.dialog}
+        onConfirm={transport.cancel}
+        points={run.kind === "single" ? "" : run.kind === "sweep" ? " and finished points" : " and finished iterations"}
+      />
       <ShortcutDialog dialog={shortcuts} />
     </div>
   );

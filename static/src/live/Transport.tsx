@@ -56,7 +56,7 @@ export function Transport({ onPlayPause, onCancel, onShortcuts, busy }: Transpor
         />
         <p className="num progress-words">
           <span>
-            tick {whole(run.tick)} of {whole(run.ticks)}
+            {run.kind === "single" ? `tick ${whole(run.tick)} of ${whole(run.ticks)}` : pointWords(run)}
           </span>
           <span>{run.ticks_per_s === null || isFinal(run.state) ? "" : `${whole(run.ticks_per_s)} ticks/s`}</span>
           <span data-testid="eta">{remaining(run)}</span>
@@ -64,6 +64,12 @@ export function Transport({ onPlayPause, onCancel, onShortcuts, busy }: Transpor
       </div>
     </div>
   );
+}
+
+function pointWords(run: Run): string {
+  const name = run.kind === "fit" ? "iterations" : "points";
+  const failed = run.points_failed ? `, ${whole(run.points_failed)} failed` : "";
+  return `${whole(run.points_done)} of ${whole(run.points_total ?? 0)} ${name} done${failed}`;
 }
 
 function waiting(queue: Run["queue"]): string {
@@ -120,14 +126,18 @@ export function useTransport() {
 export function CancelDialog({
   dialog,
   onConfirm,
+  points,
 }: {
+  points: string;
   dialog: React.RefObject<HTMLDialogElement | null>;
   onConfirm: () => void;
 }) {
   return (
     <dialog ref={dialog} className="dialog" aria-labelledby="cancel-title">
       <h2 id="cancel-title">Cancel this run?</h2>
-      <p>It stops within two seconds and cannot be continued. Its events stay; it will have no result.</p>
+      <p>
+        It stops within two seconds and cannot be continued. Its events{points} stay; it will have no result.
+      </p>
       <div className="form-actions">
         <button type="button" className="button danger" onClick={onConfirm}>
           Cancel the run

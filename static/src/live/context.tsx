@@ -3,6 +3,7 @@ import type { DrawClock } from "./clock";
 import type { FrameListener, RunStore, Snapshot } from "./store";
 import type { Subscription } from "./protocol";
 import type { GraphSpec } from "../api/run";
+import type { Point } from "../series/points";
 import type { Declarations } from "./wiring";
 
 export interface LiveContextValue {
@@ -25,6 +26,13 @@ export function useLive(): LiveContextValue {
 export function useSnapshot(): Snapshot {
   const { store } = useLive();
   return useSyncExternalStore(store.subscribe, store.snapshot);
+}
+
+/** The points of a sweep or fit that are done, and why some could not be read. */
+export function usePoints(): { points: readonly Point[]; problem: string | null } {
+  const { store } = useLive();
+  const points = useSyncExternalStore(store.points.subscribe, store.points.list);
+  return { points, problem: store.points.problem() };
 }
 
 /** Whether an element can be seen: in the window's view (or nearly) and in a tab that is not hidden. */

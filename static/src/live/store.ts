@@ -2,6 +2,7 @@
 import type { ApiClient } from "../api/client";
 import { ApiProblem } from "../api/problem";
 import { type Run, type RunNews, type RunResult, isFinal } from "../api/run";
+import { PointStore, isPointsNews } from "../series/points";
 import { RunLink, type LinkState, type SocketClass } from "./link";
 import { type EventMessage, type Frame, type Hello, type StatusPayload, type Subscription, portKey } from "./protocol";
 
@@ -10,7 +11,7 @@ const POLL_MS = 5000;
 
 export interface EventItem {
   seq: number;
-  /** status, log, error, control, metric or result. */
+  /** status, log, error, control, metric, result or points. */
   kind: string;
   level: string;
   tick: number | null;
@@ -60,6 +61,8 @@ export interface StoreOptions {
 
 export class RunStore {
   readonly link: RunLink;
+  /** Those of a sweep or fit; none of a single run. */
+  readonly points = new PointStore();
   readonly #api: ApiClient;
   readonly #runUrl: string;
   readonly #base: Readonly<Record<string, number>>;
@@ -111,6 +114,8 @@ export class RunStore {
     this.link.open();
     this.#expect();
     if (isFinal(this.#snapshot.run.state)) void this.#loadResult();
+    // No event of this run tells the points that it has taken over from another.
+    if (this.#snapshot.run.origin) void this.points.load(this.#api, this.#snapshot.run.urls.points);
   }
 
   close(): void {
@@ -154,6 +159,11 @@ export class RunStore {
     await this.#api.post(this.#snapshot.run.urls[kind]);
   }
 
+  /** Asks something else of the API in the name of the page. Raises ApiProblem. */
+  async post<T>(url: string, body: unknown = {}): Promise<T> {
+    return this.#api.post<T>(url, body);
+  }
+
   async trigger(target: string): Promise<void> {
     await this.#api.post(this.#snapshot.run.urls.triggers, { target });
   }
@@ -193,6 +203,11 @@ export class RunStore {
     const events = [...this.#snapshot.events, item];
     const extra = Math.max(0, events.length - EVENTS_KEPT);
     this.#change({ events: extra ? events.slice(extra) : events, earlier: this.#snapshot.earlier + extra });
+    if (item.kind === "points" && isPointsNews(payload)) {
+      this.points.add(payload.points);
+      const { done, failed, total } = payload;
+      this.#change({ run: { ...this.#snapshot.run, points_done: done, points_failed: failed, points_total: total } });
+    }
     if (item.kind === "control") this.#applied(payload, event.tick ?? null);
     if (event.kind === "error") void this.#pollRun();
   }
@@ -317,6 +332,10 @@ function describe(kind: string, payload: Record<string, unknown>): string {
   const message = typeof payload.message === "string" ? payload.message : "";
   const mend = typeof payload.mend === "string" && payload.mend ? ` ${payload.mend}` : "";
   if (message) return message + mend;
+  if (kind === "points" && isPointsNews(payload)) {
+    const { points, done, failed, total } = payload;
+    return `${points.length} more: ${done} of ${total} done${failed ? `, ${failed} failed` : ""}`;
+  }
   if (kind === "control") {
     const refusal = payload.refusal as { message?: string } | undefined;
     const change = `${String(payload.target)} set to ${String(payload.value)}`;

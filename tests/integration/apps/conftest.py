@@ -44,8 +44,8 @@ class Tenant:
         """Where the workspace's part of the API begins."""
         return f"/api/v1/workspaces/{self.workspace.slug}"
 
-    def submit(self, ticks: int = 1000, seed: int = 7, graph: Graph | None = None) -> Run:
-        return services.submit(self.user, self.workspace, graph or self.graph, seed=seed, ticks=ticks)
+    def submit(self, ticks: int = 1000, seed: int = 7, graph: Graph | None = None, **more: Any) -> Run:
+        return services.submit(self.user, self.workspace, graph or self.graph, seed=seed, ticks=ticks, **more)
 
     def look(self, run: Run) -> Run:
         """The run's row now."""

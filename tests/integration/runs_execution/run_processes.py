@@ -60,8 +60,8 @@ class Tenant:
     def graph_of_spec(self, name: str, spec: dict[str, Any]) -> Graph:
         return create_graph(self.user, self.workspace, self.project, name, spec)
 
-    def submit(self, ticks: int = LONG, seed: int = 7, graph: Graph | None = None) -> Run:
-        return services.submit(self.user, self.workspace, graph or self.graph, seed=seed, ticks=ticks)
+    def submit(self, ticks: int = LONG, seed: int = 7, graph: Graph | None = None, **more: Any) -> Run:
+        return services.submit(self.user, self.workspace, graph or self.graph, seed=seed, ticks=ticks, **more)
 
     def command(self, run: Run, kind: str, **payload: Any) -> None:
         services.command(self.user, run, kind, payload)

@@ -2,13 +2,15 @@
 
 import signal
 import time
+from datetime import timedelta
 from pathlib import Path
 
 import psutil
 import pytest
-from run_processes import kill, started_worker
+from run_processes import LONG, kill, started_worker
 
 from apps.runs import selectors, services
+from apps.runs.failure import Failure
 from apps.runs.models import Run, RunAttempt
 from apps.runs.refusals import Fenced
 from apps.runs.sweeping import sweep
@@ -86,6 +88,43 @@ def test_a_run_that_kills_its_process_every_time_fails_and_says_how(tenant, tmp_
         other = tenant.submit(ticks=200)
         eventually(lambda: tenant.look(other).is_final, "another run to end")
         assert tenant.look(other).state == "succeeded"
+
+
+@pytest.mark.slow
+def test_a_run_ends_with_its_time_even_if_its_process_cannot_count_any_more(tenant, tmp_path, testbed, eventually):
+    with started_worker(tmp_path / "worker") as worker:
+        runs = [tenant.submit(max_seconds=2)]
+        eventually(lambda: tenant.look(runs[0]).is_final, "the run to be stopped")
+        runs.append(tenant.submit(max_seconds=8))
+        eventually(begun(tenant, runs[1]), "the run to progress")
+        running_child(worker).send_signal(signal.SIGSTOP)
+        eventually(lambda: tenant.look(runs[1]).is_final, "the stopped process to be killed")
+        for run in runs:
+            row = tenant.look(run)
+            assert (row.state, row.error["code"]) == ("failed", "out_of_time")
+            assert attempts(tenant, run) == ["failed"]
+        assert row.error["tick"] == row.tick > 0
+        other = tenant.submit(ticks=200)
+        eventually(lambda: tenant.look(other).is_final, "another run to end")
+        assert tenant.look(other).state == "succeeded"
+
+
+@pytest.mark.exhaustive
+def test_the_time_of_lost_attempts_counts(tenant, tmp_path, testbed, eventually):
+    run = tenant.submit(max_seconds=30)
+    with scope(tenant.workspace.id):
+        attempt = services.claim(run.pk, "somebody")
+        services.hand_over(attempt, Failure("worker_lost", "It died.", "None."))
+        RunAttempt.objects.filter(pk=attempt.pk).update(started_at=attempt.started_at - timedelta(seconds=29))
+    with started_worker(tmp_path / "worker"):
+        eventually(lambda: tenant.look(run).is_final, "the run to be stopped")
+    row = tenant.look(run)
+    assert row.error["code"] == "out_of_time"
+    with scope(tenant.workspace.id):
+        held = [one.finished_at - one.started_at for one in RunAttempt.objects.filter(run_id=run.pk).order_by("number")]
+        assert selectors.seconds_held(run) == sum(held, timedelta()).total_seconds() > 30.0
+    # The second attempt had one second left, whatever its process took to start.
+    assert row.tick < LONG
 
 
 @pytest.mark.slow

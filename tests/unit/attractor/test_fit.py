@@ -176,6 +176,36 @@ def test_every_evaluation_begins_anew():
     assert at({"a.coupling": 0.2}) == at({"a.coupling": 0.2})
 
 
+def test_known_evaluations_are_taken_over_and_the_fit_goes_on_as_if_never_broken_off():
+    aim = squared_error("r.value", 6.0)
+    terms = {"ticks": 12, "steps": 20, "registry": REGISTRY}
+    whole = fit(RAMP, ["r.slope"], aim, **terms)
+    again: list[object] = []
+    continued = fit(RAMP, ["r.slope"], aim, known=whole.history[:13], on_step=again.append, **terms)
+    assert continued == whole
+    assert again == list(whole.history[13:])
+    with pytest.raises(ValueError, match="evaluation 0 is of"):
+        fit(RAMP, ["r.slope"], aim, known=whole.history[1:], **terms)
+
+
+def test_a_fit_stays_within_its_bounds_and_ends_on_the_one_that_is_nearest():
+    """value_t = slope·(t + 1) with the aim far above: the smallest loss is at the upper bound."""
+    found = fit(RAMP, ["r.slope"], squared_error("r.value", 9.0), ticks=5, steps=60, rate=0.1,
+                bounds={"r.slope": (0.25, 0.75)}, registry=REGISTRY)  # fmt: skip
+    assert found.params["r.slope"] == 0.75
+    assert all(0.25 <= one.params["r.slope"] <= 0.75 for one in found.history)
+
+
+def test_bounds_that_make_no_sense_are_refused():
+    bounds = {"r.slope": (0.6, 0.9), "r.nothing": (0.0, 1.0)}
+    with pytest.raises(GraphRejected) as rejected:
+        fit(RAMP, ["r.slope"], squared_error("r.value", 1.0), ticks=5, bounds=bounds, registry=REGISTRY)
+    assert sorted(problem.place for problem in rejected.value.problems) == ["r.nothing", "r.slope"]
+    with pytest.raises(GraphRejected, match="not below"):
+        fit(RAMP, ["r.slope"], squared_error("r.value", 1.0), ticks=5, bounds={"r.slope": (0.9, 0.1)},
+            registry=REGISTRY)  # fmt: skip
+
+
 def _with_values():
     """The sample kinds, gen.value, and a node in Python with an output of real numbers."""
     from attractor.node import ABSENT, HostNode

@@ -11,7 +11,7 @@ import pytest
 from sample_nodes import REGISTRY, Ramp, edge, node
 
 from attractor import AttractorError, GraphRejected, Preset, Registry, registry
-from attractor.__main__ import main
+from attractor.cli.main import main
 
 DOCUMENT = {
     "id": "demo", "version": 1, "title": "Demo", "category": "test", "summary": "A demonstration.",
@@ -96,32 +96,48 @@ def preset_file(tmp_path):
 
 
 def test_the_command_line_runs_a_preset_as_long_as_it_says(installed, preset_file, tmp_path, capsys):
-    out = tmp_path / "out.json"
-    assert main(["run", str(preset_file), "--seed", "5", "--set", "a.slope=2", "--json", str(out), "--quiet"]) == 0
+    out = tmp_path / "result.json"
+    assert (
+        main(
+            [
+                "run",
+                "--local",
+                str(preset_file),
+                "--seed",
+                "5",
+                "--set",
+                "a.slope=2",
+                "--output",
+                str(tmp_path),
+                "--quiet",
+            ]
+        )
+        == 0
+    )
     result = json.loads(out.read_text())
     assert (result["ticks"], result["seed"], result["outputs"]["a.value"]) == (7, 5, 14)
     printed = capsys.readouterr().out
     assert "a.value = 14" in printed
     assert result["result_hash"] in printed
-    assert main(["run", str(preset_file), "--ticks", "3"]) == 0
+    assert main(["run", "--local", str(preset_file), "--ticks", "3"]) == 0
     assert "a.value = 3" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("wrong", [["--ticks", "0"], ["--ticks", "-5"], ["--seed", "-1"], ["--seed", str(2**63)]])
 def test_the_command_line_refuses_a_length_or_seed_out_of_range(installed, preset_file, wrong, capsys):
     with pytest.raises(SystemExit) as left:
-        main(["run", str(preset_file), *wrong])
+        main(["run", "--local", str(preset_file), *wrong])
     assert left.value.code == 2
     assert "give" in capsys.readouterr().err
 
 
 def test_the_command_line_names_every_problem(installed, preset_file, tmp_path, capsys):
     assert main(["check", str(preset_file)]) == 0
-    assert main(["run", str(preset_file), "--set", "a.slope=99"]) == 1
+    assert main(["run", "--local", str(preset_file), "--set", "a.slope=99"]) == 1
     assert "nodes.a.params.slope" in capsys.readouterr().err
-    assert main(["run", str(preset_file), "--set", "a.slope"]) == 1
+    assert main(["run", "--local", str(preset_file), "--set", "a.slope"]) == 1
     assert "--set node.param=value" in capsys.readouterr().err
-    assert main(["run", str(tmp_path / "nothing.json")]) == 2
+    assert main(["run", "--local", str(tmp_path / "nothing.json")]) == 2
     preset_file.write_text("{")
     assert main(["check", str(preset_file)]) == 1
     preset_file.write_text(json.dumps(changed(graph={"nodes": [node("a", "t.nothing")]}, controls=[], actions=[])))

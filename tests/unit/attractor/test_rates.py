@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from sample_nodes import REGISTRY, edge, node
 
 from attractor import Axis, ControlChange, GraphSpec, NodeFailed, Plan, Registry, Session, Sweep, check
-from attractor.__main__ import main
+from attractor.cli.main import main
 from attractor.clock import Clock
 from attractor.compiled import compiled_region
 from attractor.fit import LossGradient

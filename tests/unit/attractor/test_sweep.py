@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
 import pytest
@@ -11,6 +12,7 @@ from sample_nodes import REGISTRY, edge, node
 from attractor import AttractorError, GraphRejected, GraphSpec, NodeFailed
 from attractor.compiled import compiled_region
 from attractor.ensemble import Ensemble
+from attractor.metric import Metric
 from attractor.node import TensorNode
 from attractor.parameter import Parameter
 from attractor.plan import Plan
@@ -229,3 +231,53 @@ def test_what_nodes_say_does_not_pile_up_in_a_sweep():
     program = Program(Plan.of(spec, Registry([Picky])), 0, batch=(2,), base={"p": {"x": torch.tensor([1.0, 2.0])}})
     Ensemble(program, [0, 1]).advance(5)
     assert program.events() == []
+
+
+MEASURED = (
+    Metric("mix.sum"), Metric("mix.sum", "mean"), Metric("t.value", "mean", 7), Metric("mix.sum", "min", 3),
+    Metric("mix.sum", "max"),
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("block", [1, 7, 32])
+def test_metrics_are_those_of_what_the_single_run_says_however_it_is_cut(block):
+    sweep = swept([FACTORS, LIMITS], metrics=MEASURED, block=block)
+    outcomes = sweep.run()
+    assert any(outcome.failure for outcome in outcomes)
+    for outcome in outcomes:
+        if outcome.failure:
+            assert not outcome.metrics
+            continue
+        session = sweep.session(outcome.point.index)
+        session.subscribe("mix", "sum")
+        session.subscribe("t", "value")
+        said = {"sum": [], "value": []}
+        for report in session:
+            for frame in report.frames:
+                said[frame.port] += list(zip(frame.ticks, frame.data.tolist(), strict=True))
+        total = [value for _, value in said["sum"]]
+        late = [value for tick, value in said["value"] if tick >= 7]
+        assert outcome.metrics["mix.sum"] == total[-1]
+        assert outcome.metrics["mean of mix.sum"] == pytest.approx(math.fsum(total) / 40, rel=1e-12)
+        assert outcome.metrics["mean of t.value from tick 7"] == pytest.approx(math.fsum(late) / len(late), rel=1e-12)
+        assert outcome.metrics["min of mix.sum from tick 3"] == min(total[3:])
+        assert outcome.metrics["max of mix.sum"] == max(total)
+    # To the last bit: the same numbers wherever the blocks begin.
+    whole = swept([FACTORS, LIMITS], metrics=MEASURED, block=40).run()
+    assert [outcome.metrics for outcome in outcomes] == [outcome.metrics for outcome in whole]
+
+
+def test_a_port_that_says_nothing_has_no_number():
+    (outcome,) = swept([Axis("s.factor", (0.5,))], metrics=[Metric("t.value", "mean", 39)], ticks=40).run()
+    session = swept([Axis("s.factor", (0.5,))]).session(0)
+    session.subscribe("t", "value")
+    spoken = [tick for report in session for frame in report.frames for tick in frame.ticks]
+    assert (outcome.metrics["mean of t.value from tick 39"] is None) == (39 not in spoken)
+
+
+def test_faulty_metrics_are_refused_all_at_once():
+    wrong = [Metric("n.x"), Metric("no.port"), Metric("mix.sum", "mean", 40), Metric("mix.sum"), Metric("mix.sum")]
+    with pytest.raises(GraphRejected) as rejected:
+        swept([FACTORS], metrics=wrong)
+    places = [problem.place for problem in rejected.value.problems]
+    assert places == ["metrics[0].port", "metrics[1].port", "metrics[2].start", "metrics[4]"]

@@ -5,7 +5,6 @@ from typing import Any
 
 import pytest
 import yaml
-from django.core.cache import cache
 from django.core.management import call_command
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
@@ -199,18 +198,6 @@ def test_a_quota_that_is_used_up_is_429_and_names_the_mend(ann: Any, settings: A
     response = ann.post("/runs/", {"graph": str(ann.graph.pk)})
     assert (response.status_code, response.json()["code"]) == (429, "quota_exceeded")
     assert "cancel" in response.json()["problems"][0]["mend"]
-
-
-def test_too_many_requests_are_throttled_per_person(ann: Any, bob: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    from rest_framework.throttling import UserRateThrottle
-
-    cache.clear()
-    monkeypatch.setattr(UserRateThrottle, "THROTTLE_RATES", {"user": "3/min"})
-    statuses = [ann.get("/projects/").status_code for _ in range(5)]
-    assert statuses == [200, 200, 200, 429, 429]
-    assert ann.get("/projects/").headers["Retry-After"].isdigit()
-    assert bob.get("/projects/").status_code == 200
-    cache.clear()
 
 
 def test_log_lines_of_a_request_carry_its_ids(ann: Any) -> None:

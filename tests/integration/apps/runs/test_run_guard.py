@@ -69,7 +69,16 @@ def test_a_final_run_is_frozen(ann: Any, state: str, change: dict[str, Any]) -> 
 
 
 @pytest.mark.parametrize(
-    "change", [{"seed": 8}, {"ticks": 2000}, {"last_event": 0}, {"fence": -1}, {"tick": 1001}, {"progress": -0.1}]
+    "change",
+    [
+        {"seed": 8},
+        {"ticks": 2000},
+        {"last_event": 0},
+        {"fence": -1},
+        {"tick": 1001},
+        {"progress": -0.1},
+        {"max_seconds": 0},
+    ],
 )
 def test_what_a_run_computes_and_its_counters_cannot_be_changed(ann: Any, change: dict[str, Any]) -> None:
     run = ann.submit(ticks=1000, seed=7)
@@ -82,7 +91,7 @@ def test_a_run_begins_queued(ann: Any, state: str) -> None:
     with pytest.raises(IntegrityError), scope(ann.workspace.id):
         Run.objects.create(
             workspace=ann.workspace, project=ann.project, graph_version=latest_version(ann.graph), seed=1, ticks=1,
-            memory_bytes=1, flops=1, state=state,
+            memory_bytes=1, flops=1, max_seconds=1, state=state,
         )  # fmt: skip
 
 

@@ -1,5 +1,6 @@
 """Submitting: checks and quotas before anything is queued, the message after the commit, a broker that is away."""
 
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -10,8 +11,8 @@ from kombu.exceptions import OperationalError
 
 from apps.ops.refusal import Invalid
 from apps.projects.selectors import latest_version
-from apps.runs import queue, services
-from apps.runs.models import Run, RunCommand, RunEvent
+from apps.runs import queue, selectors, services
+from apps.runs.models import Run, RunAttempt, RunCommand, RunEvent
 from apps.runs.refusals import QuotaExceeded
 from apps.workspaces.missing import NotFound
 from apps.workspaces.models import AuditEvent, Role
@@ -127,6 +128,75 @@ def test_memory_and_work_of_active_runs_are_added_up(ann: Any, settings: Any) ->
     assert count(ann) == 2
 
 
+def held(tenant: Any, run: Run, seconds: float, begun: datetime, state: str = "succeeded") -> None:
+    """The run ends, and its one attempt has held a worker for so long."""
+    with scope(tenant.workspace.id):
+        attempt = services.claim(run.pk, "somebody")
+        services.finish(attempt, state, result={}, result_hash="x")
+        RunAttempt.objects.filter(pk=attempt.pk).update(
+            started_at=begun, finished_at=begun + timedelta(seconds=seconds)
+        )
+
+
+@pytest.mark.parametrize("seconds", [0, -1, 101])
+def test_a_time_limit_out_of_range_is_refused(ann: Any, settings: Any, seconds: int) -> None:
+    quota(settings, run_seconds=100)
+    assert ann.submit().max_seconds == 100
+    assert ann.submit(max_seconds=1).max_seconds == 1
+    with pytest.raises(Invalid) as refused:
+        ann.submit(max_seconds=seconds)
+    assert {fault.place for fault in refused.value.faults} == {"max_seconds"}
+
+
+def test_the_months_compute_time_is_what_was_held_and_what_active_runs_may_hold(ann: Any, settings: Any) -> None:
+    quota(settings, compute_seconds=1000, run_seconds=1000)
+    month = selectors.month_begins()
+    held(ann, ann.submit(max_seconds=900), 300.0, month + timedelta(seconds=1))
+    with scope(ann.workspace.id):
+        assert selectors.compute_seconds() == 300.0
+    waiting = ann.submit(max_seconds=600)
+    ann.submit(max_seconds=100)
+    with pytest.raises(QuotaExceeded, match="max_seconds"):
+        ann.submit(max_seconds=1)
+    services.command(ann.user, waiting, "cancel")
+    ann.submit(max_seconds=600)
+
+
+def test_what_was_held_before_the_month_began_is_not_counted(ann: Any, settings: Any) -> None:
+    month = selectors.month_begins()
+    held(ann, ann.submit(), 300.0, month - timedelta(seconds=400))
+    held(ann, ann.submit(), 300.0, month - timedelta(seconds=250))  # 50 s of it lie in the month
+    with scope(ann.workspace.id):
+        assert selectors.compute_seconds() == 50.0
+
+
+def test_compute_time_is_each_workspaces_own(ann: Any, bob: Any) -> None:
+    run = ann.submit()
+    held(ann, run, 10.0, selectors.month_begins() + timedelta(seconds=1))
+    with scope(bob.workspace.id):
+        assert selectors.compute_seconds() == 0.0
+    with scope(ann.workspace.id):
+        assert selectors.seconds_held(run) == 10.0
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_hundred_parallel_submissions_never_exceed_the_months_time(
+    ann: Any, settings: Any, sent: list[Any], at_once: Any
+) -> None:
+    quota(settings, active_runs=100, compute_seconds=79, run_seconds=10)
+
+    def race(_: int) -> str:
+        try:
+            ann.submit(ticks=1)
+        except QuotaExceeded:
+            return "refused"
+        return "queued"
+
+    outcomes = at_once(race, 100)
+    assert (outcomes.count("queued"), outcomes.count("refused")) == (7, 93)
+    assert count(ann) == len(sent) == 7
+
+
 @pytest.mark.django_db(transaction=True)
 def test_parallel_submissions_never_exceed_the_quota(ann: Any, settings: Any, sent: list[Any], at_once: Any) -> None:
     quota(settings, active_runs=3)
@@ -171,8 +241,6 @@ def test_a_broker_that_is_away_delays_a_run_and_loses_nothing(
     run = ann.submit()
     assert run.warnings == [queue.BROKER_AWAY]
     assert ann.look(run).state == "queued"
-    from apps.runs import selectors
-
     assert selectors.queued_for(0) == [(ann.workspace.id, run.pk)]
     monkeypatch.undo()
     # The sweeper sends it as soon as the broker is back.

@@ -10,7 +10,12 @@ from django.db import IntegrityError, ProgrammingError, connection, transaction
 from django.db.models import ForeignKey
 
 from apps.projects.models import Graph, GraphVersion, Project
-from apps.runs.models import Run
+from apps.runs.models import Run, RunPoint
+from apps.webhooks.models import EVENTS
+from apps.webhooks.post import Answer
+from apps.webhooks.selectors import due
+from apps.webhooks.services import begin_try, create_webhook, end_try, ping
+from apps.workspaces.keys import create_key
 from apps.workspaces.models import AuditEvent, IdempotencyKey, Membership
 from apps.workspaces.rows import OwnedForeignKey, ScopedManager, WorkspaceModel
 from apps.workspaces.scope import scope
@@ -110,8 +115,17 @@ def test_sql_without_a_scope_and_with_a_foreign_one_sees_nothing(
 
     services.command(ann.user, run, "pause")
     with scope(ann.workspace.id):
-        services.record_checkpoint(services.claim(run.pk, "test"), "0" * 64, 5, 100)
+        attempt = services.claim(run.pk, "test")
+        services.record_checkpoint(attempt, "0" * 64, 5, 100)
+        RunPoint.objects.create(workspace_id=ann.workspace.id, run=run, index=0, state="succeeded", params={}, seed=1)
         IdempotencyKey.objects.create(workspace_id=ann.workspace.id, actor=ann.user, key="k", request="r")
+        create_key(ann.user, ann.workspace, "k")
+    hook, _ = create_webhook(ann.user, ann.workspace, "https://example.org/", EVENTS)
+    ping(ann.user, ann.workspace, hook.pk)
+    ((workspace_id, delivery_id),) = due(1)
+    tried = begin_try(workspace_id, delivery_id)
+    assert tried is not None
+    end_try(tried, Answer(200, "", "", 0.1))
     count = f"SELECT count(*) FROM {model._meta.db_table}"  # noqa: S608 the name of a table of ours
     of_ann = f"{count} WHERE workspace_id = %s"
     with scope(ann.workspace.id):

@@ -1,0 +1,204 @@
+"""The arguments of the command line, and what its errors mean."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Callable, Sequence
+from importlib import import_module
+from importlib.metadata import version
+from pathlib import Path
+
+from attractor.cli import exits, local
+from attractor.cli.text import say
+from attractor.errors import AttractorError, GraphRejected
+from attractor.quality import QUALITIES
+from attractor.tier import REQUESTS
+
+Command = Callable[[argparse.Namespace], int]
+
+DESCRIPTION = """\
+Run graphs of chaotic and energy-based nodes, on a server or on this machine.
+
+A key to a server is made on its site (menu "API keys") and kept by `attractor login`; ATTRACTOR_URL and
+ATTRACTOR_API_KEY go before what is kept."""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line; returns the exit code, see `exits`."""
+    args = _parser().parse_args(argv)
+    command: Command = args.do
+    try:
+        return command(args)
+    except GraphRejected as rejected:
+        for problem in rejected.problems:
+            say(problem)
+        return exits.FAILED
+    except AttractorError as error:
+        say(error)
+        return exits.FAILED
+    except ModuleNotFoundError as missing:
+        if "attractor[client]" not in str(missing):
+            raise
+        say(missing)
+        return exits.USAGE
+    except BrokenPipeError:
+        # Whoever read the output has read enough; what is left in the buffer goes nowhere.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return exits.DONE
+    except OSError as error:
+        say(f"{error.filename}: {error.strerror}" if error.filename else error)
+        return exits.USAGE
+    except KeyboardInterrupt:
+        return exits.INTERRUPTED
+
+
+def _on_server(name: str) -> Command:
+    """A command that needs the client, which a plain engine has not: it is imported when it is used."""
+
+    def do(args: argparse.Namespace) -> int:
+        server = import_module("attractor.cli.server")
+        errors = import_module("attractor.client.errors")
+        command: Command = getattr(server, name)
+        try:
+            return command(args)
+        except errors.ClientError as error:
+            say(error)
+            if isinstance(error, errors.NotConfigured | errors.NotLoggedIn):
+                return exits.NOT_LOGGED_IN
+            if isinstance(error, errors.Unreachable | errors.BadAnswer):
+                return exits.UNREACHABLE
+            return exits.FAILED
+
+    return do
+
+
+def _run(args: argparse.Namespace) -> int:
+    if args.local:
+        return local.run(args) if args.against is None else _on_server("run_against")(args)
+    if args.target is None:
+        say("say what to run: a preset or a file")
+        return exits.USAGE
+    if args.tier or args.against:
+        say(f"{'--tier' if args.tier else '--against'} goes with --local: a server chooses the tier itself")
+        return exits.USAGE
+    return _on_server("run")(args)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="attractor", description=DESCRIPTION, epilog=exits.HELP,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )  # fmt: skip
+    parser.add_argument("--version", action="version", version=f"attractor {version('attractor')}")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    _add_login(commands)
+    _add_run(commands)
+    _add_runs(commands)
+
+    check = commands.add_parser("check", help="list every problem of a preset file")
+    check.add_argument("preset", type=Path)
+    check.set_defaults(do=local.check)
+
+    nodes = commands.add_parser("nodes", help="list the node kinds of this installation")
+    nodes.add_argument("--json", action="store_true", help="their whole declarations")
+    nodes.set_defaults(do=local.nodes)
+    return parser
+
+
+def _add_login(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    login = commands.add_parser(
+        "login", help="keep a server and a key to it",
+        description="Keep the address of a server and an API key, in a file that only you can read. The key is asked "
+        "for; in scripts it comes by --stdin or ATTRACTOR_API_KEY, never as an argument.",
+    )  # fmt: skip
+    login.add_argument("--url", help="address of the server (default: ATTRACTOR_URL, else it is asked for)")
+    login.add_argument("--stdin", action="store_true", help="read the key from the standard input")
+    login.set_defaults(do=_on_server("log_in"))
+
+    logout = commands.add_parser("logout", help="forget a key")
+    logout.add_argument("--url", help="of which server (default: the one in use)")
+    logout.set_defaults(do=_on_server("log_out"))
+
+    whoami = commands.add_parser("whoami", help="who you are, on which server, in which workspace")
+    whoami.add_argument("--json", action="store_true", help="as JSON")
+    whoami.set_defaults(do=_on_server("who_am_i"))
+
+    presets = commands.add_parser("presets", help="list the presets of the server")
+    presets.add_argument("--json", action="store_true", help="as JSON")
+    presets.set_defaults(do=_on_server("presets"))
+
+
+def _add_run(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    run = commands.add_parser(
+        "run", help="run a preset or a file",
+        description="Run a preset or a file on the server, or with --local on this machine: the same graph, seed, "
+        "tier, versions and class of processor give the same result hash.", epilog=exits.HELP,
+    )  # fmt: skip
+    run.add_argument("target", nargs="?", metavar="PRESET|FILE.json", help="what to run")
+    run.add_argument("--seed", type=_seed, help="run seed, 0 to 2^63 - 1 (default: drawn by the server; 0 here)")
+    run.add_argument("--ticks", type=_ticks, help="length of the run, at least 1 (default: the preset's)")
+    run.add_argument("--set", action="append", default=[], metavar="NODE.PARAM=VALUE", help="change a base value")
+    run.add_argument("--quality", choices=QUALITIES, help="how much samplers and trainers do (default: the preset's)")
+    run.add_argument("--json", action="store_true", help="print the run as JSON; with --local the whole result")
+    run.add_argument(
+        "--output", type=Path, metavar="DIR", help="write the result there (and follow until there is one)"
+    )
+    run.add_argument("--quiet", action="store_true", help="no progress")
+    there = run.add_argument_group("on the server")
+    there.add_argument("--follow", action="store_true", help="show the run until it is over")
+    there.add_argument("--cancel-on-interrupt", action="store_true", help="follow; Ctrl-C cancels the run")
+    here = run.add_argument_group("on this machine")
+    here.add_argument("--local", action="store_true", help="compute it here")
+    here.add_argument("--tier", choices=REQUESTS, help="how it is computed (default: the cost rule's choice)")
+    here.add_argument(
+        "--against", metavar="RUN", help="compare with the result of this run of the server, which is computed again "
+        "when nothing else is named; exit code 3 and the reasons when the results differ",
+    )  # fmt: skip
+    run.set_defaults(do=_run)
+
+
+def _add_runs(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    runs = commands.add_parser("runs", help="list, show, cancel runs; read their events")
+    of_runs = runs.add_subparsers(required=True, metavar="COMMAND")
+
+    listed = of_runs.add_parser("list", help="the newest runs")
+    listed.add_argument("--limit", type=_ticks, default=20, help="how many (default 20)")
+    listed.add_argument("--json", action="store_true", help="as JSON")
+    listed.set_defaults(do=_on_server("runs_list"))
+
+    shown = of_runs.add_parser("show", help="how one run is")
+    shown.add_argument("run")
+    shown.add_argument("--json", action="store_true", help="everything, as JSON")
+    shown.set_defaults(do=_on_server("runs_show"))
+
+    cancel = of_runs.add_parser("cancel", help="stop up to 100 runs, all or none")
+    cancel.add_argument("run", nargs="+")
+    cancel.set_defaults(do=_on_server("runs_cancel"))
+
+    events = of_runs.add_parser("events", help="what happened in a run")
+    events.add_argument("run")
+    events.add_argument("--after", type=int, default=0, metavar="N", help="only events with a higher number")
+    events.add_argument("--follow", action="store_true", help="go on until the run is over")
+    events.add_argument("--json", action="store_true", help="one JSON object a line")
+    events.set_defaults(do=_on_server("runs_events"))
+
+    download = commands.add_parser("download", help="write a run's result, graph and events into a folder")
+    download.add_argument("run")
+    download.add_argument("--output", type=Path, metavar="DIR", help="the folder (default: run-<id>)")
+    download.set_defaults(do=_on_server("download"))
+
+
+def _seed(text: str) -> int:
+    seed = int(text)
+    if not 0 <= seed < 2**63:
+        raise argparse.ArgumentTypeError(f"{text} is no seed: give a whole number from 0 to 2^63 - 1")
+    return seed
+
+
+def _ticks(text: str) -> int:
+    ticks = int(text)
+    if ticks < 1:
+        raise argparse.ArgumentTypeError(f"{text} is too little: give 1 or more")
+    return ticks

@@ -1,0 +1,1188 @@
+"""Requests and answers of the API. Written by `manage.py generate_client`; do not edit by hand."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+from uuid import UUID
+
+from pydantic import AwareDatetime, Field, RootModel
+
+from attractor.client.model import Model
+
+
+class Applied(Model):
+    graph: UUID
+    version: int
+    content_hash: str
+
+
+class Apply(Model):
+    onto_newest: bool = False
+    """
+    Also when the graph has a newer version than the fitted one: onto that one.
+    """
+
+
+class Cancelled(Model):
+    told: list[UUID]
+    """
+    Runs that are told to stop.
+    """
+    over: list[UUID]
+    """
+    Runs that were over already.
+    """
+
+
+class CancelledRuns(Model):
+    runs: Annotated[list[UUID], Field(max_length=100, min_length=1)]
+
+
+class Control(Model):
+    target: Annotated[str, Field(max_length=130)]
+    """
+    `node.param` of a live parameter.
+    """
+    value: Any
+
+
+class CurrentState(Model):
+    etag: str
+    version: int | None = None
+    """
+    Number of a graph's newest version.
+    """
+
+
+class Estimate(Model):
+    content_hash: str
+    nodes: int
+    ticks: int
+    memory_bytes: int
+    flops_per_tick: float
+    """
+    Floating-point operations.
+    """
+    flops: float
+    """
+    Floating-point operations of all ticks.
+    """
+    simulated_s: float
+    """
+    Seconds of model time.
+    """
+    expected_s: Annotated[float | None, Field(...)]
+    """
+    Seconds on a worker, by the speed of this workspace's newest runs; null where there are none.
+    """
+
+
+class Fault(Model):
+    place: str
+    """
+    What it is about, such as `nodes.array.params.coupling`.
+    """
+    message: str
+    mend: str
+    """
+    What to do about it.
+    """
+
+
+class Fitted(Model):
+    target: Annotated[str, Field(max_length=130)]
+    """
+    `node.param` of a live number with a fraction.
+    """
+    min: float | None = None
+    max: float | None = None
+
+
+class Graph(Model):
+    id: UUID
+    project: UUID
+    preset: Annotated[str | None, Field(...)]
+    name: Annotated[str, Field(max_length=160)]
+    version: int
+    created_at: AwareDatetime
+    archived_at: Annotated[AwareDatetime | None, Field(...)]
+    content_hash: str
+    spec: dict[str, Any]
+    """
+    Nodes, edges and routes of the newest version.
+    """
+
+
+class GraphReplacement(Model):
+    name: Annotated[str, Field(max_length=160)]
+    spec: Any
+    """
+    Nodes, edges and routes.
+    """
+
+
+class GraphSummary(Model):
+    id: UUID
+    project: UUID
+    preset: Annotated[str | None, Field(...)]
+    name: Annotated[str, Field(max_length=160)]
+    version: int
+    created_at: AwareDatetime
+    archived_at: Annotated[AwareDatetime | None, Field(...)]
+
+
+class GraphToCheck(Model):
+    spec: Any
+    """
+    Nodes, edges and routes.
+    """
+    ticks: Annotated[int, Field(ge=0, le=9223372036854775807)] = 1000
+    """
+    Length.
+    """
+
+
+class Key(Model):
+    id: UUID
+    name: str
+    """
+    What it is for.
+    """
+    hint: str
+    """
+    How the secret begins.
+    """
+    owner: str
+    created_at: AwareDatetime
+    expires_at: Annotated[AwareDatetime | None, Field(...)]
+    last_used_at: Annotated[AwareDatetime | None, Field(...)]
+    """
+    To the minute.
+    """
+
+
+class Loss(Model):
+    port: Annotated[str, Field(max_length=130)]
+    """
+    `node.port` of an output of real numbers.
+    """
+    target: Any
+    """
+    A number, or lists of the port's shape; with one more axis in front one such for every tick.
+    """
+    start: Annotated[int, Field(ge=0)] = 0
+
+
+class MadeKey(Model):
+    id: UUID
+    name: str
+    """
+    What it is for.
+    """
+    hint: str
+    """
+    How the secret begins.
+    """
+    owner: str
+    created_at: AwareDatetime
+    expires_at: Annotated[AwareDatetime | None, Field(...)]
+    last_used_at: Annotated[AwareDatetime | None, Field(...)]
+    """
+    To the minute.
+    """
+    secret: str
+    """
+    The key itself. It is told here and never again.
+    """
+
+
+class Me(Model):
+    email: str
+    name: str
+    key: Annotated[Key | None, Field(...)]
+    """
+    The API key of this request; null in a session of the site.
+    """
+
+
+class NewFit(Model):
+    graph: UUID
+    params: Annotated[list[Fitted], Field(max_length=64, min_length=1)]
+    loss: Loss
+    iterations: Annotated[int, Field(ge=1)] = 100
+    rate: Annotated[float, Field(ge=1e-09, le=10.0)] = 0.02
+    """
+    Adam's step size, in units of a parameter's range.
+    """
+    window: Annotated[int | None, Field(ge=1, le=100000)] = None
+    """
+    Ticks between cuts of the gradient; 100 unless said.
+    """
+    seed: int | None = None
+    """
+    0 to 2^63 - 1; drawn when left out.
+    """
+    ticks: int | None = None
+    """
+    Length of every evaluation.
+    """
+
+
+class NewGraph(Model):
+    project: UUID
+    name: Annotated[str | None, Field(max_length=160)] = None
+    spec: Any | None = None
+    """
+    Nodes, edges and routes.
+    """
+    preset: Annotated[str | None, Field(pattern="^[-a-zA-Z0-9_]+$")] = None
+
+
+class NewKey(Model):
+    name: Annotated[str, Field(max_length=80)]
+    expires_in_days: Annotated[int | None, Field(ge=1, le=3650)] = None
+    """
+    Without it the key holds until it is revoked.
+    """
+
+
+class NewProject(Model):
+    name: Annotated[str, Field(max_length=160)]
+
+
+class NewRun(Model):
+    graph: UUID
+    seed: int | None = None
+    """
+    0 to 2^63 - 1; drawn when left out.
+    """
+    ticks: int | None = None
+    """
+    Length; one tick is 1/100 s, or an audio block where that is shorter.
+    """
+    max_seconds: int | None = None
+    """
+    Time for which it may hold workers before it fails; the quota's when left out.
+    """
+
+
+class Event(RootModel[str]):
+    root: Annotated[str, Field(max_length=60)]
+
+
+class NewWebhook(Model):
+    url: Annotated[str, Field(max_length=500)]
+    events: Annotated[list[Event], Field(max_length=4, min_length=1)]
+    description: Annotated[str | None, Field(max_length=200)] = None
+
+
+class NodeKinds(Model):
+    results: list[dict[str, Any]]
+    """
+    Declarations: kind, title, ports, parameters, equation, references.
+    """
+
+
+class PaginatedGraphSummaryList(Model):
+    next: Annotated[
+        str | None,
+        Field(examples=['http://api.example.org/accounts/?cursor=cD00ODY%3D"']),
+    ] = None
+    previous: Annotated[
+        str | None,
+        Field(examples=["http://api.example.org/accounts/?cursor=cj0xJnA9NDg3"]),
+    ] = None
+    results: list[GraphSummary]
+
+
+class PatchedGraphEdit(Model):
+    name: Annotated[str | None, Field(max_length=160)] = None
+    spec: Any | None = None
+    """
+    Nodes, edges and routes of the next version.
+    """
+    archived: bool | None = None
+    """
+    false takes an archived graph back.
+    """
+
+
+class PatchedProjectEdit(Model):
+    name: Annotated[str | None, Field(max_length=160)] = None
+    archived: bool | None = None
+    """
+    false takes an archived project back.
+    """
+
+
+class PatchedWebhookChange(Model):
+    url: Annotated[str | None, Field(max_length=500)] = None
+    events: Annotated[list[Event] | None, Field(max_length=4, min_length=1)] = None
+    description: Annotated[str | None, Field(max_length=200)] = None
+    active: bool | None = None
+
+
+class Person(Model):
+    id: UUID
+    name: str
+
+
+class PresetSummary(Model):
+    id: Annotated[str, Field(max_length=60, pattern="^[-a-zA-Z0-9_]+$")]
+    version: Annotated[int, Field(ge=0, le=2147483647)]
+    title: Annotated[str, Field(max_length=160)]
+    category: Annotated[str, Field(max_length=60)]
+    tags: list[str]
+    summary: str
+    content_hash: Annotated[str, Field(max_length=80)]
+    """
+    Hash of the preset's graph.
+    """
+
+
+class Problem(Model):
+    type: str
+    title: str
+    status: int
+    detail: str
+    code: str
+    """
+    Stable name of the kind of error.
+    """
+    problems: list[Fault]
+
+
+class Project(Model):
+    id: UUID
+    name: Annotated[str, Field(max_length=160)]
+    created_at: AwareDatetime
+    archived_at: Annotated[AwareDatetime | None, Field(...)]
+
+
+class RunAttempt(Model):
+    number: Annotated[int, Field(ge=0, le=2147483647)]
+    state: Literal["running", "succeeded", "failed", "cancelled", "lost", "released"] | None = None
+    """
+    * `running` - Running
+    * `succeeded` - Succeeded
+    * `failed` - Failed
+    * `cancelled` - Cancelled
+    * `lost` - Lost
+    * `released` - Released
+    """
+    started_at: AwareDatetime
+    heartbeat_at: AwareDatetime
+    lease_expires_at: AwareDatetime
+    reached: Annotated[int | None, Field(ge=0, le=9223372036854775807)] = None
+    """
+    Tick of the last checkpoint that it made; in a sweep or fit, points that were done then.
+    """
+    finished_at: AwareDatetime | None = None
+
+
+class RunCheckpoint(Model):
+    content: Annotated[str, Field(max_length=64)]
+    """
+    SHA-256 of what it holds, in hexadecimal.
+    """
+    attempt: Annotated[int, Field(ge=0, le=2147483647)]
+    """
+    Number of the attempt that made it.
+    """
+    tick: Annotated[int, Field(ge=0, le=9223372036854775807)]
+    size: Annotated[int, Field(ge=0, le=9223372036854775807)]
+    """
+    Bytes.
+    """
+    created_at: AwareDatetime
+
+
+class RunCommand(Model):
+    seq: int
+    kind: Literal["cancel", "pause", "resume", "control", "trigger"]
+    """
+    * `cancel` - Cancel
+    * `pause` - Pause
+    * `resume` - Resume
+    * `control` - Set a control
+    * `trigger` - Fire a trigger
+    """
+    payload: dict[str, Any]
+    created_at: AwareDatetime
+    applied_at: Annotated[AwareDatetime | None, Field(...)]
+    applied_tick: Annotated[int | None, Field(...)]
+
+
+class RunError(Model):
+    code: str
+    node: Annotated[str | None, Field(...)]
+    tick: Annotated[int | None, Field(...)]
+    message: str
+    mend: str
+
+
+class RunEvent(Model):
+    seq: int
+    kind: Literal["status", "log", "error", "control", "metric", "result", "points"]
+    """
+    * `status` - Status
+    * `log` - Log
+    * `error` - Error
+    * `control` - Control
+    * `metric` - Metric
+    * `result` - Result
+    * `points` - Points
+    """
+    tick: Annotated[int | None, Field(...)]
+    """
+    Null when it happened outside the run's clock.
+    """
+    payload: dict[str, Any]
+    at: AwareDatetime
+
+
+class RunGraph(Model):
+    id: UUID
+    name: str
+    version: int
+    content_hash: str
+
+
+class RunGraphWithSpec(Model):
+    id: UUID
+    name: str
+    version: int
+    content_hash: str
+    spec: dict[str, Any]
+
+
+class RunPlace(Model):
+    position: int
+    """
+    1 for the run that is taken next.
+    """
+    starts_in_s: Annotated[float | None, Field(...)]
+    """
+    Estimated seconds until a worker takes it.
+    """
+
+
+class RunPoint(Model):
+    index: Annotated[int, Field(ge=0, le=2147483647)]
+    """
+    0, 1, 2, … in the order of the design.
+    """
+    state: Literal["succeeded", "failed"]
+    """
+    * `succeeded` - Succeeded
+    * `failed` - Failed
+    """
+    params: dict[str, Any]
+    seed: Annotated[int, Field(ge=-9223372036854775808, le=9223372036854775807)]
+    metrics: dict[str, float | None]
+    error: Annotated[RunError | None, Field(...)]
+    result_hash: Annotated[str | None, Field(max_length=80)] = None
+    carried: bool | None = None
+    """
+    Taken over from the run which this one repeats.
+    """
+    finished_at: AwareDatetime | None = None
+
+
+class RunPreset(Model):
+    id: str
+    title: str
+
+
+class RunPresetWithControls(Model):
+    id: str
+    title: str
+    controls: list[dict[str, Any]]
+    actions: list[dict[str, Any]]
+
+
+class RunUrls(Model):
+    events: str
+    result: str
+    cancel: str
+    pause: str
+    resume: str
+    controls: str
+    triggers: str
+    points: str
+    rerun: str
+    apply: str
+    socket: str
+
+
+class Secret(Model):
+    secret: str
+
+
+class StaleProblem(Model):
+    type: str
+    title: str
+    status: int
+    detail: str
+    code: str
+    """
+    Stable name of the kind of error.
+    """
+    problems: list[Fault]
+    current: CurrentState
+
+
+class SubmittedRun(Model):
+    id: UUID
+    kind: Literal["single", "sweep", "fit"]
+    """
+    * `single` - Run
+    * `sweep` - Sweep
+    * `fit` - Fit
+    """
+    origin: Annotated[UUID | None, Field(...)]
+    points_total: Annotated[int | None, Field(...)]
+    """
+    Points of a sweep, iterations of a fit.
+    """
+    points_done: int
+    points_failed: int
+    state: Literal["queued", "running", "succeeded", "failed", "cancelled"]
+    """
+    * `queued` - Queued
+    * `running` - Running
+    * `succeeded` - Succeeded
+    * `failed` - Failed
+    * `cancelled` - Cancelled
+    """
+    paused: bool
+    seed: int
+    """
+    Non-negative, below 2^63.
+    """
+    ticks: int
+    """
+    Length of the run in ticks of its clock.
+    """
+    tick: int
+    progress: float
+    """
+    0 to 1.
+    """
+    eta_s: Annotated[float | None, Field(...)]
+    """
+    Seconds left, as estimated by the worker.
+    """
+    ticks_per_s: Annotated[float | None, Field(...)]
+    max_seconds: int
+    """
+    Time for which it may hold workers, in all attempts together; then it fails.
+    """
+    error: Annotated[RunError | None, Field(...)]
+    result_hash: str
+    graph: RunGraphWithSpec
+    preset: Annotated[RunPresetWithControls | None, Field(...)]
+    created_at: AwareDatetime
+    started_at: Annotated[AwareDatetime | None, Field(...)]
+    finished_at: Annotated[AwareDatetime | None, Field(...)]
+    urls: RunUrls
+    design: Annotated[dict[str, Any] | None, Field(...)]
+    """
+    What a sweep or a fit computes.
+    """
+    queue: Annotated[RunPlace | None, Field(...)]
+    result: Annotated[dict[str, Any] | None, Field(...)]
+    warnings: list[str]
+    """
+    What did not go as it should, though the run is kept.
+    """
+
+
+class Trigger(Model):
+    target: Annotated[str, Field(max_length=130)]
+    """
+    `node.port` of a free trigger input.
+    """
+
+
+class Try(Model):
+    number: Annotated[int, Field(ge=0, le=2147483647)]
+    at: AwareDatetime
+    seconds: float
+    status: Annotated[int | None, Field(ge=0, le=32767)] = None
+    """
+    Of the answer; null when there was none.
+    """
+    error: Annotated[str | None, Field(max_length=300)] = None
+    """
+    Why there was none, or why it does not count.
+    """
+    answer: Annotated[str | None, Field(max_length=1000)] = None
+    """
+    How the answer's body begins.
+    """
+
+
+class Verdict(Model):
+    tier: Literal["quick", "full"]
+    """
+    * `quick` - Quick
+    * `full` - Full
+    """
+    passed: bool
+    seeds: Any
+    numbers: Any
+    code_version: Annotated[str, Field(max_length=80)]
+    graph_hash: Annotated[str, Field(max_length=80)]
+    applies: bool
+    """
+    Whether it speaks about the graph that the preset has now.
+    """
+    at: AwareDatetime | None = None
+
+
+class Webhook(Model):
+    id: UUID
+    url: str
+    description: str
+    events: list[Literal["run.running", "run.succeeded", "run.failed", "run.cancelled"]]
+    active: bool
+    inactive_why: str
+    """
+    For people, when it was not a person.
+    """
+    created_at: AwareDatetime
+
+
+class WebhookWithSecret(Model):
+    id: UUID
+    url: str
+    description: str
+    events: list[Literal["run.running", "run.succeeded", "run.failed", "run.cancelled"]]
+    active: bool
+    inactive_why: str
+    """
+    For people, when it was not a person.
+    """
+    created_at: AwareDatetime
+    secret: Annotated[str | None, Field(...)]
+    """
+    Verifies messages, by Standard Webhooks. Shown this once; null in an answer repeated.
+    """
+
+
+class Workspace(Model):
+    id: UUID
+    slug: Annotated[str, Field(max_length=60, pattern="^[-a-zA-Z0-9_]+$")]
+    name: Annotated[str, Field(max_length=160)]
+    personal: bool
+    created_at: AwareDatetime
+
+
+class Axis(Model):
+    target: Annotated[str, Field(max_length=130)]
+    """
+    `node.param`, or `seed`.
+    """
+    values: Annotated[list[Any] | None, Field(max_length=100000, min_length=1)] = None
+    """
+    One by one.
+    """
+    min: float | None = None
+    max: float | None = None
+    steps: Annotated[int | None, Field(ge=2)] = None
+    """
+    Values of a grid, both ends among them.
+    """
+    scale: Literal["lin", "log"] | None = None
+    """
+    `lin` unless said.
+
+    * `lin` - lin
+    * `log` - log
+    """
+
+
+class Change(Model):
+    field: str
+    """
+    Such as `params.N`, `kind`, `title`, `delay`.
+    """
+    change: Literal["added", "removed", "changed"]
+    """
+    * `added` - added
+    * `removed` - removed
+    * `changed` - changed
+    """
+    old: Any | None = None
+    """
+    Not there if it was added.
+    """
+    new: Any | None = None
+    """
+    Not there if it was removed.
+    """
+
+
+class ChangedLink(Model):
+    src: str
+    dst: str
+    changes: list[Change]
+
+
+class ChangedNode(Model):
+    id: str
+    changes: list[Change]
+
+
+class CheckedGraph(Model):
+    ok: bool
+    """
+    Whether it would be taken.
+    """
+    problems: list[Fault]
+    """
+    At most 100.
+    """
+    estimate: Annotated[Estimate | None, Field(...)]
+    """
+    null where the graph cannot be run.
+    """
+
+
+class Delivery(Model):
+    id: UUID
+    message: UUID
+    """
+    The same for every try and every repetition: receivers know it again.
+    """
+    event: str
+    state: Literal["pending", "delivered", "failed"]
+    """
+    * `pending` - Pending
+    * `delivered` - Delivered
+    * `failed` - Failed
+    """
+    tries: int
+    due_at: Annotated[AwareDatetime | None, Field(...)]
+    created_at: AwareDatetime
+    finished_at: Annotated[AwareDatetime | None, Field(...)]
+
+
+class DeliveryWithLog(Model):
+    id: UUID
+    message: UUID
+    """
+    The same for every try and every repetition: receivers know it again.
+    """
+    event: str
+    state: Literal["pending", "delivered", "failed"]
+    """
+    * `pending` - Pending
+    * `delivered` - Delivered
+    * `failed` - Failed
+    """
+    tries: int
+    due_at: Annotated[AwareDatetime | None, Field(...)]
+    created_at: AwareDatetime
+    finished_at: Annotated[AwareDatetime | None, Field(...)]
+    payload: dict[str, Any]
+    log: list[Try]
+
+
+class GraphVersion(Model):
+    number: Annotated[int, Field(ge=0, le=2147483647)]
+    content_hash: Annotated[str, Field(max_length=80)]
+    created_by: Annotated[Person | None, Field(...)]
+    """
+    null when the account is gone.
+    """
+    created_at: AwareDatetime
+    spec: dict[str, Any]
+    """
+    Nodes, edges and routes.
+    """
+
+
+class GraphVersionSummary(Model):
+    number: Annotated[int, Field(ge=0, le=2147483647)]
+    content_hash: Annotated[str, Field(max_length=80)]
+    created_by: Annotated[Person | None, Field(...)]
+    """
+    null when the account is gone.
+    """
+    created_at: AwareDatetime
+
+
+class LinkDifference(Model):
+    added: list[dict[str, Any]]
+    removed: list[dict[str, Any]]
+    reordered: list[str]
+    """
+    Ports whose edges come in another order, where that counts.
+    """
+    changed: list[ChangedLink]
+
+
+class Measure(Model):
+    name: str
+    """
+    Such as `active_runs`, `memory`, `flops`.
+    """
+    unit: str
+    used: float
+    allowed: float
+    period: Literal["now", "month"]
+    """
+    now: of the runs that wait or run; month: of the calendar month, UTC.
+
+    * `now` - now
+    * `month` - month
+    """
+
+
+class Metric(Model):
+    port: Annotated[str, Field(max_length=130)]
+    """
+    `node.port` of a scalar output.
+    """
+    reduce: Literal["last", "mean", "min", "max"] = "last"
+    """
+    * `last` - last
+    * `mean` - mean
+    * `min` - min
+    * `max` - max
+    """
+    start: Annotated[int, Field(ge=0)] = 0
+    """
+    Only values from this tick on count.
+    """
+
+
+class MyWorkspace(Model):
+    id: UUID
+    slug: Annotated[str, Field(max_length=60, pattern="^[-a-zA-Z0-9_]+$")]
+    name: Annotated[str, Field(max_length=160)]
+    personal: bool
+    created_at: AwareDatetime
+    role: Literal["owner", "admin", "editor", "viewer", "api"]
+    """
+    * `owner` - Owner
+    * `admin` - Administrator
+    * `editor` - Editor
+    * `viewer` - Viewer
+    * `api` - API client
+    """
+    may: list[
+        Literal[
+            "workspace.read",
+            "project.write",
+            "graph.write",
+            "run.submit",
+            "run.control",
+            "webhook.manage",
+            "key.make",
+            "workspace.manage",
+        ]
+    ]
+
+
+class NewSweep(Model):
+    graph: UUID
+    axes: Annotated[list[Axis], Field(max_length=32, min_length=1)]
+    sampling: Literal["grid", "random", "sobol"] = "grid"
+    """
+    * `grid` - grid
+    * `random` - random
+    * `sobol` - sobol
+    """
+    points: Annotated[int | None, Field(ge=1)] = None
+    """
+    How many are drawn; a grid has as many as its axes give.
+    """
+    metrics: Annotated[list[Metric] | None, Field(max_length=64)] = None
+    """
+    Left out: the last value of every scalar output.
+    """
+    seed: int | None = None
+    """
+    0 to 2^63 - 1; drawn when left out.
+    """
+    ticks: int | None = None
+    """
+    Length of the run of every point.
+    """
+
+
+class NodeDifference(Model):
+    added: list[dict[str, Any]]
+    removed: list[dict[str, Any]]
+    reordered: list[str]
+    """
+    Ports whose edges come in another order, where that counts.
+    """
+    changed: list[ChangedNode]
+
+
+class PaginatedDeliveryList(Model):
+    next: Annotated[
+        str | None,
+        Field(examples=['http://api.example.org/accounts/?cursor=cD00ODY%3D"']),
+    ] = None
+    previous: Annotated[
+        str | None,
+        Field(examples=["http://api.example.org/accounts/?cursor=cj0xJnA9NDg3"]),
+    ] = None
+    results: list[Delivery]
+
+
+class PaginatedGraphVersionSummaryList(Model):
+    next: Annotated[
+        str | None,
+        Field(examples=['http://api.example.org/accounts/?cursor=cD00ODY%3D"']),
+    ] = None
+    previous: Annotated[
+        str | None,
+        Field(examples=["http://api.example.org/accounts/?cursor=cj0xJnA9NDg3"]),
+    ] = None
+    results: list[GraphVersionSummary]
+
+
+class PaginatedPresetSummaryList(Model):
+    next: Annotated[
+        str | None,
+        Field(examples=['http://api.example.org/accounts/?cursor=cD00ODY%3D"']),
+    ] = None
+    previous: Annotated[
+        str | None,
+        Field(examples=["http://api.example.org/accounts/?cursor=cj0xJnA9NDg3"]),
+    ] = None
+    results: list[PresetSummary]
+
+
+class PaginatedProjectList(Model):
+    next: Annotated[
+        str | None,
+        Field(examples=['http://api.example.org/accounts/?cursor=cD00ODY%3D"']),
+    ] = None
+    previous: Annotated[
+        str | None,
+        Field(examples=["http://api.example.org/accounts/?cursor=cj0xJnA9NDg3"]),
+    ] = None
+    results: list[Project]
+
+
+class PaginatedRunAttemptList(Model):
+    next: Annotated[
+        str | None,
+        Field(examples=['http://api.example.org/accounts/?cursor=cD00ODY%3D"']),
+    ] = None
+    previous: Annotated[
+        str | None,
+        Field(examples=["http://api.example.org/accounts/?cursor=cj0xJnA9NDg3"]),
+    ] = None
+    results: list[RunAttempt]
+
+
+class PaginatedRunCheckpointList(Model):
+    next: Annotated[
+        str | None,
+        Field(examples=['http://api.example.org/accounts/?cursor=cD00ODY%3D"']),
+    ] = None
+    previous: Annotated[
+        str | None,
+        Field(examples=["http://api.example.org/accounts/?cursor=cj0xJnA9NDg3"]),
+    ] = None
+    results: list[RunCheckpoint]
+
+
+class PaginatedRunPointList(Model):
+    next: Annotated[
+        str | None,
+        Field(examples=['http://api.example.org/accounts/?cursor=cD00ODY%3D"']),
+    ] = None
+    previous: Annotated[
+        str | None,
+        Field(examples=["http://api.example.org/accounts/?cursor=cj0xJnA9NDg3"]),
+    ] = None
+    results: list[RunPoint]
+
+
+class PaginatedWebhookList(Model):
+    next: Annotated[
+        str | None,
+        Field(examples=['http://api.example.org/accounts/?cursor=cD00ODY%3D"']),
+    ] = None
+    previous: Annotated[
+        str | None,
+        Field(examples=["http://api.example.org/accounts/?cursor=cj0xJnA9NDg3"]),
+    ] = None
+    results: list[Webhook]
+
+
+class Preset(Model):
+    id: Annotated[str, Field(max_length=60, pattern="^[-a-zA-Z0-9_]+$")]
+    version: Annotated[int, Field(ge=0, le=2147483647)]
+    title: Annotated[str, Field(max_length=160)]
+    category: Annotated[str, Field(max_length=60)]
+    tags: list[str]
+    summary: str
+    content_hash: Annotated[str, Field(max_length=80)]
+    """
+    Hash of the preset's graph.
+    """
+    document: dict[str, Any]
+    """
+    The preset's JSON, schema v2.
+    """
+    verdicts: list[Verdict]
+    """
+    The newest verdict of each acceptance tier.
+    """
+
+
+class Run(Model):
+    id: UUID
+    kind: Literal["single", "sweep", "fit"]
+    """
+    * `single` - Run
+    * `sweep` - Sweep
+    * `fit` - Fit
+    """
+    origin: Annotated[UUID | None, Field(...)]
+    points_total: Annotated[int | None, Field(...)]
+    """
+    Points of a sweep, iterations of a fit.
+    """
+    points_done: int
+    points_failed: int
+    state: Literal["queued", "running", "succeeded", "failed", "cancelled"]
+    """
+    * `queued` - Queued
+    * `running` - Running
+    * `succeeded` - Succeeded
+    * `failed` - Failed
+    * `cancelled` - Cancelled
+    """
+    paused: bool
+    seed: int
+    """
+    Non-negative, below 2^63.
+    """
+    ticks: int
+    """
+    Length of the run in ticks of its clock.
+    """
+    tick: int
+    progress: float
+    """
+    0 to 1.
+    """
+    eta_s: Annotated[float | None, Field(...)]
+    """
+    Seconds left, as estimated by the worker.
+    """
+    ticks_per_s: Annotated[float | None, Field(...)]
+    max_seconds: int
+    """
+    Time for which it may hold workers, in all attempts together; then it fails.
+    """
+    error: Annotated[RunError | None, Field(...)]
+    result_hash: str
+    graph: RunGraphWithSpec
+    preset: Annotated[RunPresetWithControls | None, Field(...)]
+    created_at: AwareDatetime
+    started_at: Annotated[AwareDatetime | None, Field(...)]
+    finished_at: Annotated[AwareDatetime | None, Field(...)]
+    urls: RunUrls
+    design: Annotated[dict[str, Any] | None, Field(...)]
+    """
+    What a sweep or a fit computes.
+    """
+    queue: Annotated[RunPlace | None, Field(...)]
+    result: Annotated[dict[str, Any] | None, Field(...)]
+
+
+class RunSummary(Model):
+    id: UUID
+    kind: Literal["single", "sweep", "fit"]
+    """
+    * `single` - Run
+    * `sweep` - Sweep
+    * `fit` - Fit
+    """
+    origin: Annotated[UUID | None, Field(...)]
+    points_total: Annotated[int | None, Field(...)]
+    """
+    Points of a sweep, iterations of a fit.
+    """
+    points_done: int
+    points_failed: int
+    state: Literal["queued", "running", "succeeded", "failed", "cancelled"]
+    """
+    * `queued` - Queued
+    * `running` - Running
+    * `succeeded` - Succeeded
+    * `failed` - Failed
+    * `cancelled` - Cancelled
+    """
+    paused: bool
+    seed: int
+    """
+    Non-negative, below 2^63.
+    """
+    ticks: int
+    """
+    Length of the run in ticks of its clock.
+    """
+    tick: int
+    progress: float
+    """
+    0 to 1.
+    """
+    eta_s: Annotated[float | None, Field(...)]
+    """
+    Seconds left, as estimated by the worker.
+    """
+    ticks_per_s: Annotated[float | None, Field(...)]
+    max_seconds: int
+    """
+    Time for which it may hold workers, in all attempts together; then it fails.
+    """
+    error: Annotated[RunError | None, Field(...)]
+    result_hash: str
+    graph: RunGraph
+    preset: Annotated[RunPreset | None, Field(...)]
+    created_at: AwareDatetime
+    started_at: Annotated[AwareDatetime | None, Field(...)]
+    finished_at: Annotated[AwareDatetime | None, Field(...)]
+    urls: RunUrls
+
+
+class Usage(Model):
+    measures: list[Measure]
+
+
+class GraphDifference(Model):
+    older: GraphVersionSummary
+    newer: GraphVersionSummary
+    computes_the_same: bool
+    """
+    Nothing differs but titles and positions.
+    """
+    nodes: NodeDifference
+    edges: LinkDifference
+    routes: LinkDifference
+    audio: list[Change]
+
+
+class PaginatedRunSummaryList(Model):
+    next: Annotated[
+        str | None,
+        Field(examples=['http://api.example.org/accounts/?cursor=cD00ODY%3D"']),
+    ] = None
+    previous: Annotated[
+        str | None,
+        Field(examples=["http://api.example.org/accounts/?cursor=cj0xJnA9NDg3"]),
+    ] = None
+    results: list[RunSummary]

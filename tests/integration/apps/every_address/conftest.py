@@ -1,0 +1,71 @@
+"""A workspace with one of everything, and somebody who does not belong to it."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from addresses import FIT, SPEC, SWEEP, Place
+from django.test import Client
+
+from apps.presets.models import Preset
+from apps.projects.services import add_version
+from apps.runs import fits, points, services, sweeps
+from apps.runs.failure import Failure
+from apps.webhooks.models import EVENTS
+from apps.webhooks.services import create_webhook, ping
+from apps.workspaces.keys import create_key
+from apps.workspaces.models import Role
+from apps.workspaces.scope import scope
+from config.launch import front_end
+
+
+@pytest.fixture(scope="session", autouse=True)
+def built_front_end() -> None:
+    """Pages need its manifest."""
+    front_end.build()
+
+
+@pytest.fixture
+def place(ann: Any, bob: Any, member_of: Callable[..., Any]) -> Place:
+    """Ann's workspace; bob is the stranger."""
+    Preset.objects.create(
+        id="p", version=1, title="P", category="x", summary="x", content_hash="x", document={"graph": SPEC}
+    )
+    # A second version, so that the first is another one.
+    titled = {**SPEC, "nodes": [{**SPEC["nodes"][0], "title": "x"}]}
+    add_version(ann.user, ann.workspace, ann.graph, titled)
+    over, running = ann.submit(), ann.submit()
+    with scope(ann.workspace.id):
+        services.finish(services.claim(over.pk, "w"), "succeeded", result={"answer": 42}, result_hash="h")
+        services.claim(running.pk, "w")
+        swept = sweeps.submit_sweep(ann.user, ann.workspace, ann.graph, SWEEP, 1, 10)
+        holding = services.claim(swept.pk, "w")
+        error = Failure("diverged", "It diverged.", "Make dt smaller.", "osc", 3).as_dict()
+        points.record_points(holding, [points.DonePoint(0, {"osc.coupling": 0.1}, 1, error=error)])
+        services.finish(holding, "succeeded", result={"points": {}}, result_hash="h")
+        fitted = fits.submit_fit(ann.user, ann.workspace, ann.graph, FIT, 1, 10)
+        found = {"fit": {"params": {"osc.coupling": 0.25}}}
+        services.finish(services.claim(fitted.pk, "w"), "succeeded", result=found, result_hash="h")
+    hook, _ = create_webhook(ann.user, ann.workspace, "https://example.org/", EVENTS)
+    viewer = Client()
+    viewer.force_login(member_of(ann, Role.VIEWER))
+    return Place(
+        tenant=ann,
+        over=over,
+        running=running,
+        ids={
+            "slug": ann.workspace.slug,
+            "project_id": ann.project.pk,
+            "graph_id": ann.graph.pk,
+            "run_id": over.pk,
+            "preset_id": "p",
+            "number": 1,
+            "swept": swept.pk,
+            "fitted": fitted.pk,
+            "key_id": create_key(ann.user, ann.workspace, "of Ann")[0].pk,
+            "webhook_id": hook.pk,
+            "delivery_id": ping(ann.user, ann.workspace, hook.pk).pk,
+            "kind": "osc.array",
+        },
+        clients={"nobody": Client(), "stranger": bob.client, "viewer": viewer, "owner": ann.client},
+    )
