@@ -129,10 +129,31 @@ def test_a_server_that_stays_away_is_given_up(secret: str, tenant: Tenant, wire:
 
 
 def attractor(*arguments: str, **env: str) -> subprocess.Popen[str]:
-    return subprocess.Popen(
-        [sys.executable, "-m", "attractor", *arguments], cwd=ROOT, env={**os.environ, **env}, text=True,
-        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-    )  # fmt: skip
+    # What a shell starts in the background ignores SIGINT, and so would what it starts in turn.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        return subprocess.Popen(
+            [sys.executable, "-m", "attractor", *arguments], cwd=ROOT, env={**os.environ, **env}, text=True,
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        )  # fmt: skip
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def said_until(program: subprocess.Popen[str], text: str, seconds: float = 60) -> str:
+    """What a program says on its standard error up to the line with `text`; it is killed when it does not say it."""
+    assert program.stderr is not None
+    limit = threading.Timer(seconds, program.kill)
+    limit.start()
+    said = ""
+    try:
+        while text not in said:
+            line = program.stderr.readline()
+            assert line, f"It ended without saying {text!r}: {said}"
+            said += line
+    finally:
+        limit.cancel()
+    return said
 
 
 @pytest.mark.slow
@@ -142,14 +163,10 @@ def test_leaving_a_run_lets_it_go_on_unless_it_is_cancelled(
     here: Path, tenant: Tenant, client: Client, graph_file: Path, presses: int, more: list[str], state: str
 ) -> None:
     program = attractor("run", str(graph_file), "--follow", *more, PYTHONUNBUFFERED="1")
-    assert program.stderr is not None
-    said = ""
-    while "queued" not in said:
-        said += program.stderr.readline()
+    said = said_until(program, "queued")
     program.send_signal(signal.SIGINT)
     if presses == 2:
-        while "again within" not in said:
-            said += program.stderr.readline()
+        said += said_until(program, "again within")
         program.send_signal(signal.SIGINT)
     _, rest = program.communicate(timeout=60)
     assert program.returncode == exits.INTERRUPTED, said + rest
