@@ -24,7 +24,7 @@ HANDS = 16
 """Messages that one courier carries at the same time."""
 HANDS_PER_WORKSPACE = 4
 HANDS_PER_WEBHOOK = 2
-"""Of these one workspace, and in it one address, has so many at most: receivers that never answer hold up nobody else."""
+"""Of these one workspace, and in it one address, has so many at most: who never answers holds up nobody else."""
 TIDY_SECONDS = 60.0
 
 log = structlog.get_logger(__name__)

@@ -56,7 +56,8 @@ def due(
     """
     with connection.cursor() as cursor:
         cursor.execute(
-            "SELECT workspace_id, webhook_id, delivery_id FROM webhooks_due(%s, %s, %s, %s::uuid[], %s::uuid[], %s::uuid[])",
+            "SELECT workspace_id, webhook_id, delivery_id "
+            "FROM webhooks_due(%s, %s, %s, %s::uuid[], %s::uuid[], %s::uuid[])",
             [
                 at_most, per_webhook, per_workspace, [one.workspace_id for one in busy],
                 [one.webhook_id for one in busy], [one.delivery_id for one in busy],

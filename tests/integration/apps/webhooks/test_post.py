@@ -44,20 +44,6 @@ def connected(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     return tried
 
 
-@pytest.fixture
-def connected(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
-    """Every place that a connection was tried to, with those that nothing came of."""
-    tried: list[Any] = []
-    really = socket.create_connection
-
-    def connect(place: Any, *args: Any, **kwargs: Any) -> socket.socket:
-        tried.append(place)
-        return really(place, *args, **kwargs)
-
-    monkeypatch.setattr(socket, "create_connection", connect)
-    return tried
-
-
 INSIDE = (
     "127.0.0.1", "localhost", "127.1", "2130706433", "0x7f.1", "0", "[::1]", "[::]",
     "[::ffff:127.0.0.1]", "[::ffff:7f00:1]", "[64:ff9b::7f00:1]", "[64:ff9b::a00:1]", "[2002:7f00:1::]", "10.0.0.1",
