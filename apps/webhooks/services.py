@@ -346,6 +346,8 @@ def give_up(workspace_id: UUID, delivery_id: UUID, why: str) -> None:
 def _with_webhook(delivery_id: UUID) -> tuple[Webhook, WebhookDelivery] | None:
     """A message and its webhook, both held, the webhook first as everywhere; None when they are gone."""
     webhook_id = WebhookDelivery.objects.filter(pk=delivery_id).values_list("webhook_id", flat=True).first()
+    if webhook_id is None:
+        return None
     hook = Webhook.objects.select_for_update(no_key=True).filter(pk=webhook_id).first()
     held = WebhookDelivery.objects.select_for_update().filter(pk=delivery_id).first()
     return None if hook is None or held is None else (hook, held)

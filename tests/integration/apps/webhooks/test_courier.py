@@ -104,21 +104,20 @@ def test_receivers_that_never_answer_hold_up_nobody_else(ann: Any, bob: Any, rec
 
     receiver.answers = [answer]
     root = receiver.url.removesuffix("/hook")
-    try:
-        for path in ("/one", "/two", "/three"):
-            hook, _ = services.create_webhook(ann.user, ann.workspace, root + path, EVENTS)
-            for _ in range(10):
-                services.ping(ann.user, ann.workspace, hook.pk)
-        good, _ = services.create_webhook(bob.user, bob.workspace, root + "/good", EVENTS)
-        with working():
-            eventually(lambda: len(now) == HANDS_PER_WORKSPACE, "as many hands to be held as may be")
+    for path in ("/one", "/two", "/three"):
+        hook, _ = services.create_webhook(ann.user, ann.workspace, root + path, EVENTS)
+        for _ in range(10):
+            services.ping(ann.user, ann.workspace, hook.pk)
+    good, _ = services.create_webhook(bob.user, bob.workspace, root + "/good", EVENTS)
+    with working():
+        try:
+            eventually(lambda: len(now) >= HANDS_PER_WORKSPACE, "as many hands to be held as may be")
             sent = [services.ping(bob.user, bob.workspace, good.pk) for _ in range(20)]
             for one in sent:
                 eventually(lambda one=one: state(bob, one)[0] == "delivered", "the good receiver to be told")
             assert len(now) == HANDS_PER_WORKSPACE
+        finally:
             release.set()
-    finally:
-        release.set()
     assert most["all"] == HANDS_PER_WORKSPACE
     assert 1 <= most["/one"] <= HANDS_PER_WEBHOOK
 
