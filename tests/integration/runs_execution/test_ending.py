@@ -11,7 +11,7 @@ import pytest
 from django.db import OperationalError, connection
 from run_processes import Tenant
 
-from apps.runs import points, selectors, services, sweeps
+from apps.runs import fits, points, selectors, services, sweeps
 from apps.runs.execution import execution as execution_module
 from apps.runs.execution import lease as lease_module
 from apps.runs.execution.execution import Ending, Execution
@@ -141,3 +141,43 @@ def test_a_point_that_is_just_becoming_done_is_in_the_end_of_an_overdue_sweep(te
     with scope(tenant.workspace.id):
         written = [point.index for point in points.points(run)]
     assert (row.state, row.points_done, written) == ("succeeded", 3, [0, 1, 2])
+
+
+def submitted_fit(tenant: Tenant) -> Run:
+    loss = {"port": "osc.sync", "target": 0.5, "start": 0}
+    design = {"params": [{"target": "osc.coupling"}], "loss": loss, "iterations": 50, "rate": 0.02}
+    return fits.submit_fit(tenant.user, tenant.workspace, tenant.graph, design, 5, 20, 60)
+
+
+def submitted_sweep(tenant: Tenant) -> Run:
+    axis = {"target": "osc.N", "values": list(range(8, 58))}
+    document = {"axes": [axis], "sampling": "grid"}
+    return sweeps.submit_sweep(tenant.user, tenant.workspace, tenant.graph, document, 5, 20, 60)
+
+
+@pytest.mark.parametrize("submitted", [submitted_sweep, submitted_fit])
+def test_a_series_ends_with_its_time_and_keeps_what_is_done(
+    tenant: Tenant, claimed: Any, submitted: Callable[[Tenant], Run]
+) -> None:
+    run = submitted(tenant)
+    execution = claimed(run, SeriesExecution)
+    series = execution._series()
+    execution._session = series
+    execution._ledger.start()
+
+    def told(report: Any) -> None:
+        execution._told_by(series, report)
+        if series.done == 3:
+            execution._on_out_of_time()  # as its clock does
+
+    series.run(told)
+    assert execution._end()
+    row = tenant.look(run)
+    assert row.error is not None
+    assert (row.state, row.error["code"], row.points_total) == ("failed", "out_of_time", 50)
+    with scope(tenant.workspace.id):
+        written = [point.index for point in points.points(run)]
+    told_of = [event.payload["points"] for event in tenant.events(run) if event.kind == "points"]
+    assert sorted(point["index"] for one in told_of for point in one) == written
+    assert row.points_done + row.points_failed == len(written) == series.done >= 3
+    assert len(written) < 50

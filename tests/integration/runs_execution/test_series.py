@@ -224,30 +224,3 @@ def test_a_fit_that_cannot_go_on_fails_with_its_reason(tenant, shared_worker, ev
     row = tenant.look(run)
     assert row.state == "failed"
     assert (row.error["code"], row.error["node"]) == ("diverged", "osc")
-
-
-@pytest.mark.slow
-def test_sweeps_and_fits_end_with_their_time_and_keep_what_is_done(tenant, shared_worker, eventually):
-    """Every point that is done was told and written, the last among them."""
-    sizes = {"target": "osc.N", "values": list(range(8, 408))}
-    design = {"axes": [sizes], "sampling": "grid"}
-    swept = sweeps.submit_sweep(tenant.user, tenant.workspace, tenant.graph, design, 5, 2000, 5)
-    fitted = fits.submit_fit(
-        tenant.user, tenant.workspace, tenant.graph,
-        {"params": [{"target": "osc.coupling", "min": 0.0, "max": 1.0}], "iterations": 10_000, "rate": 0.02,
-         "loss": {"port": "osc.sync", "target": 0.5, "start": 0}}, 5, 200, 5,
-    )  # fmt: skip
-    for run in (swept, fitted):
-        eventually(ended(tenant, run), "its time to be over")
-        row = tenant.look(run)
-        assert (row.state, row.error["code"]) == ("failed", "out_of_time"), row.error
-        indices = [point.index for point in points_of(tenant, run)]
-        assert 0 < row.points_done + row.points_failed == len(indices) < row.points_total
-        told = [
-            one["index"] for event in tenant.events(run) if event.kind == "points" for one in event.payload["points"]
-        ]
-        assert sorted(told) == indices
-        with scope(tenant.workspace.id):
-            assert RunAttempt.objects.get(run_id=run.pk).state == "failed"
-    with scope(tenant.workspace.id):
-        assert selectors.compute_seconds() <= 10.0
