@@ -22,6 +22,7 @@ from apps.workspaces.permissions import Verb, require
 URL_LENGTH = 500
 DESCRIPTION_LENGTH = 200
 RECENT = 50
+USUAL = ["run.succeeded", "run.failed"]
 
 
 @dataclass
@@ -65,13 +66,13 @@ class WebhookForm:
 def webhooks(request: WorkspaceRequest, slug: str) -> HttpResponse:
     """The workspace's webhooks. POST makes one and shows its secret, this once."""
     require(request.user, Verb.MANAGE_WEBHOOKS)
-    form, secret, made = WebhookForm(events=["run.succeeded", "run.failed"]), "", None
+    form, secret, made = WebhookForm(events=USUAL), "", None
     if request.method == "POST":
         form = WebhookForm.posted(request)
         if not form.errors:
             try:
                 made, secret = services.create_webhook(request.user, request.workspace, **form.values)
-                form = WebhookForm()
+                form = WebhookForm(events=USUAL)
             except Invalid as refusal:
                 form.refused(refusal)
     context = {
