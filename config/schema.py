@@ -40,6 +40,9 @@ class Security(Section):
     secret_key: SecretStr | None = Field(
         description="Signs sessions and tokens, at least 50 characters. Empty: one is kept in data_dir."
     )
+    old_secret_key: SecretStr | None = Field(
+        description="The key before, while it is being changed: what it signed and sealed still holds."
+    )
 
 
 class Database(Section):

@@ -30,6 +30,9 @@ SECRET_KEY = (
     if ATTRACTOR.security.secret_key
     else endpoints.kept_secret(DATA_DIR / "secret_key", 60)
 )
+SECRET_KEY_FALLBACKS = (
+    [ATTRACTOR.security.old_secret_key.get_secret_value()] if ATTRACTOR.security.old_secret_key else []
+)
 DEBUG = ATTRACTOR.debug
 ALLOWED_HOSTS = ATTRACTOR.web.allowed_hosts
 CSRF_TRUSTED_ORIGINS = ATTRACTOR.web.trusted_origins

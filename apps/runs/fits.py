@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 def submit_fit(
     actor: User, workspace: Workspace, graph: Graph, design: Mapping[str, Any], seed: int | None = None,
-    ticks: int | None = None,
+    ticks: int | None = None, max_seconds: int | None = None,
 ) -> Run:  # fmt: skip
     """Queue a fit of the graph's newest version, which begins at its base values.
 
@@ -35,6 +35,7 @@ def submit_fit(
         design: {params, loss, iterations, rate, window} of `FitDesignSerializer`.
         seed: of every evaluation; drawn when not given.
         ticks: length of every evaluation; without one that of a single run.
+        max_seconds: time for which the whole fit may hold workers before it fails; without one `quotas.run_seconds`.
 
     Raises:
         GraphRejected: the graph, a parameter, its bounds or the loss is not legal, or nothing leads from the parameters
@@ -70,7 +71,9 @@ def submit_fit(
         cost = fit.cost(plan, length)
         return enqueue(
             actor, version, graph.project_id, drawn_seed() if seed is None else seed,
-            Demand(length, cost.memory_bytes, cost.flops, settings.ATTRACTOR.quotas.run_seconds),
+            Demand(
+                length, cost.memory_bytes, cost.flops, quotas.run_seconds if max_seconds is None else max_seconds
+            ),
             kind=Run.Kind.FIT, design=document, points_total=cost.points,
         )  # fmt: skip
 

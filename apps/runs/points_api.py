@@ -15,7 +15,6 @@ from rest_framework.response import Response
 from apps.ops.requests import StrictSerializer, body_of
 from apps.projects.selectors import graph
 from apps.runs import fits, points, selectors, sweeps
-from apps.runs.api import NothingSerializer
 from apps.runs.models import Run, RunPoint
 from apps.runs.serializers import RunErrorSerializer, SubmittedRunSerializer, run_json
 from apps.workspaces import idempotency
@@ -24,6 +23,7 @@ from apps.workspaces.scope import scope
 
 _TARGET = 130
 _SEED = "0 to 2^63 - 1; drawn when left out."
+_MAX_SECONDS = "Time for which it may hold workers, in all, before it fails; the quota's when left out."
 
 
 class AxisSerializer(StrictSerializer):
@@ -67,6 +67,7 @@ class NewSweepSerializer(StrictSerializer):
     )  # fmt: skip
     seed = serializers.IntegerField(required=False, help_text=_SEED)
     ticks = serializers.IntegerField(required=False, help_text="Length of the run of every point.")
+    max_seconds = serializers.IntegerField(required=False, help_text=_MAX_SECONDS)
 
 
 class FittedSerializer(StrictSerializer):
@@ -106,12 +107,19 @@ class NewFitSerializer(StrictSerializer):
     )
     seed = serializers.IntegerField(required=False, help_text=_SEED)
     ticks = serializers.IntegerField(required=False, help_text="Length of every evaluation.")
+    max_seconds = serializers.IntegerField(required=False, help_text=_MAX_SECONDS)
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         targets = [one["target"] for one in attrs["params"]]
         if len(set(targets)) < len(targets):
             raise serializers.ValidationError({"params": "A parameter is there twice."})
         return attrs
+
+
+class RerunSerializer(StrictSerializer):
+    max_seconds = serializers.IntegerField(
+        required=False, help_text="Time for which it may hold workers before it fails; that of the other when left out."
+    )
 
 
 class RunPointSerializer(serializers.ModelSerializer[RunPoint]):
@@ -189,7 +197,13 @@ class SweepList(_Submission):
         return self.submitted(
             request,
             lambda: sweeps.submit_sweep(
-                self.actor, self.workspace, graph(body["graph"]), design, body.get("seed"), body.get("ticks")
+                self.actor,
+                self.workspace,
+                graph(body["graph"]),
+                design,
+                body.get("seed"),
+                body.get("ticks"),
+                body.get("max_seconds"),
             ),
         )
 
@@ -210,7 +224,13 @@ class FitList(_Submission):
         return self.submitted(
             request,
             lambda: fits.submit_fit(
-                self.actor, self.workspace, graph(body["graph"]), design, body.get("seed"), body.get("ticks")
+                self.actor,
+                self.workspace,
+                graph(body["graph"]),
+                design,
+                body.get("seed"),
+                body.get("ticks"),
+                body.get("max_seconds"),
             ),
         )
 
@@ -219,7 +239,7 @@ class RunRerun(_Submission):
     """Compute again what failed."""
 
     @extend_schema(
-        operation_id="runs_rerun", parameters=[idempotency.PARAMETER], request=NothingSerializer,
+        operation_id="runs_rerun", parameters=[idempotency.PARAMETER], request=RerunSerializer,
         responses={**_SUBMITTED, 409: PROBLEM},
     )  # fmt: skip
     def post(self, request: Request, slug: str, run_id: str) -> Response:
@@ -227,8 +247,10 @@ class RunRerun(_Submission):
 
         It has the points that succeeded already, so that in the end it is the whole sweep. `origin` names the other.
         """
-        body_of(NothingSerializer, request)
-        return self.submitted(request, lambda: sweeps.rerun_failed(self.actor, selectors.run(self.workspace, run_id)))
+        limit = body_of(RerunSerializer, request).get("max_seconds")
+        return self.submitted(
+            request, lambda: sweeps.rerun_failed(self.actor, selectors.run(self.workspace, run_id), limit)
+        )
 
 
 class RunPoints(WorkspaceAPIView, ListAPIView[RunPoint]):

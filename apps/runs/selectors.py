@@ -7,7 +7,8 @@ from uuid import UUID
 
 from django.db import connection
 from django.db.models import DurationField, ExpressionWrapper, F, QuerySet, Sum, Value
-from django.db.models.functions import Greatest
+from django.db.models.expressions import Combinable
+from django.db.models.functions import Greatest, Least
 
 from apps.runs.models import Run, RunAttempt, RunCheckpoint, RunCommand, RunEvent
 from apps.runs.place import Place, starts_in
@@ -99,7 +100,9 @@ def next_in_queue(at_most: int = 10) -> list[tuple[UUID, UUID]]:
 
 def seconds_held(of: Run) -> float:
     """Time for which the attempts at a run that are over have held workers, s."""
-    return _held(RunAttempt.objects.filter(run_id=of.pk, finished_at__isnull=False), F("started_at"))
+    over = RunAttempt.objects.filter(run_id=of.pk, finished_at__isnull=False)
+    total: timedelta = over.aggregate(total=Sum(_time(F("started_at")), default=timedelta()))["total"]
+    return total.total_seconds()
 
 
 def month_begins() -> datetime:
@@ -108,16 +111,22 @@ def month_begins() -> datetime:
 
 
 def compute_seconds() -> float:
-    """Time for which runs of the workspace in force that are over have held workers since the month began, s."""
+    """Time for which runs of the workspace in force that are over have held workers since the month began, s.
+
+    Of each run at most its `max_seconds`.
+    """
     since = month_begins()
     over = RunAttempt.objects.filter(run__state__in=FINAL, finished_at__gte=since)
-    return _held(over, Greatest(F("started_at"), Value(since)))
-
-
-def _held(attempts: QuerySet[RunAttempt], since: Any) -> float:
-    time = ExpressionWrapper(F("finished_at") - since, output_field=DurationField())
-    total: timedelta = attempts.aggregate(total=Sum(time, default=timedelta()))["total"]
+    held = Sum(_time(Greatest(F("started_at"), Value(since))))
+    # What a process that could not end in time took beyond its limit is not the workspace's to pay.
+    most = ExpressionWrapper(F("run__max_seconds") * Value(timedelta(seconds=1)), output_field=DurationField())
+    of_runs = over.order_by().values("run_id").annotate(counted=Least(held, most))
+    total: timedelta = of_runs.aggregate(total=Sum("counted", default=timedelta()))["total"]
     return total.total_seconds()
+
+
+def _time(since: Any) -> Combinable:
+    return ExpressionWrapper(F("finished_at") - since, output_field=DurationField())
 
 
 def place_of(of: Run) -> Place | None:

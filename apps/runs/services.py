@@ -16,16 +16,17 @@ from uuid import UUID
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import Exists, OuterRef
-from django.db.models.functions import Now
+from django.db.models import Exists, F, OuterRef
+from django.db.models.expressions import Combinable
+from django.db.models.functions import Greatest, Least, Now
 from django.utils import timezone
 
 from apps.ops.refusal import Fault, Invalid
 from apps.projects.models import Graph, GraphVersion
 from apps.projects.selectors import latest_version
 from apps.projects.services import refuse_archived
-from apps.runs import queue
-from apps.runs.failure import Failure, worker_lost
+from apps.runs import queue, selectors
+from apps.runs.failure import Failure, out_of_time, worker_lost
 from apps.runs.models import Run, RunAttempt, RunCheckpoint, RunCommand, RunEvent
 from apps.runs.quotas import Demand, admit, check_request
 from apps.runs.refusals import Fenced, NotClaimable, RunIsOver
@@ -325,12 +326,14 @@ def finish(
     error: Failure | None = None,
     manifest: Mapping[str, Any] | None = None,
     events: Iterable[Happening] = (),
+    waited: float = 0.0,
 ) -> Run:
     """End the run: succeeded (with its result), failed (with its error) or cancelled.
 
     Args:
         tick: ticks computed in all, as far as the caller knows: the clock of a run never goes back.
         events: what is still to be told before the end.
+        waited: seconds since the attempt had come to its end, which could not be written; they are not counted.
 
     Raises:
         Fenced: the attempt does not hold the run any more; nothing was written.
@@ -350,7 +353,7 @@ def finish(
         run.manifest = dict(manifest or {})
         _take(run, _END[final]() if error is None else Fail(error))
         run.save()
-        _end_attempt(attempt.pk, AttemptState(final.value))
+        _end_attempt(attempt.pk, AttemptState(final.value), Now() - timedelta(seconds=waited))
         audit(None, f"run.{final}", run, attempt=attempt.number, result_hash=result_hash)
     return run
 
@@ -388,8 +391,9 @@ def record_checkpoint(attempt: RunAttempt, content: str, tick: int, size: int) -
 def hand_over(attempt: RunAttempt, why: Failure, *, counts: bool = True, at_once: bool = True) -> Run:
     """Give the run back to the queue, for the next worker to go on from its last checkpoint.
 
-    A run that somebody has cancelled is cancelled. One of which `runs.attempts` attempts have died since the last that
-    made a checkpoint is failed: whatever kills them would kill the next.
+    A run that somebody has cancelled is cancelled. One that has held workers for as long as it may is failed, and so is
+    one of which `runs.attempts` attempts have died since the last that made a checkpoint: whatever kills them would
+    kill the next.
 
     Args:
         why: what happened to this attempt; the run's error if it is the last.
@@ -407,13 +411,16 @@ def hand_over(attempt: RunAttempt, why: Failure, *, counts: bool = True, at_once
 
 def _let_go(run: Run, attempt: RunAttempt, why: Failure, state: AttemptState, *, at_once: bool) -> None:
     """End a locked run's attempt, which must be its newest, without the run having come to its end."""
-    _end_attempt(attempt.pk, state)
+    # Nobody has worked on it since the lease ran out, however late that is found.
+    _end_attempt(attempt.pk, state, Least(Now(), F("lease_expires_at")))
     # Also one that the attempt has answered: it did not live to write the end.
     cancels = RunCommand.objects.filter(run=run, kind=RunCommand.Kind.CANCEL)
     lost = _lost_in_vain(run)
     if cancels.exists():
         cancels.filter(applied_at=None).update(applied_at=Now(), applied_tick=run.tick)
         _take(run, Cancel())
+    elif selectors.seconds_held(run) >= run.max_seconds:
+        _take(run, Fail(out_of_time(run.max_seconds, run.tick)))
     elif state is AttemptState.LOST and lost >= settings.ATTRACTOR.runs.attempts:
         _take(run, Fail(why))
     else:
@@ -542,5 +549,7 @@ def _announced(run: Run) -> dict[str, Any]:
     }
 
 
-def _end_attempt(attempt_id: UUID, state: AttemptState) -> None:
-    RunAttempt.objects.filter(pk=attempt_id).update(state=state, finished_at=Now(), heartbeat_at=Now())
+def _end_attempt(attempt_id: UUID, state: AttemptState, at: Combinable) -> None:
+    """Note that an attempt is over since `at`, of the database's clock."""
+    ended = Greatest(F("started_at"), at)
+    RunAttempt.objects.filter(pk=attempt_id).update(state=state, finished_at=ended, heartbeat_at=ended)

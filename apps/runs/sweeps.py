@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 def submit_sweep(
     actor: User, workspace: Workspace, graph: Graph, design: Mapping[str, Any], seed: int | None = None,
-    ticks: int | None = None,
+    ticks: int | None = None, max_seconds: int | None = None,
 ) -> Run:  # fmt: skip
     """Queue a sweep of the graph's newest version.
 
@@ -35,6 +35,7 @@ def submit_sweep(
             scalar output is one.
         seed: of all points, unless an axis is the seed, and of what is drawn; drawn when not given.
         ticks: length of every point's run; without one that of a single run.
+        max_seconds: time for which the whole sweep may hold workers before it fails; without one `quotas.run_seconds`.
 
     Raises:
         GraphRejected: the graph, an axis or a metric is not legal; every fault is listed.
@@ -45,14 +46,18 @@ def submit_sweep(
         require(actor, Verb.SUBMIT_RUN)
         version = latest_version(graph)
         length = usual_ticks(graph) if ticks is None else ticks
-        return _enqueue(actor, version, graph, dict(design), drawn_seed() if seed is None else seed, length)
+        limit = settings.ATTRACTOR.quotas.run_seconds if max_seconds is None else max_seconds
+        return _enqueue(actor, version, graph, dict(design), drawn_seed() if seed is None else seed, length, limit)
 
 
-def rerun_failed(actor: User, run: Run) -> Run:
+def rerun_failed(actor: User, run: Run, max_seconds: int | None = None) -> Run:
     """Queue a sweep of those points of another that failed or were never computed.
 
     It has the points that succeeded from the beginning, so that in the end it is the whole sweep, with the hash of one
     in which nothing failed.
+
+    Args:
+        max_seconds: as of `submit_sweep`; without one that of the other, as far as it is still allowed.
 
     Raises:
         NothingToRepeat: the run is no sweep, or not over, or all of its points succeeded.
@@ -66,12 +71,13 @@ def rerun_failed(actor: User, run: Run) -> Run:
         if run.points_done == run.points_total:
             raise NothingToRepeat([Fault("run", "All points succeeded.", "Submit a new sweep for other points.")])
         version = run.graph_version
-        return _enqueue(actor, version, version.graph, dict(run.design or {}), run.seed, run.ticks, origin=run)
+        limit = min(run.max_seconds, settings.ATTRACTOR.quotas.run_seconds) if max_seconds is None else max_seconds
+        return _enqueue(actor, version, version.graph, dict(run.design or {}), run.seed, run.ticks, limit, origin=run)
 
 
 def _enqueue(
     actor: User, version: GraphVersion, graph: Graph, document: dict[str, Any], seed: int, ticks: int,
-    origin: Run | None = None,
+    max_seconds: int, origin: Run | None = None,
 ) -> Run:  # fmt: skip
     from apps.projects.checking import checked
     from apps.runs.designs import SweepDesign, default_metrics
@@ -100,7 +106,7 @@ def _enqueue(
     cost = design.cost(spec, plan, [point for point in all_points if point.index not in done], ticks)
     run = enqueue(
         actor, version, graph.project_id, seed,
-        Demand(ticks, cost.memory_bytes, cost.flops, settings.ATTRACTOR.quotas.run_seconds),
+        Demand(ticks, cost.memory_bytes, cost.flops, max_seconds),
         kind=Run.Kind.SWEEP, design=document, points_total=len(all_points), points_done=len(done), origin=origin,
     )  # fmt: skip
     if origin is not None:

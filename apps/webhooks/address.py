@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import re
 import socket
 from typing import Final
 from urllib.parse import urlsplit
@@ -11,6 +12,9 @@ from django.conf import settings
 
 LOW_PORTS: Final = frozenset({80, 443})
 """Ports below 1024 that may be spoken to; others belong to protocols that HTTP could be smuggled into."""
+
+LABEL: Final = re.compile(r"(?!-)[a-z0-9_-]{1,63}(?<!-)", re.IGNORECASE)
+NAT64: Final = ipaddress.ip_network("64:ff9b::/96")
 
 IPAddress = ipaddress.IPv4Address | ipaddress.IPv6Address
 
@@ -33,17 +37,28 @@ def check_url(url: str) -> None:
         raise Forbidden("It must begin with https://.")
     if not parts.hostname:
         raise Forbidden("It names no host.")
-    if parts.username or parts.password:
+    if "@" in parts.netloc:
         raise Forbidden("It must hold no user name or password; the signature tells who sends.")
     if parts.fragment:
         raise Forbidden("It must have no part after #.")
+    if port == 0:
+        raise Forbidden("There is no port 0.")
     if port is not None and port < 1024 and port not in LOW_PORTS and not insecure:
         raise Forbidden("Of the ports below 1024 only 80 and 443 may be used.")
     try:
         literal = ipaddress.ip_address(parts.hostname)
     except ValueError:
+        _check_name(parts.hostname)
         return
     check_ip(literal)
+
+
+def _check_name(host: str) -> None:
+    # Resolvers, HTTP libraries and people read odd names in ways of their own; there is no need for any (RFC 1123).
+    if host.endswith("."):
+        raise Forbidden("Its host must not end with a dot.")
+    if len(host) > 253 or not all(LABEL.fullmatch(label) for label in host.split(".")):
+        raise Forbidden("Its host is no name: write names that are not ASCII as xn--….")
 
 
 def resolve(host: str, port: int) -> list[IPAddress]:
@@ -51,6 +66,13 @@ def resolve(host: str, port: int) -> list[IPAddress]:
 
     One forbidden place refuses the host: a name that points inside and outside is no accident.
     """
+    try:
+        literal = ipaddress.ip_address(host)
+    except ValueError:
+        pass
+    else:
+        check_ip(literal)
+        return [literal]
     found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, proto=socket.IPPROTO_TCP)
     places = [ipaddress.ip_address(str(place[0]).partition("%")[0]) for _, _, _, _, place in found]
     for ip in places:
@@ -62,16 +84,23 @@ def check_ip(ip: IPAddress) -> None:
     """Raises `Forbidden` unless the address is one of the public Internet, whatever it is wrapped in."""
     if settings.ATTRACTOR.webhooks.insecure:
         return
-    for one in (ip, *_inside(ip)):
-        if not one.is_global or one.is_multicast or one.is_reserved:
+    for one in _meant(ip):
+        site_local = isinstance(one, ipaddress.IPv6Address) and one.is_site_local
+        if not one.is_global or one.is_multicast or one.is_reserved or site_local:
             raise Forbidden(f"{ip} is not an address of the public Internet.")
 
 
-def _inside(ip: IPAddress) -> list[ipaddress.IPv4Address]:
-    """The IPv4 addresses that an IPv6 address carries: mapped, 6to4, Teredo, NAT64 (RFC 4291, 3056, 4380, 6052)."""
+def _meant(ip: IPAddress) -> list[IPAddress]:
+    """The addresses that a connection to this one could reach.
+
+    A mapped address (RFC 4291) and one of NAT64 (RFC 6052) are another way to write an IPv4 address. One of 6to4 (RFC
+    3056) and of Teredo (RFC 4380) goes through the IPv4 addresses that it carries and must itself be public too.
+    """
     if isinstance(ip, ipaddress.IPv4Address):
-        return []
-    carried = [ip.ipv4_mapped, ip.sixtofour, *(ip.teredo or ())]
-    if ip in ipaddress.ip_network("64:ff9b::/96"):
-        carried.append(ipaddress.IPv4Address(int(ip) & 0xFFFFFFFF))
-    return [one for one in carried if one is not None]
+        return [ip]
+    if ip.ipv4_mapped is not None:
+        return [ip.ipv4_mapped]
+    if ip in NAT64:
+        return [ipaddress.IPv4Address(int(ip) & 0xFFFFFFFF)]
+    carried = [ip.sixtofour, *(ip.teredo or ())]
+    return [ip, *(one for one in carried if one is not None)]

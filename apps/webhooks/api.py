@@ -61,7 +61,17 @@ class SecretSerializer(serializers.Serializer[Any]):
 class DeliverySerializer(serializers.ModelSerializer[WebhookDelivery]):
     class Meta:
         model = WebhookDelivery
-        fields: tuple[str, ...] = ("id", "message", "event", "state", "tries", "due_at", "created_at", "finished_at")
+        fields: tuple[str, ...] = (
+            "id",
+            "message",
+            "event",
+            "state",
+            "tries",
+            "due_at",
+            "created_at",
+            "finished_at",
+            "failure",
+        )
         read_only_fields: tuple[str, ...] = fields
 
 
@@ -163,7 +173,7 @@ class WebhookSecret(_WebhookAPIView):
         operation_id="webhooks_rotate_secret", request=None, responses={201: SecretSerializer, **_READ_ERRORS}
     )
     def post(self, request: Request, slug: str, webhook_id: str) -> Response:
-        """Draw a new secret. For 24 hours messages bear the signatures of both."""
+        """Draw a new secret. For 24 hours messages bear the signatures of those before too (of four at most)."""
         drawn = services.rotate_secret(self.actor, self.workspace, webhook_id)
         return Response({"secret": drawn}, status=201)
 
@@ -209,9 +219,11 @@ class DeliveryReplay(_WebhookAPIView):
     """A repetition."""
 
     @extend_schema(
-        operation_id="webhooks_deliveries_replay", request=None, responses={202: DeliverySerializer, **_READ_ERRORS}
+        operation_id="webhooks_deliveries_replay",
+        request=None,
+        responses={202: DeliverySerializer, **_READ_ERRORS, 409: PROBLEM},
     )
     def post(self, request: Request, slug: str, webhook_id: str, delivery_id: str) -> Response:
-        """Send the message once more, under its old number."""
+        """Send the message once more, under its old number. 409 while the webhook is turned off."""
         made = services.replay(self.actor, self.workspace, webhook_id, delivery_id)
         return Response(DeliverySerializer(made).data, status=202)

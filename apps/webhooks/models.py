@@ -19,8 +19,9 @@ class Webhook(WorkspaceModel):
     description = models.CharField(max_length=200, blank=True)
     events = models.JSONField(help_text="Names of events, at least one.")
     secret = models.TextField(editable=False)
-    old_secret = models.TextField(blank=True, editable=False, help_text="Also signs until `old_until`.")
-    old_until = models.DateTimeField(null=True, editable=False)
+    old_secrets = models.JSONField(
+        default=list, editable=False, help_text="[{secret, until}] that sign too until then, the newest first."
+    )
     active = models.BooleanField(default=True)
     inactive_why = models.CharField(max_length=300, blank=True, help_text="For people, when it was not a person.")
     revision = models.PositiveIntegerField(default=1, editable=False, help_text="Edits so far; its entity tag.")
@@ -59,6 +60,9 @@ class WebhookDelivery(WorkspaceModel):
     due_at = models.DateTimeField(null=True)
     created_at = models.DateTimeField(default=timezone.now, editable=False)
     finished_at = models.DateTimeField(null=True)
+    failure = models.CharField(
+        max_length=300, blank=True, help_text="Why it was given up, where the log of its tries does not say so."
+    )
 
     class Meta(WorkspaceModel.Meta):
         indexes = (

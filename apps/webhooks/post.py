@@ -10,7 +10,7 @@ from typing import Any, Final
 
 import httpcore
 
-from apps.webhooks.address import Forbidden, resolve
+from apps.webhooks.address import Forbidden, check_url, resolve
 
 ANSWER_BYTES: Final = 4000
 """As much of an answer is read; the rest is nobody's business."""
@@ -43,6 +43,7 @@ def post(url: str, body: bytes, headers: Mapping[str, str], patience: float) -> 
     begun = time.monotonic()
     status, error, text = None, "", ""
     try:
+        check_url(url)  # again: what may be told can have changed since it was taken
         guarded = _Guarded(begun + patience)
         with httpcore.ConnectionPool(network_backend=guarded, max_keepalive_connections=0) as pool:
             timeouts = dict.fromkeys(("connect", "read", "write", "pool"), patience)
@@ -59,7 +60,7 @@ def post(url: str, body: bytes, headers: Mapping[str, str], patience: float) -> 
         error = f"Nothing came within {patience:.0f} s."
     except (httpcore.NetworkError, httpcore.ProtocolError, httpcore.UnsupportedProtocol, OSError, ValueError) as broken:
         error = f"The receiver could not be reached: {broken}"
-    return Answer(status, error[:300], text, time.monotonic() - begun)
+    return Answer(status, error[:300].replace("\0", "�"), text, time.monotonic() - begun)
 
 
 def _beginning(parts: Iterable[bytes]) -> str:

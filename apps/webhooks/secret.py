@@ -10,7 +10,7 @@ import secrets
 from collections.abc import Sequence
 from datetime import datetime
 
-from cryptography.fernet import Fernet, MultiFernet
+from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from django.conf import settings
@@ -18,6 +18,10 @@ from django.utils.encoding import force_bytes
 
 PREFIX = "whsec_"
 SECRET_BYTES = 32
+
+
+class Unopened(Exception):
+    """What is kept was sealed under a key that the site does not know any more."""
 
 
 def draw() -> str:
@@ -31,8 +35,16 @@ def sealed(secret: str) -> str:
 
 
 def opened(kept: str) -> str:
-    """The secret of what is kept."""
-    return _vault().decrypt(kept.encode()).decode()
+    """The secret of what is kept. Raises `Unopened`."""
+    try:
+        return _vault().decrypt(kept.encode()).decode()
+    except InvalidToken as error:
+        raise Unopened("The secret was sealed under another key of the site.") from error
+
+
+def resealed(kept: str) -> str:
+    """What is kept, sealed again under the site's present key. Raises `Unopened`."""
+    return sealed(opened(kept))
 
 
 def signature(signing: Sequence[str], message: str, at: datetime, body: bytes) -> str:

@@ -1,5 +1,7 @@
 """Reads on webhooks. Call them inside the workspace's scope, except those that serve the courier."""
 
+from collections.abc import Collection
+from typing import NamedTuple
 from uuid import UUID
 
 from django.db import connection
@@ -35,10 +37,39 @@ def delivery(of: Webhook, delivery_id: UUID | str) -> WebhookDelivery:
     return found
 
 
-def due(at_most: int) -> list[tuple[UUID, UUID]]:
-    """(workspace, delivery) of messages whose time has come, in any workspace; addresses take turns; ids only."""
+class Due(NamedTuple):
+    """A message whose time has come."""
+
+    workspace_id: UUID
+    webhook_id: UUID
+    delivery_id: UUID
+
+
+def due(
+    at_most: int, busy: Collection[Due] = (), per_webhook: int | None = None, per_workspace: int | None = None
+) -> list[Due]:
+    """Messages whose time has come, in any workspace; ids only. Workspaces take turns, and in each its addresses.
+
+    Args:
+        busy: those under way, which are counted and not given again.
+        per_webhook, per_workspace: no address and no workspace has more than so many under way together with these.
+    """
     with connection.cursor() as cursor:
-        cursor.execute("SELECT workspace_id, delivery_id FROM webhooks_due(%s)", [at_most])
+        cursor.execute(
+            "SELECT workspace_id, webhook_id, delivery_id "
+            "FROM webhooks_due(%s, %s, %s, %s::uuid[], %s::uuid[], %s::uuid[])",
+            [
+                at_most, per_webhook, per_workspace, [one.workspace_id for one in busy],
+                [one.webhook_id for one in busy], [one.delivery_id for one in busy],
+            ],
+        )  # fmt: skip
+        return [Due(*row) for row in cursor.fetchall()]
+
+
+def everywhere() -> list[tuple[UUID, UUID]]:
+    """(workspace, webhook) of all webhooks of the site; ids only."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT workspace_id, webhook_id FROM webhooks_everywhere()")
         return list(cursor.fetchall())
 
 

@@ -58,6 +58,7 @@ STORAGE_SECONDS = 60.0
 STORAGE_RETRY_SECONDS = 2.0
 MANIFEST = ("graph_hash", "seed", "ticks", "tier", "tier_reason", "device", "versions", "weights", "control_log")
 STOPPED = "worker_stopped"
+LATE = "the database could not be reached until the lease ran out"
 
 
 class NotReached(Exception):
@@ -97,6 +98,7 @@ class Execution:
         self._ended = False
         self._outcome: Ending | None = None
         self._lost = threading.Event()
+        self._late = threading.Event()
         # Set with whatever interrupts the run, for those who wait for something else.
         self._interrupted = threading.Event()
         self._cancelled = False
@@ -119,6 +121,7 @@ class Execution:
             pipe,
             lambda: self._progress.tick,
             self._on_lost,
+            self._on_late,
             self._on_fault,
         )
 
@@ -208,6 +211,8 @@ class Execution:
         self._stop_reason = Failure(
             STOPPED, "The worker that ran it was shut down.", "It goes on by itself.", None, self._progress.tick
         )
+        if self._late.is_set():
+            self._on_lost(LATE)
         self._interrupt()
 
     # Computing.
@@ -376,6 +381,18 @@ class Execution:
         self._ledger.give_up()
         self._interrupt()
 
+    def _on_late(self) -> bool:
+        """The lease has run out because the database is away; whether the run is given up.
+
+        An end that has come is written when the database is back, unless somebody else has the run by then: the fence
+        tells. Nobody waits for that whose worker is shut down.
+        """
+        self._late.set()
+        if self._outcome is not None and self._stop_reason is None:
+            return False
+        self._on_lost(LATE)
+        return True
+
     def _on_deaf(self, _: BaseException) -> None:
         """The publisher broke, which its thread has logged: the run goes on unwatched."""
 
@@ -406,7 +423,9 @@ class Execution:
             if self._ended:
                 return False
             mortality.lift_memory_limit()
+            found = time.monotonic()
             self._outcome = outcome = self._found()
+            self._pipe.send({"op": "ending"})
             if outcome.state is not RunState.QUEUED:
                 # What a run that goes on has not done yet is still to be done by its next attempt.
                 self._refuse_unanswered()
@@ -415,7 +434,7 @@ class Execution:
                 self._keeper.settle(LAST_CHECKPOINT_SECONDS)
             last_event = self._ledger.close() if self._ledger.ident is not None else 0
             self._keeper.close()
-            run = None if self._lost.is_set() else self._finished(outcome)
+            run = None if self._lost.is_set() else self._finished(outcome, found)
             self._ended = True
         if run is not None:
             self._publish_end(run, last_event)
@@ -437,8 +456,8 @@ class Execution:
             problem = {"place": target, "message": "The run ended before the next block.", "mend": "Run it again."}
             self._ledger.answer(Answer(seq, tick, problem))
 
-    def _finished(self, outcome: Ending) -> Run | None:
-        """Write the end, however long the database is away while the lease lasts; the run, or None when lost."""
+    def _finished(self, outcome: Ending, since: float) -> Run | None:
+        """Write the end, which came at `since`, however long the database is away; the run, or None when lost."""
         state, error, result = outcome.state, outcome.error, outcome.result
         while not self._lost.is_set():
             try:
@@ -453,6 +472,7 @@ class Execution:
                     result_hash=result["result_hash"] if result else "",
                     error=error,
                     manifest={name: result[name] for name in MANIFEST} if result else None,
+                    waited=time.monotonic() - since,
                 )
             except Fenced as fenced:
                 logger.warning("the end of this run is not written: %s", fenced)

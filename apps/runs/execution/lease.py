@@ -23,8 +23,8 @@ BEAT_SECONDS = 1.0
 class Lease(RunThread):
     """Renews every `every` seconds on its own connection, for as long as the process computes or waits.
 
-    When the attempt does not hold the run any more, or when no renewal has succeeded for `length` seconds (then
-    somebody else may hold it), `on_lost` is called and the thread ends.
+    When the attempt does not hold the run any more, `on_lost` is called and the thread ends. When no renewal has
+    succeeded for `length` seconds somebody else may hold it: `on_late` says whether it is given up.
     """
 
     def __init__(
@@ -35,6 +35,7 @@ class Lease(RunThread):
         pipe: Pipe,
         tick: Callable[[], int],
         on_lost: Callable[[str], None],
+        on_late: Callable[[], bool],
         on_broken: Callable[[BaseException], None],
     ) -> None:
         super().__init__("run-lease", on_broken)
@@ -44,6 +45,7 @@ class Lease(RunThread):
         self._pipe = pipe
         self._tick = tick
         self._on_lost = on_lost
+        self._on_late = on_late
         self._closing = threading.Event()
 
     def close(self) -> None:
@@ -67,6 +69,5 @@ class Lease(RunThread):
             except (OperationalError, InterfaceError) as error:
                 connection.close()
                 logger.warning("the lease could not be renewed: %s", error)
-                if now - renewed > self._length:
-                    self._on_lost("the database could not be reached until the lease ran out")
+                if now - renewed > self._length and self._on_late():
                     return

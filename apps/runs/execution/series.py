@@ -103,6 +103,11 @@ class Series(ABC):
         return self.ticks * len(self._identities) // self.total
 
     @property
+    def done(self) -> int:
+        """Points that are done, here or by earlier attempts."""
+        return len(self._identities)
+
+    @property
     def paused(self) -> bool:
         return not self._running.is_set()
 

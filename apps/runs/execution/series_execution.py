@@ -18,6 +18,7 @@ from attractor import GraphSpec
 
 TELL_SECONDS = 0.5
 POINTS_A_WRITE = 200
+GATHER_SECONDS = 5.0
 
 
 class SeriesExecution(Execution):
@@ -30,7 +31,8 @@ class SeriesExecution(Execution):
         super().__init__(workspace_id, run_id, number, pipe)
         self._waiting: list[DonePoint] = []
         self._waiting_since = time.monotonic()
-        self._gathering = threading.Lock()
+        self._gathering = threading.Condition()
+        self._gathered = 0
 
     def _advance(self) -> None:
         series = self._series()
@@ -48,6 +50,7 @@ class SeriesExecution(Execution):
         run = self._run
         spec = GraphSpec.parse(run.graph_version.spec)
         done = self._patiently(lambda: points.identities(run))
+        self._gathered = len(done)
         if run.kind == Run.Kind.SWEEP:
             design = SweepDesign.of(_design(run))
             return SweepSeries(spec, design, run.seed, run.ticks, done, run.memory_bytes)
@@ -64,6 +67,8 @@ class SeriesExecution(Execution):
         )  # fmt: skip
         with self._gathering:
             self._waiting += report.done
+            self._gathered += len(report.done)
+            self._gathering.notify_all()
             due = time.monotonic() - self._waiting_since >= TELL_SECONDS or len(self._waiting) >= POINTS_A_WRITE
         if due:
             self._hand_in()
@@ -77,8 +82,16 @@ class SeriesExecution(Execution):
                 self._ledger.record([DonePoints(tuple(waiting[first : first + POINTS_A_WRITE]))])
 
     def _found(self) -> Ending:
-        self._hand_in()
+        self._hand_in_all()
         return super()._found()
+
+    def _hand_in_all(self) -> None:
+        """Also what the series counts as done and is just about to tell, on its own thread, of which nothing waits."""
+        series = self._session
+        if isinstance(series, Series):
+            with self._gathering:
+                self._gathering.wait_for(lambda: self._gathered >= series.done, GATHER_SECONDS)
+        self._hand_in()
 
 
 def _design(run: Run) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import os
 import signal
 import socket
@@ -48,31 +49,34 @@ def supervise(nursery: Nursery) -> None:
         logger.info("a run is left in the queue because the worker shuts down")
         return
     try:
-        attempt = _claimed()
+        claimed = _claimed()
     finally:
         # The child works with connections of its own; none is held here for as long as the run takes.
         connection.close()
-    if attempt is None:
+    if claimed is None:
         logger.info("nothing to do: no run waits")
         return
+    attempt, held = claimed
     workspace_id, run_id = str(attempt.workspace_id), str(attempt.run_id)
     with structlog.contextvars.bound_contextvars(workspace_id=workspace_id, run_id=run_id):
-        _follow(attempt, nursery)
+        _follow(attempt, held, nursery)
 
 
-def _claimed() -> RunAttempt | None:
-    """The first run of the queue that no other worker takes at the same moment."""
+def _claimed() -> tuple[RunAttempt, float] | None:
+    """The first run of the queue that no other worker takes at the same moment, and what earlier attempts at it have
+    taken of its time, s."""
     for _ in range(ROUNDS):
         for workspace_id, run_id in selectors.next_in_queue():
             try:
                 with scope(workspace_id):
-                    return services.claim(run_id, worker_name())
+                    attempt = services.claim(run_id, worker_name())
+                    return attempt, selectors.seconds_held(attempt.run)
             except (NotClaimable, NotFound) as reason:
                 logger.info("a run is taken: %s", reason)
     return None
 
 
-def _follow(attempt: RunAttempt, nursery: Nursery) -> None:
+def _follow(attempt: RunAttempt, held: float, nursery: Nursery) -> None:
     try:
         child = nursery.take()
     except OSError as error:
@@ -83,7 +87,7 @@ def _follow(attempt: RunAttempt, nursery: Nursery) -> None:
         "op": "run", "workspace_id": str(attempt.workspace_id), "run_id": str(attempt.run_id),
         "attempt": attempt.number,
     })  # fmt: skip
-    watched = _Watched(attempt, child)
+    watched = _Watched(attempt, held, child)
     outcome = watched.follow()
     status = nursery.bury(child, 0.0 if watched.stalled or watched.overdue else GOODBYE_SECONDS)
     if watched.overdue:
@@ -98,10 +102,11 @@ _AGAIN = "Submit the run again. If it happens again, look for the last lines of 
 
 
 class _Watched:
-    """A child while it runs one attempt."""
+    """A child while it runs one attempt. `held`: seconds that earlier attempts have taken of the run's time."""
 
-    def __init__(self, attempt: RunAttempt, child: Child) -> None:
+    def __init__(self, attempt: RunAttempt, held: float, child: Child) -> None:
         self._attempt = attempt
+        self._left = max(0.0, attempt.run.max_seconds - held)
         self._child = child
         self._started = False
         self.stalled = False
@@ -115,8 +120,8 @@ class _Watched:
         """
         runs = settings.ATTRACTOR.runs
         beaten = renewed = time.monotonic()
-        # What earlier attempts took is the child's to know: this is for one that cannot even count any more.
-        latest = beaten + self._attempt.run.max_seconds + GRACE_SECONDS
+        # The child counts for itself: this is for one that cannot any more.
+        latest = beaten + self._left + GRACE_SECONDS
         while True:
             if time.monotonic() > latest:
                 self.overdue = True
@@ -144,6 +149,9 @@ class _Watched:
                     self._started = True
                 case "beat":
                     self.tick = message["tick"]
+                case "ending":
+                    # It has come to its end in time, and says which; that takes as long as the database is away.
+                    latest = math.inf
                 case "done":
                     return str(message["state"])
 

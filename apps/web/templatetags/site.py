@@ -13,6 +13,7 @@ from apps.runs.models import Run
 from apps.web import theme
 from apps.workspaces import selectors as workspaces
 from apps.workspaces.models import Workspace
+from apps.workspaces.permissions import Verb, may
 
 register = template.Library()
 
@@ -49,6 +50,13 @@ def current_workspace(context: template.Context) -> Workspace | None:
     """The workspace of the page, else the person's first one."""
     here: Workspace | None = context.get("workspace")
     return here or next(iter(my_workspaces(context)), None)
+
+
+@register.simple_tag(takes_context=True)
+def manages_webhooks(context: template.Context) -> bool:
+    """Whether the person who looks manages the webhooks of the workspace that the page is of."""
+    membership = getattr(context.get("request"), "membership", None)
+    return membership is not None and may(membership.role, Verb.MANAGE_WEBHOOKS)
 
 
 @register.simple_tag(takes_context=True)

@@ -226,6 +226,10 @@ class NewFit(Model):
     """
     Length of every evaluation.
     """
+    max_seconds: int | None = None
+    """
+    Time for which it may hold workers, in all, before it fails; the quota's when left out.
+    """
 
 
 class NewGraph(Model):
@@ -357,6 +361,13 @@ class Project(Model):
     name: Annotated[str, Field(max_length=160)]
     created_at: AwareDatetime
     archived_at: Annotated[AwareDatetime | None, Field(...)]
+
+
+class Rerun(Model):
+    max_seconds: int | None = None
+    """
+    Time for which it may hold workers before it fails; that of the other when left out.
+    """
 
 
 class RunAttempt(Model):
@@ -767,6 +778,10 @@ class Delivery(Model):
     due_at: Annotated[AwareDatetime | None, Field(...)]
     created_at: AwareDatetime
     finished_at: Annotated[AwareDatetime | None, Field(...)]
+    failure: str
+    """
+    Why it was given up, where the log of its tries does not say so.
+    """
 
 
 class DeliveryWithLog(Model):
@@ -786,6 +801,10 @@ class DeliveryWithLog(Model):
     due_at: Annotated[AwareDatetime | None, Field(...)]
     created_at: AwareDatetime
     finished_at: Annotated[AwareDatetime | None, Field(...)]
+    failure: str
+    """
+    Why it was given up, where the log of its tries does not say so.
+    """
     payload: dict[str, Any]
     log: list[Try]
 
@@ -911,6 +930,10 @@ class NewSweep(Model):
     ticks: int | None = None
     """
     Length of the run of every point.
+    """
+    max_seconds: int | None = None
+    """
+    Time for which it may hold workers, in all, before it fails; the quota's when left out.
     """
 
 

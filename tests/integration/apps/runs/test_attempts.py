@@ -134,6 +134,65 @@ def test_a_lost_worker_gives_the_run_back_to_the_queue(ann: Any) -> None:
     assert ann.look(run).started_at == now.started_at
 
 
+def aged(tenant: Any, attempt: RunAttempt, seconds: float) -> None:
+    """Let the attempt have begun so long ago, with its lease renewed until now."""
+    with scope(tenant.workspace.id):
+        RunAttempt.objects.filter(pk=attempt.pk).update(started_at=Now() - timedelta(seconds=seconds))
+
+
+def test_a_worker_that_was_lost_is_paid_for_until_its_lease_ran_out(ann: Any) -> None:
+    """However long nobody was there to find it: the database and the sweeper may have been away for an hour."""
+    run = ann.submit()
+    attempt = claim(ann, run)
+    with scope(ann.workspace.id):
+        RunAttempt.objects.filter(pk=attempt.pk).update(
+            started_at=Now() - timedelta(seconds=3700), lease_expires_at=Now() - timedelta(seconds=3600)
+        )
+        assert services.hand_over_lost(run.pk)
+        assert selectors.seconds_held(run) == pytest.approx(100.0, abs=1e-3)
+    services.command(ann.user, run, "cancel")
+    with scope(ann.workspace.id):
+        assert selectors.compute_seconds() == pytest.approx(100.0, abs=1e-3)
+
+
+def test_a_worker_that_is_replaced_early_is_paid_for_until_then(ann: Any) -> None:
+    run = ann.submit()
+    attempt = claim(ann, run)
+    aged(ann, attempt, 50.0)
+    services.hand_over(attempt, Failure("child_killed", "It died.", "None."))
+    with scope(ann.workspace.id):
+        assert 50.0 <= selectors.seconds_held(run) < 50.0 + 60.0
+
+
+@pytest.mark.parametrize("counts", [True, False])
+def test_a_run_without_time_left_is_not_handed_over(ann: Any, counts: bool) -> None:
+    run = ann.submit(max_seconds=100)
+    first = claim(ann, run)
+    aged(ann, first, 60.0)
+    why = Failure("child_killed", "It died.", "None.")
+    assert services.hand_over(first, why, counts=counts).state == "queued"
+    second = claim(ann, run)
+    aged(ann, second, 41.0)
+    ended = services.hand_over(second, why, counts=counts)
+    assert (ended.state, (ended.error or {})["code"]) == ("failed", "out_of_time")
+    with scope(ann.workspace.id):
+        assert selectors.seconds_held(run) >= 101.0
+        assert selectors.compute_seconds() == 100.0
+
+
+def test_the_time_in_which_an_end_could_not_be_written_is_not_counted(ann: Any) -> None:
+    run = ann.submit(max_seconds=100)
+    attempt = claim(ann, run)
+    aged(ann, attempt, 500.0)
+    services.finish(attempt, "succeeded", result={}, result_hash="h", waited=450.0)
+    with scope(ann.workspace.id):
+        assert 50.0 <= selectors.seconds_held(run) < 50.0 + 60.0
+    other = claim(ann, ann.submit())
+    services.finish(other, "succeeded", result={}, result_hash="h", waited=450.0)
+    with scope(ann.workspace.id):
+        assert selectors.seconds_held(other.run) == 0.0
+
+
 def lose(ann: Any, run: Any) -> None:
     expire(ann, claim(ann, run))
     with scope(ann.workspace.id):

@@ -162,6 +162,19 @@ def test_the_months_compute_time_is_what_was_held_and_what_active_runs_may_hold(
     ann.submit(max_seconds=600)
 
 
+def test_no_run_costs_more_than_it_may_take(ann: Any, settings: Any) -> None:
+    """A process that cannot end in time holds its worker for a while longer; the month's time is kept all the same."""
+    quota(settings, compute_seconds=1000, run_seconds=1000)
+    begun = selectors.month_begins() + timedelta(seconds=1)
+    for seconds in (700.0, 70.0):
+        held(ann, ann.submit(max_seconds=300), seconds, begun)
+    with scope(ann.workspace.id):
+        assert selectors.compute_seconds() == 370.0
+    ann.submit(max_seconds=630)
+    with pytest.raises(QuotaExceeded, match="max_seconds"):
+        ann.submit(max_seconds=1)
+
+
 def test_what_was_held_before_the_month_began_is_not_counted(ann: Any, settings: Any) -> None:
     month = selectors.month_begins()
     held(ann, ann.submit(), 300.0, month - timedelta(seconds=400))

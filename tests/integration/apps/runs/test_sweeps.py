@@ -184,6 +184,37 @@ def test_the_points_that_failed_are_repeated_alone(ann: Any) -> None:
         assert Run.objects.get(pk=again.pk).origin_id is None
 
 
+def test_sweeps_and_fits_have_limits_of_time(ann: Any, settings: Any) -> None:
+    quotas = settings.ATTRACTOR.quotas.model_copy(update={"run_seconds": 900})
+    settings.ATTRACTOR = settings.ATTRACTOR.model_copy(update={"quotas": quotas})
+    assert (sweep(ann).max_seconds, fit(ann).max_seconds) == (900, 900)
+    swept = {"graph": str(ann.graph.pk), "axes": [COUPLING], "ticks": 10}
+    fitted = {"graph": str(ann.graph.pk), "params": [{"target": "osc.coupling"}], "loss": LOSS, "ticks": 10}
+    for path, body in (("/sweeps/", swept), ("/fits/", fitted)):
+        made = ann.post(path, {**body, "max_seconds": 30})
+        assert (made.status_code, made.json()["max_seconds"]) == (201, 30), made.content
+        for wrong in (0, 901):
+            refused = ann.post(path, {**body, "max_seconds": wrong})
+            assert refused.status_code == 422
+            assert [fault["place"] for fault in refused.json()["problems"]] == ["max_seconds"]
+
+
+def test_a_sweep_that_ran_out_of_time_is_repeated_with_more(ann: Any, settings: Any) -> None:
+    document = {"axes": [COUPLING], "sampling": "grid"}
+    first = sweeps.submit_sweep(ann.user, ann.workspace, ann.graph, document, 3, 10, 40)
+    with scope(ann.workspace.id):
+        attempt = services.claim(first.pk, "w")
+        points.record_points(attempt, [done(0)])
+        services.finish(attempt, "failed", error=Failure("out_of_time", "Late.", "More."))
+    again = ann.post(f"/runs/{first.pk}/rerun/", {}).json()
+    more = ann.post(f"/runs/{first.pk}/rerun/", {"max_seconds": 80}).json()
+    assert (again["max_seconds"], more["max_seconds"]) == (40, 80)
+    assert [row.index for row in rows(ann.look(Run(pk=more["id"], workspace_id=ann.workspace.id)))] == [0]
+    quotas = settings.ATTRACTOR.quotas.model_copy(update={"run_seconds": 20})
+    settings.ATTRACTOR = settings.ATTRACTOR.model_copy(update={"quotas": quotas})
+    assert ann.post(f"/runs/{first.pk}/rerun/", {}).json()["max_seconds"] == 20
+
+
 def test_a_viewer_may_neither_sweep_nor_fit_nor_apply(ann: Any, member_of: Any) -> None:
     viewer = member_of(ann, Role.VIEWER)
     over = fit(ann)

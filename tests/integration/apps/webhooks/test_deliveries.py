@@ -1,10 +1,12 @@
 """From what happens to a run to a receiver that can trust it, through all that goes wrong between."""
 
 import json
+from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.core.management import CommandError, call_command
 from django.db import transaction
 from django.utils import timezone
 from standardwebhooks import Webhook as Verifier
@@ -14,6 +16,8 @@ from apps.runs.refusals import Fenced
 from apps.webhooks import selectors, services
 from apps.webhooks.courier import carry
 from apps.webhooks.models import EVENTS, Webhook, WebhookDelivery, WebhookTry
+from apps.webhooks.post import Answer
+from apps.webhooks.refusals import WebhookIsOff
 from apps.workspaces.models import AuditEvent
 from apps.workspaces.scope import scope
 
@@ -32,7 +36,7 @@ def look(tenant: Any) -> list[WebhookDelivery]:
 
 
 def carry_all() -> list[bool]:
-    return [carry(*one) for one in selectors.due(100)]
+    return [carry(one.workspace_id, one.delivery_id) for one in selectors.due(100)]
 
 
 def finished(tenant: Any, state: str = "succeeded") -> Any:
@@ -183,8 +187,6 @@ def test_a_courier_that_died_is_replaced_and_decides_nothing_when_it_comes_back(
     with scope(ann.workspace.id):
         WebhookDelivery.objects.update(due_at=timezone.now() - timedelta(seconds=1))
     assert carry_all() == [True]
-    from apps.webhooks.post import Answer
-
     services.end_try(dead, Answer(None, "It died.", "", 1.0))
     (row,) = look(ann)
     assert (row.state, row.tries) == ("delivered", 2)
@@ -196,7 +198,9 @@ def test_for_a_day_both_secrets_sign(ann: Any, hook: Any, receiver: Any) -> None
     services.ping(ann.user, ann.workspace, row.pk)
     carry_all()
     with scope(ann.workspace.id):
-        Webhook.objects.update(old_until=timezone.now())
+        kept = Webhook.objects.get()
+        kept.old_secrets[0]["until"] = timezone.now().isoformat()
+        kept.save()
     services.ping(ann.user, ann.workspace, row.pk)
     carry_all()
     (both, one) = receiver.got
@@ -206,8 +210,136 @@ def test_for_a_day_both_secrets_sign(ann: Any, hook: Any, receiver: Any) -> None
     assert " " not in one[0]["webhook-signature"]
     with scope(ann.workspace.id):
         kept = Webhook.objects.get()
-    assert new not in (kept.secret, kept.old_secret)
-    assert old not in (kept.secret, kept.old_secret)
+    for secret in (old, new):
+        assert secret not in (kept.secret, str(kept.old_secrets))
+
+
+def test_each_secret_of_the_last_day_signs(ann: Any, hook: Any, receiver: Any) -> None:
+    row, first = hook
+    drawn = [first, *(services.rotate_secret(ann.user, ann.workspace, row.pk) for _ in range(2))]
+    services.ping(ann.user, ann.workspace, row.pk)
+    drawn += [services.rotate_secret(ann.user, ann.workspace, row.pk) for _ in range(4)]
+    services.ping(ann.user, ann.workspace, row.pk)
+    carry_all()
+    by_signatures = sorted(receiver.got, key=lambda one: len(one[0]["webhook-signature"]))
+    for headers, body in by_signatures:
+        assert len(headers["webhook-signature"].split()) == 5
+        for secret in drawn[-5:]:
+            Verifier(secret).verify(body, headers)
+
+
+def test_the_second_change_of_a_secret_within_a_day_keeps_the_first(ann: Any, hook: Any, receiver: Any) -> None:
+    row, first = hook
+    secrets = [first, *(services.rotate_secret(ann.user, ann.workspace, row.pk) for _ in range(2))]
+    services.ping(ann.user, ann.workspace, row.pk)
+    carry_all()
+    ((headers, body),) = receiver.got
+    assert len(headers["webhook-signature"].split()) == 3
+    for secret in secrets:
+        Verifier(secret).verify(body, headers)
+
+
+@pytest.fixture
+def keys(settings: Any) -> Callable[..., None]:
+    """Give the site another key, and the one before."""
+
+    def change(now: str, before: str | None = None) -> None:
+        settings.SECRET_KEY = now
+        settings.SECRET_KEY_FALLBACKS = [before] if before else []
+
+    return change
+
+
+def test_a_secret_that_cannot_be_opened_turns_its_webhook_off_and_no_other(
+    ann: Any, hook: Any, receiver: Any, keys: Any
+) -> None:
+    services.ping(ann.user, ann.workspace, hook[0].pk)
+    keys("another key of the site")
+    services.create_webhook(ann.user, ann.workspace, receiver.url, EVENTS)
+    finished(ann)
+    outcomes = carry_all()
+    assert (len(outcomes), sum(outcomes)) == (5, 2)
+    with scope(ann.workspace.id):
+        closed, good = Webhook.objects.order_by("created_at")
+    assert (closed.active, good.active) == (False, True)
+    assert "secret cannot be opened" in closed.inactive_why
+    for one in look(ann):
+        told = ("failed", closed.inactive_why) if one.webhook_id == closed.pk else ("delivered", "")
+        assert (one.state, one.failure) == told
+    # A new secret mends it.
+    new = services.rotate_secret(ann.user, ann.workspace, closed.pk)
+    services.change_webhook(ann.user, ann.workspace, closed.pk, active=True)
+    receiver.got.clear()
+    services.ping(ann.user, ann.workspace, closed.pk)
+    assert carry_all() == [True]
+    ((headers, body),) = receiver.got
+    Verifier(new).verify(body, headers)
+
+
+def test_secrets_are_sealed_again_before_the_old_key_of_the_site_is_forgotten(
+    ann: Any, bob: Any, hook: Any, receiver: Any, keys: Any, settings: Any
+) -> None:
+    before, now = settings.SECRET_KEY, "another key of the site"
+    second = services.rotate_secret(ann.user, ann.workspace, hook[0].pk)
+    _, bobs = services.create_webhook(bob.user, bob.workspace, receiver.url, EVENTS)
+    keys(now)
+    with pytest.raises(CommandError, match="2 webhooks have secrets of another key"):
+        call_command("reseal_webhooks")
+    keys(now, before)
+    call_command("reseal_webhooks")
+    call_command("reseal_webhooks")
+    keys(now)
+    services.ping(ann.user, ann.workspace, hook[0].pk)
+    assert carry_all() == [True]
+    finished(bob)
+    assert carry_all() == [True, True]
+    (anns, *rest) = receiver.got
+    for secret in (hook[1], second):
+        Verifier(secret).verify(anns[1], anns[0])
+    for headers, body in rest:
+        Verifier(bobs).verify(body, headers)
+
+
+def test_what_waits_is_given_up_with_a_reason_when_a_webhook_is_turned_off(ann: Any, hook: Any, receiver: Any) -> None:
+    receiver.answers = [500]
+    finished(ann)
+    assert carry_all() == [False, False]
+    waiting, under_way = look(ann)
+    with scope(ann.workspace.id):
+        WebhookDelivery.objects.update(due_at=timezone.now())
+    tried = services.begin_try(ann.workspace.id, under_way.pk)
+    assert tried is not None
+    services.change_webhook(ann.user, ann.workspace, hook[0].pk, active=False)
+    assert {(one.state, one.failure) for one in look(ann)} == {("failed", "The webhook was turned off.")}
+    assert selectors.due(100) == []
+    # The receiver has taken what was under way, and that is what is said of it.
+    services.end_try(tried, Answer(200, "", "", 0.1))
+    assert {one.pk: one.state for one in look(ann)} == {waiting.pk: "failed", under_way.pk: "delivered"}
+
+
+def test_nothing_is_repeated_to_an_address_that_is_turned_off(ann: Any, hook: Any, receiver: Any) -> None:
+    finished(ann)
+    carry_all()
+    services.change_webhook(ann.user, ann.workspace, hook[0].pk, active=False)
+    sent = look(ann)[0]
+    with pytest.raises(WebhookIsOff, match="turned it off"):
+        services.replay(ann.user, ann.workspace, hook[0].pk, sent.pk)
+    answer = ann.post(f"/webhooks/{hook[0].pk}/deliveries/{sent.pk}/replay/", {})
+    assert (answer.status_code, answer.json()["code"]) == (409, "webhook_is_off")
+    assert len(look(ann)) == 2
+
+
+def test_the_audit_log_holds_no_address_whole(ann: Any, hook: Any) -> None:
+    url = "https://hooks.example.org:8443/services/T0/t0ken-1?key=t0ken-2"
+    made, _ = services.create_webhook(ann.user, ann.workspace, url, EVENTS)
+    services.change_webhook(ann.user, ann.workspace, made.pk, url=url + "3")
+    services.delete_webhook(ann.user, ann.workspace, made.pk)
+    with scope(ann.workspace.id):
+        notes = list(AuditEvent.objects.filter(object_id=str(made.pk)).order_by("at").values_list("data", flat=True))
+    assert len(notes) == 3
+    assert {note["url"]["host"] for note in notes} == {"https://hooks.example.org:8443"}
+    assert notes[0]["url"] != notes[1]["url"] == notes[2]["url"]
+    assert "t0ken" not in str(notes)
 
 
 def test_a_repetition_bears_the_old_number(ann: Any, hook: Any, receiver: Any) -> None:
@@ -238,4 +370,4 @@ def test_one_address_does_not_hold_up_the_others(ann: Any, bob: Any, hook: Any, 
         services.ping(ann.user, ann.workspace, hook[0].pk)
     mine, _ = services.create_webhook(bob.user, bob.workspace, receiver.url, EVENTS)
     late = services.ping(bob.user, bob.workspace, mine.pk)
-    assert (bob.workspace.id, late.pk) in selectors.due(2)
+    assert late.pk in [one.delivery_id for one in selectors.due(2)]

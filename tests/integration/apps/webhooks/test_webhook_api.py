@@ -8,6 +8,7 @@ from django.test import Client
 
 from apps.webhooks.courier import carry
 from apps.webhooks.models import Webhook
+from apps.workspaces.keys import create_key
 from apps.workspaces.models import Role
 from apps.workspaces.scope import scope
 
@@ -93,6 +94,21 @@ def test_only_those_who_manage_webhooks_see_them(ann: Any, member_of: Callable[.
     assert client.get(f"{place}deliveries/").status_code == 403
     assert client.post(f"{place}ping/").status_code == 403
     assert client.delete(place).status_code == 403
+
+
+@pytest.mark.parametrize(("role", "status"), [(Role.OWNER, 200), (Role.ADMIN, 200), (Role.EDITOR, 403)])
+def test_a_key_manages_webhooks_if_its_owner_may(
+    ann: Any, member_of: Callable[..., Any], role: Role, status: int
+) -> None:
+    user = ann.user if role is Role.OWNER else member_of(ann, role)
+    headers = {"Authorization": f"Bearer {create_key(user, ann.workspace, 'k')[1]}"}
+    answer = Client().get(f"{ann.root}/webhooks/", headers=headers)
+    assert answer.status_code == status
+    body = {"url": URL, "events": ["run.failed"]}
+    made = Client().post(f"{ann.root}/webhooks/", body, content_type="application/json", headers=headers)
+    assert made.status_code == (201 if status == 200 else 403)
+    if status == 403:
+        assert "The role editor does not allow this" in made.json()["detail"]
 
 
 def test_the_webhook_of_another_workspace_does_not_exist(ann: Any, bob: Any) -> None:

@@ -122,7 +122,7 @@ def test_sql_without_a_scope_and_with_a_foreign_one_sees_nothing(
         create_key(ann.user, ann.workspace, "k")
     hook, _ = create_webhook(ann.user, ann.workspace, "https://example.org/", EVENTS)
     ping(ann.user, ann.workspace, hook.pk)
-    ((workspace_id, delivery_id),) = due(1)
+    ((workspace_id, _, delivery_id),) = due(1)
     tried = begin_try(workspace_id, delivery_id)
     assert tried is not None
     end_try(tried, Answer(200, "", "", 0.1))
