@@ -113,6 +113,26 @@ def test_a_hostile_graph_is_refused(ann: Any, what: str, path: str) -> None:
             assert answer.json()["ok"] is False
 
 
+SWEEPS: dict[str, dict[str, Any]] = {
+    "10^9 points of a grid": {
+        "axes": [{"target": f"osc.{one}", "min": 0.1, "max": 0.4, "steps": 1000} for one in ("coupling", "noise", "dt")]
+    },
+    "10^9 points at random": {"axes": [{"target": "osc.coupling", "min": 0.1, "max": 0.4}], "sampling": "random",
+                              "points": 10**9},
+    "10^18 points of Sobol's": {"axes": [{"target": "osc.coupling", "min": 0.1, "max": 0.4}], "sampling": "sobol",
+                                "points": 10**18},
+    "a million values": {"axes": [{"target": "osc.coupling", "values": [0.1] * 10**6}]},
+    "10^12 ticks at every point": {"axes": [{"target": "osc.coupling", "values": [0.1]}], "ticks": 10**12},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("what", SWEEPS)
+def test_a_hostile_sweep_is_refused_before_anything_is_queued(ann: Any, what: str) -> None:
+    ann.post("/graphs/check/", {"spec": {"nodes": []}})  # torch is there before the clock runs
+    body = json.dumps({"graph": str(ann.graph.pk), **SWEEPS[what]}).encode()
+    refused(ann, what, "/sweeps/", body, {400, 409, 422})
+
+
 @pytest.mark.parametrize("encoding", ["gzip", "deflate", "br", "identity, gzip"])
 def test_compressed_bodies_are_not_unpacked(ann: Any, encoding: str) -> None:
     bomb = gzip.compress(b" " * 1000 * MB, 1) if encoding == "gzip" else b"x"
