@@ -2,8 +2,8 @@
 
     python socket_crowd.py '{"urls": […], "cookie": "…", "count": 200, "ports": [["osc", "x"]], "rate": 30}'
 
-Says one JSON object a line: when all are open, after `drop` (every connection is cut at once) when all are back, and after
-`end` what they have heard. A client that loses its connection comes back with the number of its last event.
+Says one JSON object a line: when all are open, after `drop` (every connection is cut at once) when all are back, and
+after `end` what they have heard. A client that loses its connection comes back with the number of its last event.
 """
 
 import asyncio
