@@ -197,7 +197,7 @@ def test_api_at_a_hundred_requests_a_second(visitor, capsys):
         "graph": (10, "GET", f"graphs/{graph}/", None),
         "project": (10, "GET", f"projects/{project}/", None),
         "usage": (5, "GET", "usage/", None),
-        "control": (5, "POST", f"runs/{run}/controls/", {"target": "oscillators.coupling", "value": 0.2}),
+        "control": (5, "POST", f"runs/{run}/controls/", {"target": "array.coupling", "value": 0.2}),
         "check": (5, "POST", "graphs/check/", {"spec": spec}),
     }
     names = [name for name, (share, *_) in mix.items() for _ in range(share)]
