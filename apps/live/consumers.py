@@ -22,7 +22,7 @@ from apps.live.hub import hub
 from apps.live.login import user_now
 from apps.live.permit import Permit
 from apps.live.refusal import NOT_FOUND, refuse
-from apps.live.selectors import PAGE, RunArchive, Watched, hello, in_thread, watched_run
+from apps.live.selectors import PAGE, RunArchive, Watched, in_thread, watched_run
 from apps.live.subscription import Subscription, SubscriptionRefused, port_of
 from apps.live.viewer import MAX_SUBSCRIPTIONS, Viewer
 from apps.workspaces.missing import NotFound
@@ -127,7 +127,7 @@ class RunConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
         try:
             async with hub().watched(str(watched.run.pk), self._viewer, lambda: RunArchive(watched)) as feed:
                 self._feed = feed
-                greeting = await in_thread(hello)(watched)
+                greeting = await feed.greeting()
                 live = {"live": feed.away is None} | ({"reason": feed.away} if feed.away is not None else {})
                 await self._say({"kind": "hello", **greeting, **live})
                 feed.demand_changed()

@@ -17,6 +17,7 @@ from apps.live.ending import end
 from apps.live.frame import LiveFrame
 from apps.live.reader import StreamReader
 from apps.live.selectors import PAGE, RunArchive, Snapshot
+from apps.live.shared_read import SharedRead
 from apps.live.subscription import union
 from apps.live.viewer import Viewer
 from apps.workspaces.missing import NotFound
@@ -49,6 +50,8 @@ class RunFeed:
         self.archive = archive
         self.away: str | None = "the live transport is being connected"
         self.viewers: set[Viewer] = set()
+        self.greeting = SharedRead(archive.greeting)
+        """The run as it is now; clients who all come back at once share the reading."""
         self._reader = reader
         self._write_demand = write_demand
         self._head: int | None = None

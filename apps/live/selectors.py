@@ -113,13 +113,6 @@ def _unchanged_in(workspace_id: UUID, permits: list[Permit]) -> list[Permit]:
     ]
 
 
-def hello(watched: Watched) -> dict[str, Any]:
-    """The run as the first message of a socket shows it, as it is now: JSON types only."""
-    with scope(watched.workspace_id):
-        run = Run.objects.select_related("graph_version__graph__preset", "workspace").get(pk=watched.run.pk)
-        return {"run": _plain(hello_json(run)), "last_event": run.last_event}
-
-
 class RunArchive:
     """The rows of one run, for code that runs on an event loop. Everything raises NotFound once the run is deleted."""
 
@@ -136,6 +129,14 @@ class RunArchive:
     async def last_event(self) -> int:
         """Number of the newest event; 0 when there is none."""
         return await self._scoped(lambda: int(Run.objects.values_list("last_event", flat=True).get(pk=self._run.pk)))
+
+    async def greeting(self) -> dict[str, Any]:
+        """The run as the first message of a socket shows it, as it is now: JSON types only."""
+        return await self._scoped(self._greeting)
+
+    def _greeting(self) -> dict[str, Any]:
+        run = Run.objects.select_related("graph_version__graph__preset", "workspace").get(pk=self._run.pk)
+        return {"run": _plain(hello_json(run)), "last_event": run.last_event}
 
     async def snapshot(self) -> Snapshot:
         """How the run is now."""
