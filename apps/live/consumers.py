@@ -148,7 +148,7 @@ class RunConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
         if self._viewer.failure is not None:
             raise self._viewer.failure
         while self._viewer.behind:
-            page = await feed.archive.events_after(self._viewer.sent)
+            page = await feed.events_after(self._viewer.sent)
             for message in page:
                 await self._say(message)
             self._viewer.caught_up(page, complete=len(page) < PAGE)

@@ -66,7 +66,7 @@ def watched_run(user: User, slug: str | None, run_id: UUID) -> Watched:
     """
     if user.is_authenticated and user.is_active:
         for member in memberships_of(user) if slug is None else [membership(user, slug)]:
-            run = runs.find(member.workspace, run_id) if may(member.role, Verb.READ) else None
+            run = runs.with_graph(member.workspace, run_id) if may(member.role, Verb.READ) else None
             if run is not None:
                 return Watched(member, run, frozenset(node["id"] for node in run.graph_version.spec["nodes"]))
     raise NotFound(f"run {run_id}")

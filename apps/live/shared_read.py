@@ -19,6 +19,11 @@ class SharedRead(Generic[T]):
         self._under_way: asyncio.Task[T] | None = None
         self._next: asyncio.Task[T] | None = None
 
+    @property
+    def idle(self) -> bool:
+        """Whether nobody waits for a read."""
+        return self._next is None and (self._under_way is None or self._under_way.done())
+
     async def __call__(self) -> T:
         """What `read` gives, or raises."""
         if self._next is None:

@@ -31,16 +31,18 @@ def runs() -> QuerySet[Run]:
 
 def run(workspace: Workspace, run_id: UUID | str) -> Run:
     """One run with graph version, graph and preset. Raises `NotFound`; opens the workspace's scope itself."""
-    found = find(workspace, run_id)
+    with scope(workspace.id):
+        found = Run.objects.select_related("workspace", "graph_version__graph__preset").filter(pk=run_id).first()
     if found is None:
         raise NotFound(f"run {run_id}")
     return found
 
 
-def find(workspace: Workspace, run_id: UUID | str) -> Run | None:
-    """As `run`; None when there is no such run in the workspace."""
+def with_graph(workspace: Workspace, run_id: UUID | str) -> Run | None:
+    """A run of which only the ids and the graph are read; None when there is none. Opens the scope itself."""
     with scope(workspace.id):
-        return Run.objects.select_related("workspace", "graph_version__graph__preset").filter(pk=run_id).first()
+        run = Run.objects.select_related("graph_version").only("id", "workspace_id", "graph_version__document")
+        return run.filter(pk=run_id).first()
 
 
 def events_after(of: Run, seq: int, limit: int | None = None, kinds: Sequence[str] | None = None) -> list[RunEvent]:
