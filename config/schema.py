@@ -123,7 +123,7 @@ class Live(Section):
     """The socket of a run."""
 
     silence: Seconds = Field(description="A client silent for longer is disconnected, s.")
-    recheck: Seconds = Field(description="Between two looks whether who watches still may, s.")
+    recheck: float = Field(gt=0, le=4, description="Between two looks whether who watches still may, s.")
     frame_rate: float = Field(gt=0, le=60, description="Most frames per second and port that a worker publishes.")
     stream_length: int = Field(ge=10, description="Messages kept in the Valkey stream of a run.")
 

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import logging
 import time
+from collections.abc import Coroutine
 from typing import Any
 from urllib.parse import parse_qs
 
@@ -19,14 +20,17 @@ from apps.live.ending import end
 from apps.live.feed import RunFeed
 from apps.live.hub import hub
 from apps.live.login import user_now
+from apps.live.permit import Permit
 from apps.live.refusal import NOT_FOUND, refuse
-from apps.live.selectors import PAGE, RunArchive, Watched, hello, in_thread, watched_run
+from apps.live.selectors import PAGE, RunArchive, Watched, in_thread, watched_run
 from apps.live.subscription import Subscription, SubscriptionRefused, port_of
 from apps.live.viewer import MAX_SUBSCRIPTIONS, Viewer
 from apps.workspaces.missing import NotFound
 
 logger = logging.getLogger(__name__)
 
+CHANGED = 4409
+"""Close code for somebody whose role is another now: what the socket shows is as the former role sees it."""
 SILENT = 4408
 """Close code for a client that has said nothing for `live.silence` seconds."""
 TRY_AGAIN = 1013
@@ -50,22 +54,27 @@ class RunConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
         """Accept, unless there is nothing for this user to watch here."""
         try:
             address = self.scope["url_route"]["kwargs"]
-            self._slug, self._run_id = address["slug"], address["run_id"]
+            self._slug, self._run_id = address.get("slug"), address["run_id"]
             after = _event_number(self.scope["query_string"])
-            watched = await self._authorised(self.scope["user"])
+            watched, self.permit = await self._authorised(self.scope["user"])
         except NotFound:
             await refuse(self.scope, self.base_send)
             raise StopConsumer from None
+        self._closing: set[asyncio.Task[None]] = set()
+        self._shutting = False
         await self.accept()
         self._viewer = Viewer(after)
         self._nodes = watched.nodes
         self._feed: RunFeed | None = None
         self._heard = self._told = time.monotonic()
         self._serving = asyncio.create_task(self._serve(watched), name=f"run-{self._run_id}-socket")
-        self._supervising = asyncio.create_task(self._supervise(), name=f"run-{self._run_id}-silence")
+        self._serving.add_done_callback(self._on_served)
+        self._listening = asyncio.create_task(self._listen(), name=f"run-{self._run_id}-silence")
+        hub().doorkeeper.admit(self)
 
     async def disconnect(self, code: int) -> None:
-        await end([self._serving, self._supervising])
+        await hub().doorkeeper.dismiss(self)
+        await end([self._serving, self._listening, *self._closing])
 
     # What the client says.
 
@@ -118,7 +127,7 @@ class RunConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
         try:
             async with hub().watched(str(watched.run.pk), self._viewer, lambda: RunArchive(watched)) as feed:
                 self._feed = feed
-                greeting = await in_thread(hello)(watched)
+                greeting = await feed.greeting()
                 live = {"live": feed.away is None} | ({"reason": feed.away} if feed.away is not None else {})
                 await self._say({"kind": "hello", **greeting, **live})
                 feed.demand_changed()
@@ -139,7 +148,7 @@ class RunConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
         if self._viewer.failure is not None:
             raise self._viewer.failure
         while self._viewer.behind:
-            page = await feed.archive.events_after(self._viewer.sent)
+            page = await feed.events_after(self._viewer.sent)
             for message in page:
                 await self._say(message)
             self._viewer.caught_up(page, complete=len(page) < PAGE)
@@ -172,34 +181,57 @@ class RunConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
         self._told = time.monotonic()
         await self.send(bytes_data=payload)
 
-    async def _supervise(self) -> None:
-        """Close on a silent client, and on one who has logged out or may not watch any more."""
-        checked = time.monotonic()
-        live = settings.ATTRACTOR.live
-        while True:
-            await asyncio.sleep(min(1.0, live.silence / 4))
-            if self._serving.done():
-                if not self._serving.cancelled() and (error := self._serving.exception()) is not None:
-                    logger.error("a run socket broke", exc_info=error, extra={"run_id": str(self._run_id)})
-                    await self.close(BROKEN)
-                return
-            now = time.monotonic()
-            if now - self._heard > live.silence:
-                await self.close(SILENT, "nothing was heard for too long")
-                return
-            if now - checked > live.recheck:
-                checked = now
-                try:
-                    await self._authorised(await user_now(self.scope))
-                except NotFound:
-                    await self.close(NOT_FOUND)
-                    return
-                except DatabaseError as error:
-                    logger.warning("a membership could not be checked just now: %s", error)
+    # How it ends.
 
-    async def _authorised(self, user: Any) -> Watched:
+    async def _listen(self) -> None:
+        """Close on a client that says nothing."""
+        silence = settings.ATTRACTOR.live.silence
+        while (left := self._heard + silence - time.monotonic()) > 0:
+            await asyncio.sleep(left)
+        self._shut(SILENT, "nothing was heard for too long")
+
+    def permit_changed(self) -> None:
+        """Look whether this person may still watch."""
+        if not self._shutting:
+            self._in_background(self._look_again())
+
+    async def _look_again(self) -> None:
+        try:
+            _, now = await self._authorised(await user_now(self.scope))
+        except NotFound:
+            self._shut(NOT_FOUND)
+        except DatabaseError as error:
+            logger.warning("a membership could not be checked just now: %s", error)
+        else:
+            if now.role != self.permit.role:
+                self._shut(CHANGED, "the role is another now; connect again")
+            self.permit = now
+
+    def _on_served(self, task: asyncio.Task[None]) -> None:
+        if not task.cancelled() and (error := task.exception()) is not None:
+            logger.error("a run socket broke", exc_info=error, extra={"run_id": str(self._run_id)})
+            self._shut(BROKEN)
+
+    def _shut(self, code: int, reason: str | None = None) -> None:
+        if not self._shutting:
+            self._shutting = True
+            self._in_background(self._end_and_close(code, reason))
+
+    async def _end_and_close(self, code: int, reason: str | None) -> None:
+        """Close once nothing more is said: to a client that does not read, the close itself has to wait."""
+        await end([self._serving])
+        with contextlib.suppress(OSError):  # the client is gone
+            await self.close(code, reason)
+
+    def _in_background(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work, name=f"run-{self._run_id}-closing")
+        self._closing.add(task)
+        task.add_done_callback(self._closing.discard)
+
+    async def _authorised(self, user: Any) -> tuple[Watched, Permit]:
         watched: Watched = await in_thread(watched_run)(user, self._slug, self._run_id)
-        return watched
+        session = self.scope.get("session")
+        return watched, Permit.of(user, watched.membership, None if session is None else session.session_key)
 
 
 def _identity(message: dict[str, Any]) -> str | int | None:

@@ -17,6 +17,7 @@ from apps.live.ending import end
 from apps.live.frame import LiveFrame
 from apps.live.reader import StreamReader
 from apps.live.selectors import PAGE, RunArchive, Snapshot
+from apps.live.shared_read import SharedRead
 from apps.live.subscription import union
 from apps.live.viewer import Viewer
 from apps.workspaces.missing import NotFound
@@ -49,6 +50,9 @@ class RunFeed:
         self.archive = archive
         self.away: str | None = "the live transport is being connected"
         self.viewers: set[Viewer] = set()
+        self.greeting = SharedRead(archive.greeting)
+        """The run as it is now; clients who all come back at once share the reading."""
+        self._pages: dict[int, SharedRead[list[dict[str, Any]]]] = {}
         self._reader = reader
         self._write_demand = write_demand
         self._head: int | None = None
@@ -77,6 +81,15 @@ class RunFeed:
             await self._write_demand(self.run, [])
         except (redis.RedisError, OSError) as error:
             logger.info("a demand was left to go stale: %s", error, extra={"run_id": self.run})
+
+    async def events_after(self, seq: int) -> list[dict[str, Any]]:
+        """A page of the archive; clients who miss the same share the reading."""
+        page = self._pages.setdefault(seq, SharedRead(lambda: self.archive.events_after(seq)))
+        try:
+            return await page()
+        finally:
+            if page.idle:
+                self._pages.pop(seq, None)
 
     def demand_changed(self) -> None:
         self._demand_changed.set()

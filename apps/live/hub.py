@@ -11,6 +11,7 @@ from weakref import WeakKeyDictionary
 
 from apps.live import valkey
 from apps.live.demand import DemandWriter
+from apps.live.doorkeeper import Doorkeeper
 from apps.live.feed import RunFeed
 from apps.live.reader import StreamReader
 from apps.live.selectors import RunArchive
@@ -26,6 +27,7 @@ class Hub:
     """
 
     def __init__(self) -> None:
+        self.doorkeeper = Doorkeeper()
         self._process = uuid.uuid4().hex
         self._feeds: dict[str, RunFeed] = {}
         self._opening = asyncio.Lock()

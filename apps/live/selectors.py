@@ -2,21 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections import defaultdict
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import partial
+from importlib import import_module
 from typing import TYPE_CHECKING, Any, TypeVar
 from uuid import UUID
 
 from channels.db import database_sync_to_async
+from django.conf import settings
+from django.contrib.auth import get_user_model
+from django.utils import timezone
 
 from apps.live.messages import event_message
+from apps.live.permit import Permit
 from apps.runs import selectors as runs
 from apps.runs.models import Run
 from apps.runs.serializers import hello_json
 from apps.workspaces.missing import NotFound
+from apps.workspaces.models import ApiKey, Membership, Workspace
+from apps.workspaces.permissions import Verb, may
 from apps.workspaces.scope import scope
-from apps.workspaces.selectors import membership
+from apps.workspaces.selectors import membership, memberships_of
 
 if TYPE_CHECKING:
     from apps.accounts.models import User
@@ -32,11 +40,15 @@ PAGE = 200
 
 @dataclass(frozen=True, slots=True)
 class Watched:
-    """A run that a user may watch. `nodes`: the ids in its graph."""
+    """A run that a user may watch, by which membership. `nodes`: the ids in its graph."""
 
-    workspace_id: UUID
+    membership: Membership
     run: Run
     nodes: frozenset[str]
+
+    @property
+    def workspace_id(self) -> UUID:
+        return self.membership.workspace_id
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,20 +59,58 @@ class Snapshot:
     ended: bool
 
 
-def watched_run(user: User, slug: str, run_id: UUID) -> Watched:
-    """The run, if the user belongs to its workspace. Raises NotFound, whatever the reason."""
-    if not user.is_authenticated or not user.is_active:
-        raise NotFound(f"run {run_id}")
-    workspace = membership(user, slug).workspace
-    run = runs.run(workspace, run_id)
-    return Watched(workspace.id, run, frozenset(node["id"] for node in run.graph_version.spec["nodes"]))
+def watched_run(user: User, slug: str | None, run_id: UUID) -> Watched:
+    """The run, if the user may read in its workspace; without a slug, in any of the user's own.
+
+    Raises NotFound, whatever the reason.
+    """
+    if user.is_authenticated and user.is_active:
+        for member in memberships_of(user) if slug is None else [membership(user, slug)]:
+            run = runs.with_graph(member.workspace, run_id) if may(member.role, Verb.READ) else None
+            if run is not None:
+                return Watched(member, run, frozenset(node["id"] for node in run.graph_version.spec["nodes"]))
+    raise NotFound(f"run {run_id}")
 
 
-def hello(watched: Watched) -> dict[str, Any]:
-    """The run as the first message of a socket shows it, as it is now: JSON types only."""
-    with scope(watched.workspace_id):
-        run = Run.objects.select_related("graph_version__graph__preset", "workspace").get(pk=watched.run.pk)
-        return {"run": _plain(hello_json(run)), "last_event": run.last_event}
+def unchanged(permits: Iterable[Permit]) -> set[Permit]:
+    """Those of the permits whose rows are all there, not over, and as they were."""
+    left = [permit for permit in permits if permit.session_key is not None or permit.key_id is not None]
+    now = timezone.now()
+    sessions = import_module(settings.SESSION_ENGINE).SessionStore.get_model_class().objects
+    logins = set(
+        sessions.filter(
+            session_key__in={permit.session_key for permit in left} - {None}, expire_date__gt=now
+        ).values_list("session_key", flat=True)
+    )
+    people = get_user_model().objects.filter(pk__in={permit.user_id for permit in left}, is_active=True)
+    passwords = dict(people.values_list("pk", "password"))
+    by_workspace: dict[UUID, list[Permit]] = defaultdict(list)
+    for permit in left:
+        login = permit.session_key is None or permit.session_key in logins
+        if login and passwords.get(permit.user_id) == permit.password:
+            by_workspace[permit.workspace_id].append(permit)
+    return {permit for workspace_id, here in by_workspace.items() for permit in _unchanged_in(workspace_id, here)}
+
+
+def _unchanged_in(workspace_id: UUID, permits: list[Permit]) -> list[Permit]:
+    with scope(workspace_id):
+        members = Membership.objects.filter(user_id__in={permit.user_id for permit in permits})
+        roles = dict(members.values_list("user_id", "role"))
+        keys = {
+            (key_id, user_id)
+            for key_id, user_id, expires_at in ApiKey.objects.filter(
+                pk__in={permit.key_id for permit in permits} - {None}
+            ).values_list("pk", "user_id", "expires_at")
+            if expires_at is None or expires_at > timezone.now()
+        }
+        workspace = Workspace.objects.filter(pk=workspace_id).values_list().first()
+    return [
+        permit
+        for permit in permits
+        if roles.get(permit.user_id) == permit.role
+        and workspace == permit.workspace
+        and (permit.key_id is None or (permit.key_id, permit.user_id) in keys)
+    ]
 
 
 class RunArchive:
@@ -79,6 +129,14 @@ class RunArchive:
     async def last_event(self) -> int:
         """Number of the newest event; 0 when there is none."""
         return await self._scoped(lambda: int(Run.objects.values_list("last_event", flat=True).get(pk=self._run.pk)))
+
+    async def greeting(self) -> dict[str, Any]:
+        """The run as the first message of a socket shows it, as it is now: JSON types only."""
+        return await self._scoped(self._greeting)
+
+    def _greeting(self) -> dict[str, Any]:
+        run = Run.objects.select_related("graph_version__graph__preset", "workspace").get(pk=self._run.pk)
+        return {"run": _plain(hello_json(run)), "last_event": run.last_event}
 
     async def snapshot(self) -> Snapshot:
         """How the run is now."""

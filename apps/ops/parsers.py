@@ -12,9 +12,15 @@ from rest_framework.renderers import JSONRenderer
 
 from apps.ops.problems import EncodingNotTaken, PayloadTooLarge
 
+SMALL = 64 * 1024
+"""Bytes of a body that a view takes which does not say `large_body = True`: those that take graphs, designs, values."""
+VALUES = 400_000
+"""Values in one body, about: what costs time is not their length but their number."""
+
 
 class BoundedJSONParser(BaseParser):
-    """JSON up to `limits.request_bytes`; nothing longer is read, let alone parsed.
+    """JSON of at most `SMALL` bytes, for views with `large_body` of `limits.request_bytes`; nothing longer is read, let
+    alone parsed. Values are counted before any is made.
 
     Refuses what the database could not keep or JSON does not know: NaN, infinities and numbers as large, NUL
     characters, halves of surrogate pairs, and an object that names a key twice. Compressed bodies are refused unread:
@@ -28,6 +34,8 @@ class BoundedJSONParser(BaseParser):
         self, stream: IO[bytes], media_type: str | None = None, parser_context: Mapping[str, Any] | None = None
     ) -> Any:
         body = _read(stream, parser_context or {})
+        if sum(body.count(mark) for mark in (b",", b"[", b"{")) > VALUES:
+            raise ParseError(f"JSON: it holds more than {VALUES} values. Send less at a time.")
         try:
             # As a text: of bytes json would guess the encoding, and JSON is UTF-8.
             value = json.loads(
@@ -49,6 +57,8 @@ class BoundedJSONParser(BaseParser):
 
 def _read(stream: IO[bytes], context: Mapping[str, Any]) -> bytes:
     allowed: int = settings.ATTRACTOR.limits.request_bytes
+    if not getattr(context.get("view"), "large_body", not context):
+        allowed = min(allowed, SMALL)
     request = context.get("request")
     meta = request.META if request is not None else {}
     encoding = meta.get("HTTP_CONTENT_ENCODING", "identity")

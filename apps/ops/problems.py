@@ -74,16 +74,22 @@ def problem(
     members: Mapping[str, Any] | None = None,
 ) -> Response:
     """A problem+json response."""
-    body = {
+    body = {**problem_body(status_code, code, title, detail, faults), **(members or {})}
+    return Response(body, status=status_code, content_type=CONTENT_TYPE, headers=headers)
+
+
+def problem_body(
+    status_code: int, code: str, title: str, detail: str = "", faults: tuple[Fault, ...] = ()
+) -> dict[str, Any]:  # fmt: skip
+    """What a problem+json response says."""
+    return {
         "type": _TYPE + code,
         "title": title,
         "status": status_code,
         "detail": detail or title,
         "code": code,
         "problems": [fault.as_dict() for fault in faults[:LISTED]],
-        **(members or {}),
     }
-    return Response(body, status=status_code, content_type=CONTENT_TYPE, headers=headers)
 
 
 def exception_handler(error: Exception, context: dict[str, Any]) -> Response | None:

@@ -240,6 +240,8 @@ class ProjectDetail(WorkspaceAPIView):
 class GraphList(WorkspaceAPIView, ListAPIView[Graph]):
     """The workspace's graphs, newest first."""
 
+    large_body = True
+
     serializer_class = GraphSummarySerializer
     pagination_class = NewestFirst
     filter_backends = (AllowedFilters,)
@@ -278,6 +280,8 @@ class GraphList(WorkspaceAPIView, ListAPIView[Graph]):
 
 class GraphDetail(WorkspaceAPIView):
     """One graph with its newest version."""
+
+    large_body = True
 
     @extend_schema(
         operation_id="graphs_retrieve", parameters=[IF_NONE_MATCH], responses={200: GraphSerializer, **NOT_FOUND}

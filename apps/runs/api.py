@@ -224,6 +224,8 @@ class RunResume(_Command):
 class RunControls(_Command):
     """Set a live parameter from the next block of ticks on."""
 
+    large_body = True
+
     kind = "control"
     body = ControlSerializer
 

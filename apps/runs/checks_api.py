@@ -42,6 +42,8 @@ class CheckedGraphSerializer(serializers.Serializer[Any]):
 class GraphCheck(WorkspaceAPIView):
     """A look at a graph that is kept nowhere."""
 
+    large_body = True
+
     @extend_schema(
         operation_id="graphs_check",
         request=GraphToCheckSerializer,

@@ -156,6 +156,8 @@ class InOrder(CursorPagination):
 class _Submission(WorkspaceAPIView):
     """Queues a run: the transaction is the view's own, so that the answer says whether the broker was told."""
 
+    large_body = True
+
     own_scope = True
 
     def submitted(self, request: Request, submit: Callable[[], Run]) -> Response:

@@ -39,6 +39,13 @@ def run(workspace: Workspace, run_id: UUID | str) -> Run:
     return found
 
 
+def with_graph(workspace: Workspace, run_id: UUID | str) -> Run | None:
+    """A run of which only the ids and the graph are read; None when there is none. Opens the scope itself."""
+    with scope(workspace.id):
+        run = Run.objects.select_related("graph_version").only("id", "workspace_id", "graph_version__document")
+        return run.filter(pk=run_id).first()
+
+
 def events_after(of: Run, seq: int, limit: int | None = None, kinds: Sequence[str] | None = None) -> list[RunEvent]:
     """The run's events with a number above `seq`, of some kinds or of all, in order; at most `limit`."""
     rows = RunEvent.objects.filter(run_id=of.pk, seq__gt=seq).order_by("seq")

@@ -12,10 +12,15 @@ if TYPE_CHECKING:
 
 def workspaces_of(user: "User") -> list[Workspace]:
     """The workspaces that the user belongs to; the personal one first, then by name. With an API key only its own."""
-    with user_scope(user.pk):
-        memberships = Membership.of_user.filter(user_id=user.pk).select_related("workspace")
-        found = [membership.workspace for membership in memberships if _opens(user, membership)]
+    found = [membership.workspace for membership in memberships_of(user)]
     return sorted(found, key=lambda workspace: (not workspace.personal, workspace.name.casefold(), workspace.slug))
+
+
+def memberships_of(user: "User") -> list[Membership]:
+    """The user's memberships, each with `workspace` loaded. With an API key only that in the key's workspace."""
+    with user_scope(user.pk):
+        found = list(Membership.of_user.filter(user_id=user.pk).select_related("workspace"))
+    return [membership for membership in found if _opens(user, membership)]
 
 
 def membership(user: "User", slug: str) -> Membership:

@@ -4,9 +4,11 @@ Prints one JSON line a figure. Nothing is asserted about time; a figure that cou
 BENCH_RUNS says how many runs a latency is taken over.
 """
 
+import asyncio
 import contextlib
 import json
 import os
+import random
 import statistics
 import time
 from collections import Counter
@@ -28,6 +30,8 @@ pytestmark = pytest.mark.benchmark
 PRESET = "emergent_logic"
 RUNS = int(os.environ.get("BENCH_RUNS", "50"))
 WATCH_SECONDS = 10.0
+API_RATE = float(os.environ.get("BENCH_API_RATE", "100"))
+API_SECONDS = float(os.environ.get("BENCH_API_SECONDS", "20"))
 WATCHED = (  # what the run's page asks for
     {"node": "phase", "port": "state", "rate": 30, "decimation": 1, "take": 64},
     {"node": "gate_map", "port": "cells", "rate": 10, "decimation": 1, "take": None},
@@ -117,6 +121,11 @@ def spread(seconds: list[float]) -> dict[str, float]:
     return {"runs": len(seconds), "p50_s": cuts[49], "p99_s": cuts[98], "max_s": max(seconds)}
 
 
+def tail(seconds: list[float]) -> dict[str, float]:
+    cuts = statistics.quantiles(seconds, n=100, method="inclusive")
+    return {"requests": len(seconds), "p50_s": cuts[49], "p95_s": cuts[94], "p99_s": cuts[98], "max_s": max(seconds)}
+
+
 def test_submit_to_first_frame_and_cancel(visitor, capsys):
     graph = visitor.graph()
     accepted, first_frame, ended = [], [], []
@@ -170,6 +179,58 @@ def test_frames_at_a_socket_and_ticks_of_the_run(visitor, capsys):
     report(capsys, "ticks a second of the watched run", ticks_per_s=speed)
     assert heard["phase.state"] > 0
     assert speed > 0
+
+
+def test_api_at_a_hundred_requests_a_second(visitor, capsys):
+    """Open loop: requests are sent when they are due, however long the earlier ones take, and a time counts from when
+    the request was due."""
+    graph = visitor.graph()
+    wait_for_warm(visitor)
+    run = visitor.submit(graph, seed=7)["id"]
+    project = visitor.http.get(visitor.api + "projects/").json()["results"][0]["id"]
+    spec = visitor.http.get(f"{visitor.api}graphs/{graph}/").json()["spec"]
+    mix = {  # of a hundred: what pages ask for, and some writes
+        "runs": (20, "GET", "runs/", None),
+        "run": (25, "GET", f"runs/{run}/", None),
+        "events": (10, "GET", f"runs/{run}/events/", None),
+        "graphs": (10, "GET", "graphs/", None),
+        "graph": (10, "GET", f"graphs/{graph}/", None),
+        "project": (10, "GET", f"projects/{project}/", None),
+        "usage": (5, "GET", "usage/", None),
+        "control": (5, "POST", f"runs/{run}/controls/", {"target": "array.coupling", "value": 0.2}),
+        "check": (5, "POST", "graphs/check/", {"spec": spec}),
+    }
+    names = [name for name, (share, *_) in mix.items() for _ in range(share)]
+    random.Random(1).shuffle(names)
+    token = visitor.http.cookies["csrftoken"]
+    headers = {"X-CSRFToken": token, "Referer": visitor.stack.url}
+
+    async def send(http: httpx.AsyncClient, name: str, due: float) -> tuple[str, float, int]:
+        _, method, path, body = mix[name]
+        await asyncio.sleep(due - time.monotonic())
+        answer = await http.request(method, visitor.api + path, json=body, headers=headers)
+        return name, time.monotonic() - due, answer.status_code
+
+    async def load() -> list[tuple[str, float, int]]:
+        limits = httpx.Limits(max_connections=100, max_keepalive_connections=100)
+        async with httpx.AsyncClient(
+            base_url=visitor.stack.url, cookies=dict(visitor.http.cookies), timeout=60, limits=limits
+        ) as http:
+            began = time.monotonic() + 0.5
+            every = [
+                send(http, names[n % len(names)], began + n / API_RATE) for n in range(int(API_RATE * API_SECONDS))
+            ]
+            return await asyncio.gather(*every)
+
+    answers = asyncio.run(load())
+    visitor.end(run)
+    statuses = Counter(status for _, _, status in answers)
+    report(
+        capsys, f"API at {API_RATE:g} requests a second", statuses=dict(statuses), **tail([s for _, s, _ in answers])
+    )
+    for name in mix:
+        report(capsys, f"API {name}", **tail([seconds for one, seconds, _ in answers if one == name]))
+    assert not [status for status in statuses if status >= 500]
 
 
 def test_ticks_of_the_preset_in_the_engine_alone(capsys):

@@ -17,7 +17,7 @@ BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 LINK = re.compile(r"\]\((?!https?:)([^)#]+)")
 
 # Pages whose examples need a server: tests/integration/runs_execution runs them on one.
-ON_A_SERVER = {"sdk.md"}
+ON_A_SERVER = {"run-socket.md", "sdk.md"}
 # Started by tests of their own: the stack, the tests, and what needs the stack running.
 ELSEWHERE = ("make", "bash .ci/run", "manage.py run_preset", "pre-commit")
 

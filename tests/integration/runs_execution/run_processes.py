@@ -157,10 +157,11 @@ class Server:
         path = f"{tenant.workspace.slug}/runs/{run.pk}/?after={after}"
         return self.connect(path, tenant.cookie() if cookie is None else cookie)
 
-    def connect(self, path: str, cookie: str, origin: str | None = None) -> "Socket":
+    def connect(self, path: str, cookie: str = "", origin: str | None = None, key: str | None = None) -> "Socket":
+        """A socket; `path` without a slash in front is one of workspaces. `key` is an API key."""
         here: Any = origin or f"http://127.0.0.1:{self.port}"
-        url = f"ws://127.0.0.1:{self.port}/ws/v1/workspaces/{path}"
-        headers = {"Cookie": cookie}
+        url = f"ws://127.0.0.1:{self.port}{path if path.startswith('/') else f'/ws/v1/workspaces/{path}'}"
+        headers = {"Cookie": cookie} if key is None else {"Authorization": f"Bearer {key}"}
         connection = self.sockets.enter_context(
             connect(url, additional_headers=headers, origin=here, max_size=2**24, open_timeout=60, ping_interval=None)
         )

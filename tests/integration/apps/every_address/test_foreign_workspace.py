@@ -33,6 +33,7 @@ from rest_framework.views import APIView
 from apps.live.asgi import with_sockets
 from apps.live.refusal import NOT_FOUND, nothing_here
 from apps.live.routing import websocket_urlpatterns
+from apps.workspaces.keys import create_key
 from apps.workspaces.rows import WorkspaceModel
 from config.celery import app as celery
 
@@ -145,11 +146,12 @@ def filled(route: str, ids: dict[str, Any]) -> str:
     return f"/{route}"
 
 
-def handshake(url: str, client: Any) -> tuple[bool, Any]:
-    """Whether a socket opens, and the code it is closed with."""
+def handshake(url: str, client: Any, key: str | None = None) -> tuple[bool, Any]:
+    """Whether a socket opens, and the code it is closed with. With a key the client's login counts for nothing."""
     cookies = "; ".join(f"{name}={cookie.value}" for name, cookie in client.cookies.items())
     headers = [(b"cookie", cookies.encode()), (b"origin", b"http://testserver"), (b"host", b"testserver")]
-
+    if key is not None:
+        headers.append((b"authorization", f"Bearer {key}".encode()))
     scope = {"type": "websocket", "path": url, "query_string": b"", "headers": headers, "subprotocols": []}
 
     async def knock() -> tuple[bool, Any]:
@@ -171,8 +173,21 @@ def test_a_foreign_workspace_has_no_sockets(place: Place, bob: Any, route: str) 
     for slug in (place.tenant.workspace.slug, bob.workspace.slug):
         assert handshake(filled(route, {**place.ids, "slug": slug}), bob.client) == (False, NOT_FOUND)
     assert handshake(filled(route, dict(place.ids)), place.clients["nobody"]) == (False, NOT_FOUND)
+    _, foreign = create_key(bob.user, bob.workspace, "of bob")
+    _, own = create_key(place.tenant.user, place.tenant.workspace, "of ann")
+    before = everything(place.tenant.workspace)
+    for slug in (place.tenant.workspace.slug, bob.workspace.slug):
+        # A key counts, and not the login that comes with it.
+        for key in (foreign, "atk_nonsense"):
+            url = filled(route, {**place.ids, "slug": slug})
+            assert handshake(url, place.clients["owner"], key) == (False, NOT_FOUND)
+    for name, value in place.ids.items():
+        if isinstance(value, uuid.UUID) and f":{name}>" in route:
+            url = filled(route, {**place.ids, name: uuid.uuid4()})
+            assert handshake(url, place.clients["viewer"]) == (False, NOT_FOUND)
     assert handshake(filled(route, dict(place.ids)), place.clients["viewer"])[0]
     assert everything(place.tenant.workspace) == before
+    assert handshake(filled(route, dict(place.ids)), place.clients["nobody"], own)[0]
 
 
 def test_every_task_has_a_row() -> None:
@@ -186,4 +201,16 @@ def test_a_task_told_of_foreign_things_does_nothing(place: Place, bob: Any, name
     before = everything(place.tenant.workspace), everything(bob.workspace)
     celery.loader.import_default_modules()
     celery.tasks[name](*TASKS[name](bob.workspace, place))
+    assert (everything(place.tenant.workspace), everything(bob.workspace)) == before
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("name", sorted(TASKS))
+def test_a_task_told_of_what_is_not_there_does_nothing(place: Place, bob: Any, name: str) -> None:
+    before = everything(place.tenant.workspace), everything(bob.workspace)
+    celery.loader.import_default_modules()
+    message = TASKS[name](bob.workspace, place)
+    for nothing in (str(uuid.uuid4()), "no id at all", ""):
+        for number in range(len(message)):
+            celery.tasks[name](*message[:number], nothing, *message[number + 1 :])
     assert (everything(place.tenant.workspace), everything(bob.workspace)) == before

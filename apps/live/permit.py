@@ -1,0 +1,44 @@
+"""What lets somebody watch a run."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+from uuid import UUID
+
+from apps.workspaces.models import Membership
+
+if TYPE_CHECKING:
+    from apps.accounts.models import User
+
+
+@dataclass(frozen=True, slots=True)
+class Permit:
+    """The rows by which a socket was opened, as they were then: while they are the same, so is the answer.
+
+    Attributes:
+        user_id, password: who it is; a change of the password ends logins.
+        workspace_id, role, workspace: where, as what, and the workspace's own row.
+        session_key, key_id: how the person came, by a login or by an API key; the other is None.
+    """
+
+    user_id: UUID
+    password: str
+    workspace_id: UUID
+    role: str
+    workspace: tuple[Any, ...]
+    session_key: str | None
+    key_id: UUID | None
+
+    @classmethod
+    def of(cls, user: User, membership: Membership, session_key: str | None) -> Permit:
+        workspace = membership.workspace
+        return cls(
+            user_id=user.pk,
+            password=user.password,
+            workspace_id=workspace.pk,
+            role=str(membership.role),
+            workspace=tuple(getattr(workspace, column.attname) for column in workspace._meta.concrete_fields),
+            session_key=None if user.api_key is not None else session_key,
+            key_id=None if user.api_key is None else user.api_key.pk,
+        )
