@@ -26,7 +26,7 @@ import torch
 
 from attractor.block_pass import ProgramState, Values
 from attractor.digest import feed
-from attractor.node import ABSENT, HostNode, Node
+from attractor.node import ABSENT, Block, HostNode, Node
 from attractor.plan import Plan
 
 ROWS_BYTES: Final = 2**19
@@ -117,7 +117,7 @@ class Trail:
             block = values.get(key)  # type: ignore[arg-type]  # a pair
             if block is None:
                 continue
-            said = _stacked(block.stacked(), places) if block.uniform else _each(block.items, places)
+            said = _stacked(block.stacked(), places) if _is_one(block) else _each(block.items, places)
             for row, digest in enumerate(said, start=begin):
                 self._rows[row, column] = digest
         self._filled = end
@@ -198,6 +198,14 @@ def _digest(value: Any) -> int:
 
 def _number(digest: Any) -> int:
     return int.from_bytes(digest.digest()[:DIGEST_BYTES], "little")
+
+
+def _is_one(block: Block) -> bool:
+    """Whether a block can be hashed as one tensor, which takes less than doing it value by value."""
+    if block.uniform:
+        return True
+    items = block.items
+    return isinstance(items[0], torch.Tensor) and items[0] is not items[-1] and block.complete
 
 
 def _each(items: Sequence[Any], places: Sequence[int]) -> Iterator[int]:
