@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from apps.runs import api, points_api
+from apps.runs import api, points_api, provenance_api
 from apps.runs.attempts_api import RunAttempts, RunCheckpoints
 from apps.runs.checks_api import GraphCheck
 from apps.runs.usage_api import Usage
@@ -26,6 +26,10 @@ urlpatterns = [
     path(f"{_RUN}triggers/", api.RunTriggers.as_view(), name="api-run-triggers"),
     path(f"{_RUN}points/", points_api.RunPoints.as_view(), name="api-run-points"),
     path(f"{_RUN}rerun/", points_api.RunRerun.as_view(), name="api-run-rerun"),
+    path(f"{_RUN}manifest/", provenance_api.RunManifest.as_view(), name="api-run-manifest"),
+    path(f"{_RUN}reproducibility/", provenance_api.RunReproducibility.as_view(), name="api-run-reproducibility"),
+    path(f"{_RUN}reproduce/", provenance_api.RunReproduce.as_view(), name="api-run-reproduce"),
+    path(f"{_RUN}verdict/", provenance_api.RunVerdict.as_view(), name="api-run-verdict"),
     path(f"{_RUN}apply/", points_api.RunApply.as_view(), name="api-run-apply"),
     path("sweeps/", points_api.SweepList.as_view(), name="api-sweeps"),
     path("fits/", points_api.FitList.as_view(), name="api-fits"),
