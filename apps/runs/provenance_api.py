@@ -60,7 +60,7 @@ class ManifestSerializer(serializers.Serializer[Any]):
     result_hash = serializers.CharField(allow_blank=True)
 
 
-class ChangeSerializer(serializers.Serializer[Any]):
+class CircumstanceSerializer(serializers.Serializer[Any]):
     """Something that is not as it was; equal results are not promised then, and a difference is no fault by itself."""
 
     what = serializers.CharField(help_text="`tier`, `device`, `versions.torch`, `kinds.osc.array`, `weights.detector`.")
@@ -68,7 +68,7 @@ class ChangeSerializer(serializers.Serializer[Any]):
     now = serializers.JSONField(allow_null=True)
 
 
-class FaultSerializer(serializers.Serializer[Any]):
+class ObstacleSerializer(serializers.Serializer[Any]):
     place = serializers.CharField()
     message = serializers.CharField()
     mend = serializers.CharField()
@@ -76,8 +76,8 @@ class FaultSerializer(serializers.Serializer[Any]):
 
 class ProspectSerializer(serializers.Serializer[Any]):
     possible = serializers.BooleanField()
-    faults = FaultSerializer(many=True, help_text="Why not.")
-    changed = ChangeSerializer(many=True)
+    faults = ObstacleSerializer(many=True, help_text="Why not.")
+    changed = CircumstanceSerializer(many=True)
 
 
 class FirstDifferenceSerializer(serializers.Serializer[Any]):
@@ -98,7 +98,7 @@ class FirstDifferenceSerializer(serializers.Serializer[Any]):
     params = serializers.DictField(required=False)
 
 
-class VerdictSerializer(serializers.Serializer[Any]):
+class ReproductionVerdictSerializer(serializers.Serializer[Any]):
     """What came of a reproduction."""
 
     run = serializers.UUIDField()
@@ -108,7 +108,7 @@ class VerdictSerializer(serializers.Serializer[Any]):
     expected = serializers.CharField(help_text="Result hash of the run that it reproduces.")
     result_hash = serializers.CharField(allow_blank=True)
     first = FirstDifferenceSerializer(allow_null=True)
-    changed = ChangeSerializer(many=True)
+    changed = CircumstanceSerializer(many=True)
     message = serializers.CharField()
 
 
@@ -153,7 +153,7 @@ class RunReproduce(Submission):
 class RunVerdict(WorkspaceAPIView):
     """What came of a reproduction."""
 
-    @extend_schema(operation_id="runs_verdict_retrieve", responses={200: VerdictSerializer, **NOT_FOUND})
+    @extend_schema(operation_id="runs_verdict_retrieve", responses={200: ReproductionVerdictSerializer, **NOT_FOUND})
     def get(self, request: Request, slug: str, run_id: str) -> Response:
         """Equal, or where it first differs; 404 for a run that reproduces none."""
         run = selectors.run(self.workspace, run_id)
@@ -162,7 +162,7 @@ class RunVerdict(WorkspaceAPIView):
         if held is None:
             raise NotFound(f"verdict of run {run_id}")
         return Response(
-            VerdictSerializer(
+            ReproductionVerdictSerializer(
                 {
                     "run": run.pk, "of": run.origin_id, "state": run.state, "verdict": held.verdict,
                     "expected": held.expected, "result_hash": run.result_hash, "first": held.first,
