@@ -169,6 +169,7 @@ PAGES: dict[tuple[str, str], Row] = {
     ("web:submit_run", "post"): Row(302, lambda _: {"seed": "1", "ticks": "10"}, writes=True),
     ("web:runs", "get"): Row(),
     ("web:run", "get"): Row(),
+    ("web:compare", "get"): Row(),
     ("web:keys", "get"): Row(),
     ("web:keys", "post"): Row(200, lambda _: {"name": "new"}, writes=True),
     ("web:revoke_key", "post"): Row(302, writes=True),
