@@ -127,8 +127,7 @@ def curves(run_ids: Sequence[UUID], name: str) -> list[Curve]:
     points: dict[UUID, tuple[list[float], list[float | None]]] = {}
     if series:
         rows = RunPoint.objects.filter(run_id__in=series).order_by("run_id", "index")
-        values = rows.values_list("run_id", "index", KeyTransform(name, "metrics"))
-        for run_id, index, value in values:
+        for run_id, index, value in rows.values_list("run_id", "index", KeyTransform(name, "metrics")):
             if value is not None:
                 xs, ys = points.setdefault(run_id, ([], []))
                 xs.append(index)
