@@ -193,7 +193,8 @@ def _add_runs(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> 
 
     compared = of_runs.add_parser("compare", help="parameters and metrics of 2 to 100 runs, side by side")
     compared.add_argument("run", nargs="+")
-    compared.add_argument("--sort", default="", metavar="[-]NAME", help="a parameter or metric; - turns it around")
+    compared.add_argument("--sort", default="", metavar="NAME", help="by a parameter or metric")
+    compared.add_argument("--descending", action="store_true", help="the largest first")
     compared.add_argument("--json", action="store_true", help="as JSON")
     compared.set_defaults(do=_on_study("compare"))
 

@@ -102,7 +102,7 @@ def reproduce(args: argparse.Namespace) -> int:
 def compare(args: argparse.Namespace) -> int:
     """`attractor runs compare`."""
     with Client() as client:
-        found = client.compare(args.run, args.sort)
+        found = client.compare(args.run, f"-{args.sort}" if args.sort and args.descending else args.sort)
     if args.json:
         put_json(found.model_dump(mode="json"))
         return exits.DONE

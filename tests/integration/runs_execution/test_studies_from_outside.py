@@ -67,7 +67,7 @@ def test_the_shell_sweeps_reproduces_and_compares(
     assert main(["reproduce", str(run.id), "--quiet"]) == exits.DONE
     assert "Equal: the same result hash" in capsys.readouterr().out
     runs = [str(one.id) for one in client.runs()]
-    assert main(["runs", "compare", *runs, "--sort", "-seed"]) == exits.DONE
+    assert main(["runs", "compare", *runs, "--sort", "seed", "--descending"]) == exits.DONE
     told = capsys.readouterr().out.splitlines()
     assert told[0].split()[:2] == ["RUN", "STATE"]
     assert {line.split()[0] for line in told[1:]} == set(runs)
