@@ -6,7 +6,6 @@ import uuid
 from typing import Any
 
 import pytest
-from conftest import array_spec
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
@@ -16,6 +15,10 @@ from apps.projects.services import add_version, create_graph
 from apps.runs import services, sweeps
 from apps.runs.points import DonePoint, record_points
 from apps.workspaces.scope import scope
+
+
+def array_spec(**params: Any) -> dict[str, Any]:
+    return {"nodes": [{"id": "osc", "kind": "osc.array", "params": {"N": 16, **params}}], "edges": []}
 
 
 @pytest.fixture(autouse=True)
