@@ -265,6 +265,7 @@ SPECTACULAR_SETTINGS = {
         "EventKindEnum": "apps.runs.models.RunEvent.Kind",
         "CommandKindEnum": "apps.runs.models.RunCommand.Kind",
         "PointStateEnum": "apps.runs.models.RunPoint.State",
+        "VerdictEnum": "apps.runs.models.Reproduction.Verdict",
         "DeliveryStateEnum": "apps.webhooks.models.WebhookDelivery.State",
     },
 }

@@ -209,6 +209,57 @@ class RunCheckpoint(WorkspaceModel):
         return f"{self.run_id} at tick {self.tick}"
 
 
+class RunTrail(WorkspaceModel):
+    """Digests of what the ports of a run said, tick by tick, by which a reproduction finds where it first differs.
+
+    `attractor.trail` makes and reads them.
+    """
+
+    run = OwnedForeignKey(Run, on_delete=models.CASCADE, related_name="trails", db_index=False)
+    description = models.JSONField(help_text="{columns, ticks, stride, ends}")
+    digests = models.BinaryField(help_text="Packed; at most about half a megabyte.")
+
+    class Meta(WorkspaceModel.Meta):
+        constraints = (
+            *WorkspaceModel.Meta.constraints,
+            models.UniqueConstraint(fields=["run"], name="runs_runtrail_run"),
+        )
+
+    def __str__(self) -> str:
+        return f"trail of {self.run_id}"
+
+
+class Reproduction(WorkspaceModel):
+    """What a run that reproduces another follows, and what came of the comparison.
+
+    The run's `origin` is the other; what is needed of it is copied, so that the verdict outlives it.
+    """
+
+    class Verdict(models.TextChoices):
+        WAITING = "waiting", "Waiting"
+        EQUAL = "equal", "Equal"
+        DIFFERENT = "different", "Different"
+
+    run = OwnedForeignKey(Run, on_delete=models.CASCADE, related_name="reproductions", db_index=False)
+    manifest = models.JSONField(help_text="Of the run that is reproduced.")
+    expected = models.CharField(max_length=80, help_text="Its result hash.")
+    verdict = models.CharField(max_length=10, choices=Verdict.choices, default=Verdict.WAITING)
+    first = models.JSONField(null=True, help_text="Where it first differs: {tick, since, places, hidden} or {point}.")
+    changed = models.JSONField(default=list, help_text="What was not as then, of which a difference may come.")
+
+    class Meta(WorkspaceModel.Meta):
+        constraints = (
+            *WorkspaceModel.Meta.constraints,
+            models.UniqueConstraint(fields=["run"], name="runs_reproduction_run"),
+            models.CheckConstraint(
+                name="runs_reproduction_verdict", condition=models.Q(verdict__in=["waiting", "equal", "different"])
+            ),
+        )
+
+    def __str__(self) -> str:
+        return f"{self.run_id} reproduces: {self.verdict}"
+
+
 class RunEvent(WorkspaceModel):
     """One thing a run told, numbered 1, 2, 3, … per run; kept as written."""
 

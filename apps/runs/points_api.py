@@ -153,7 +153,7 @@ class InOrder(CursorPagination):
     max_page_size = 1000
 
 
-class _Submission(WorkspaceAPIView):
+class Submission(WorkspaceAPIView):
     """Queues a run: the transaction is the view's own, so that the answer says whether the broker was told."""
 
     large_body = True
@@ -175,19 +175,19 @@ class _Submission(WorkspaceAPIView):
         return Response({**answer, "warnings": warnings}, status=201)
 
 
-_SUBMITTED: dict[int, Any] = {201: SubmittedRunSerializer, **WRITE_ERRORS, 422: PROBLEM, 429: PROBLEM}
+SUBMITTED: dict[int, Any] = {201: SubmittedRunSerializer, **WRITE_ERRORS, 422: PROBLEM, 429: PROBLEM}
 
 
 def _named(body: dict[str, Any], *names: str) -> dict[str, Any]:
     return {name: body[name] for name in names if name in body}
 
 
-class SweepList(_Submission):
+class SweepList(Submission):
     """Sweeps of the workspace's graphs; they are runs, and listed among them."""
 
     @extend_schema(
         operation_id="sweeps_create", parameters=[idempotency.PARAMETER], request=NewSweepSerializer,
-        responses=_SUBMITTED,
+        responses=SUBMITTED,
     )  # fmt: skip
     def post(self, request: Request, slug: str) -> Response:
         """Queue a sweep: a graph's newest version at many points.
@@ -210,11 +210,11 @@ class SweepList(_Submission):
         )
 
 
-class FitList(_Submission):
+class FitList(Submission):
     """Fits of the workspace's graphs; they are runs, and listed among them."""
 
     @extend_schema(
-        operation_id="fits_create", parameters=[idempotency.PARAMETER], request=NewFitSerializer, responses=_SUBMITTED
+        operation_id="fits_create", parameters=[idempotency.PARAMETER], request=NewFitSerializer, responses=SUBMITTED
     )
     def post(self, request: Request, slug: str) -> Response:
         """Queue a fit: live parameters of a graph's newest version that make a loss small, by gradients (Adam).
@@ -237,12 +237,12 @@ class FitList(_Submission):
         )
 
 
-class RunRerun(_Submission):
+class RunRerun(Submission):
     """Compute again what failed."""
 
     @extend_schema(
         operation_id="runs_rerun", parameters=[idempotency.PARAMETER], request=RerunSerializer,
-        responses={**_SUBMITTED, 409: PROBLEM},
+        responses={**SUBMITTED, 409: PROBLEM},
     )  # fmt: skip
     def post(self, request: Request, slug: str, run_id: str) -> Response:
         """Queue a sweep of those points of another that failed or were never computed.

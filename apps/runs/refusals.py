@@ -27,6 +27,14 @@ class NothingToRepeat(Refusal):
     title = "There are no points to repeat"
 
 
+class NotReproducible(Refusal):
+    """What a run was made of is not there, or it has no result to compare with."""
+
+    status = 409
+    code = "not_reproducible"
+    title = "The run cannot be reproduced"
+
+
 class NothingToApply(Refusal):
     """The run has found no values."""
 

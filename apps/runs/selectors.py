@@ -10,7 +10,7 @@ from django.db.models import DurationField, ExpressionWrapper, F, QuerySet, Sum,
 from django.db.models.expressions import Combinable
 from django.db.models.functions import Greatest, Least
 
-from apps.runs.models import Run, RunAttempt, RunCheckpoint, RunCommand, RunEvent
+from apps.runs.models import Reproduction, Run, RunAttempt, RunCheckpoint, RunCommand, RunEvent
 from apps.runs.place import Place, starts_in
 from apps.runs.states import FINAL, RunState
 from apps.workspaces.missing import NotFound
@@ -52,6 +52,22 @@ def events_after(of: Run, seq: int, limit: int | None = None, kinds: Sequence[st
     if kinds is not None:
         rows = rows.filter(kind__in=kinds)
     return list(rows if limit is None else rows[:limit])
+
+
+def reproduction(of: Run) -> Reproduction | None:
+    """What a run follows that reproduces another; None for any other run."""
+    return Reproduction.objects.filter(run_id=of.pk).first() if of.origin_id else None
+
+
+def control_log(of: Run) -> list[dict[str, Any]]:
+    """What was set and fired while a run went on, with the ticks, as far as it is known now."""
+    kept = of.manifest.get("control_log")
+    if of.is_final and kept is not None:
+        return list(kept)
+    return [
+        {"tick": one.applied_tick, "target": one.payload["target"], "value": one.payload.get("value", True)}
+        for one in controls_from(of, 0)
+    ]
 
 
 def pending_commands(of: Run, after: int) -> list[RunCommand]:

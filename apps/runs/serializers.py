@@ -10,7 +10,10 @@ from rest_framework import serializers
 from apps.runs.models import Run, RunCommand, RunEvent
 from apps.runs.selectors import place_of
 
-_ACTIONS = ("events", "result", "cancel", "pause", "resume", "controls", "triggers", "points", "rerun", "apply")
+_ACTIONS = (
+    "events", "result", "cancel", "pause", "resume", "controls", "triggers", "points", "rerun", "apply", "manifest",
+    "reproducibility", "reproduce", "verdict",
+)  # fmt: skip
 
 
 class RunGraphSerializer(serializers.Serializer[Any]):

@@ -27,11 +27,12 @@ from apps.projects.selectors import latest_version
 from apps.projects.services import refuse_archived
 from apps.runs import queue, selectors
 from apps.runs.failure import Failure, out_of_time, worker_lost
-from apps.runs.models import Run, RunAttempt, RunCheckpoint, RunCommand, RunEvent
+from apps.runs.models import Reproduction, Run, RunAttempt, RunCheckpoint, RunCommand, RunEvent
 from apps.runs.quotas import Demand, admit, check_request
 from apps.runs.refusals import Fenced, NotClaimable, RunIsOver
 from apps.runs.states import FINAL, AttemptState, RunState
 from apps.runs.transitions import Cancel, Fail, HandOver, Start, Succeed, Transition
+from apps.runs.verdicts import KeptTrail, conclude, keep_trail
 from apps.webhooks.services import announce
 from apps.workspaces.missing import NotFound
 from apps.workspaces.models import Workspace
@@ -200,6 +201,9 @@ def _checked_payload(run: Run, kind: RunCommand.Kind, payload: dict[str, Any]) -
     if kind in {RunCommand.Kind.CONTROL, RunCommand.Kind.TRIGGER} and run.kind != Run.Kind.SINGLE:
         message = f"A {run.kind} computes what its design says and takes no live {kind}."
         raise Invalid([Fault(payload["target"], message, "Run the graph alone to control it live.")])
+    if kind in {RunCommand.Kind.CONTROL, RunCommand.Kind.TRIGGER} and Reproduction.objects.filter(run=run).exists():
+        message = f"A run that reproduces another does what was done to that one and takes no live {kind}."
+        raise Invalid([Fault(payload["target"], message, "Run the graph itself to control it live.")])
     if kind is RunCommand.Kind.CONTROL:
         from apps.runs.control import check_control
 
@@ -252,6 +256,17 @@ def renew(attempt: RunAttempt) -> None:
         )
     if not renewed:
         raise _fenced(attempt)
+
+
+def record_manifest(attempt: RunAttempt, manifest: Mapping[str, Any]) -> None:
+    """Note what an attempt computes the run with, as soon as that is known. Raises `Fenced`.
+
+    What is done to the run from then on is in its commands; the control log is in the manifest of its end.
+    """
+    with scope(attempt.workspace_id):
+        run = held_run(attempt)
+        run.manifest = {name: value for name, value in manifest.items() if name != "control_log"}
+        run.save(update_fields=["manifest"])
 
 
 def record_progress(
@@ -327,13 +342,16 @@ def finish(
     manifest: Mapping[str, Any] | None = None,
     events: Iterable[Happening] = (),
     waited: float = 0.0,
+    trail: KeptTrail | None = None,
 ) -> Run:
     """End the run: succeeded (with its result), failed (with its error) or cancelled.
 
     Args:
         tick: ticks computed in all, as far as the caller knows: the clock of a run never goes back.
+        manifest: without one that of the beginning stays.
         events: what is still to be told before the end.
         waited: seconds since the attempt had come to its end, which could not be written; they are not counted.
+        trail: of a run that succeeded. With it one that reproduces another is compared.
 
     Raises:
         Fenced: the attempt does not hold the run any more; nothing was written.
@@ -350,7 +368,11 @@ def finish(
             error = replace(error, tick=max(error.tick, run.tick))
         run.result = None if result is None else dict(result)
         run.result_hash = result_hash
-        run.manifest = dict(manifest or {})
+        run.manifest = run.manifest if manifest is None else dict(manifest)
+        if final is RunState.SUCCEEDED:
+            keep_trail(run, trail)
+            if (verdict := conclude(run)) is not None:
+                append_events(run, [Happening("log", verdict, run.tick)])
         _take(run, _END[final]() if error is None else Fail(error))
         run.save()
         _end_attempt(attempt.pk, AttemptState(final.value), Now() - timedelta(seconds=waited))

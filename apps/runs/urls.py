@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from apps.runs import api, points_api
+from apps.runs import api, comparisons_api, points_api, provenance_api
 from apps.runs.attempts_api import RunAttempts, RunCheckpoints
 from apps.runs.checks_api import GraphCheck
 from apps.runs.usage_api import Usage
@@ -14,6 +14,8 @@ urlpatterns = [
     path("graphs/check/", GraphCheck.as_view(), name="api-graph-check"),
     path("runs/", api.RunList.as_view(), name="api-runs"),
     path("runs/cancel/", api.RunsCancel.as_view(), name="api-runs-cancel"),
+    path("runs/compare/", comparisons_api.RunsCompare.as_view(), name="api-runs-compare"),
+    path("runs/compare/curves/", comparisons_api.RunsCurves.as_view(), name="api-runs-curves"),
     path(_RUN, api.RunDetail.as_view(), name="api-run"),
     path(f"{_RUN}events/", api.RunEvents.as_view(), name="api-run-events"),
     path(f"{_RUN}attempts/", RunAttempts.as_view(), name="api-run-attempts"),
@@ -26,6 +28,10 @@ urlpatterns = [
     path(f"{_RUN}triggers/", api.RunTriggers.as_view(), name="api-run-triggers"),
     path(f"{_RUN}points/", points_api.RunPoints.as_view(), name="api-run-points"),
     path(f"{_RUN}rerun/", points_api.RunRerun.as_view(), name="api-run-rerun"),
+    path(f"{_RUN}manifest/", provenance_api.RunManifest.as_view(), name="api-run-manifest"),
+    path(f"{_RUN}reproducibility/", provenance_api.RunReproducibility.as_view(), name="api-run-reproducibility"),
+    path(f"{_RUN}reproduce/", provenance_api.RunReproduce.as_view(), name="api-run-reproduce"),
+    path(f"{_RUN}verdict/", provenance_api.RunVerdict.as_view(), name="api-run-verdict"),
     path(f"{_RUN}apply/", points_api.RunApply.as_view(), name="api-run-apply"),
     path("sweeps/", points_api.SweepList.as_view(), name="api-sweeps"),
     path("fits/", points_api.FitList.as_view(), name="api-fits"),

@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from apps.web.views import graph, keys, landing, preset, project, run, theme, webhooks, workspace
+from apps.web.views import compare, graph, keys, landing, preset, project, run, theme, webhooks, workspace
 
 app_name = "web"
 
@@ -31,5 +31,6 @@ urlpatterns = [
     path("w/<slug:slug>/graphs/<uuid:graph_id>/", graph.graph, name="graph"),
     path("w/<slug:slug>/graphs/<uuid:graph_id>/run/", graph.submit_run, name="submit_run"),
     path("w/<slug:slug>/runs/", run.runs, name="runs"),
+    path("w/<slug:slug>/runs/compare/", compare.compare_runs, name="compare"),
     path("w/<slug:slug>/runs/<uuid:run_id>/", run.run, name="run"),
 ]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import platform
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
@@ -16,8 +15,9 @@ import torch
 from attractor.block_pass import ProgramState
 from attractor.composed import Composed
 from attractor.control import ControlChange
+from attractor.digest import feed
 from attractor.kinds import is_numeric
-from attractor.node import Absent, HostNode, Node
+from attractor.node import HostNode, Node
 from attractor.program import Program
 
 # Longest value that a result carries in its JSON; bigger ones are for exports.
@@ -39,6 +39,7 @@ class RunResult:
     weights: dict[str, Any]
     control_log: list[ControlChange]
     result_hash: str
+    kinds: dict[str, int] = field(default_factory=dict)
     outputs: dict[str, Any] = field(default_factory=dict)
     tables: dict[str, Any] = field(default_factory=dict)
 
@@ -69,7 +70,8 @@ class RunResult:
             graph_hash=graph_hash, seed=seed, ticks=ticks, complete=complete, tier=program.tier.name,
             tier_reason=program.tier_reason, device=device_class(program.device), versions=versions(),
             weights=weights(program.nodes), control_log=list(control_log),
-            result_hash=state_hash(state, program.nodes, last), outputs=outputs, tables=tables,
+            result_hash=state_hash(state, program.nodes, last), kinds=kind_versions(program.nodes.values()),
+            outputs=outputs, tables=tables,
         )  # fmt: skip
 
     def as_dict(self) -> dict[str, Any]:
@@ -111,31 +113,5 @@ def state_hash(state: ProgramState, nodes: Mapping[str, Node], last: Mapping[tup
     hosts = {name: node.state_dict() for name, node in nodes.items() if isinstance(node, HostNode)}
     resampled = [state.resampled] if state.resampled else []
     for part in (state.nodes, state.held, state.delayed, state.sources, state.smoothed, hosts, dict(last), *resampled):
-        _feed(digest, part)
+        feed(digest, part)
     return "sha256:" + digest.hexdigest()
-
-
-def _feed(digest: Any, value: Any) -> None:
-    """Feed a nested value to a hash without ambiguity: every part says its type and length first."""
-    if isinstance(value, torch.Tensor):
-        array = value.detach().cpu().contiguous().numpy()
-        digest.update(f"T{array.dtype.str}{array.shape}".encode())
-        digest.update(array.tobytes())
-    elif isinstance(value, Mapping):
-        digest.update(f"M{len(value)}".encode())
-        for key in sorted(value, key=str):
-            digest.update(f"K{key}".encode())
-            _feed(digest, value[key])
-    elif isinstance(value, list | tuple):
-        digest.update(f"L{len(value)}".encode())
-        for item in value:
-            _feed(digest, item)
-    elif isinstance(value, Absent):
-        digest.update(b"A")
-    elif isinstance(value, Composed):
-        digest.update(f"C{value.composition}".encode())
-        _feed(digest, dict(value.parts()))
-    elif isinstance(value, np.ndarray):
-        _feed(digest, torch.tensor(value))
-    else:
-        digest.update(("J" + json.dumps(value, sort_keys=True)).encode())

@@ -21,6 +21,7 @@ from attractor.plan import Plan
 from attractor.program import Program
 from attractor.result import RunResult, device_class, kind_versions, versions, weights
 from attractor.tier import Tier
+from attractor.trail import Trail
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +75,7 @@ class Session:
         tier: ``eager``, ``compiled``, ``kernels``, ``compiled+kernels``, or ``auto`` for what the cost rule says.
         controls: changes that take hold at ticks known beforehand. With the control log of a run, its graph and its
             seed, the session replays that run; what lies beyond `ticks` never happens.
+        trail: whether to keep a `Trail`, by which two runs are compared tick by tick.
 
     Raises:
         ValueError: seed, ticks or block out of range, or no such tier.
@@ -84,6 +86,7 @@ class Session:
     def __init__(
         self, plan: Plan, seed: int = 0, ticks: int = 1000, block: int = DEFAULT_BLOCK,
         device: torch.device | str = "cpu", tier: str = "auto", controls: Iterable[ControlChange] = (),
+        trail: bool = False,
     ) -> None:  # fmt: skip
         if not 0 <= seed < 2**63:
             raise ValueError(f"the seed {seed} is not in [0, 2^63)")
@@ -103,6 +106,7 @@ class Session:
             self._program = Program(plan, seed, device, Tier.choose(tier, plan, ticks, device))
             self._state = self._program.initial_state()
         self._last: dict[tuple[str, str], Any] = {}
+        self.trail = Trail.of(plan, ticks) if trail else None
         self._wishes = _Wishes()
         self._failure: BaseException | None = None
         self._cancelled = threading.Event()
@@ -215,6 +219,8 @@ class Session:
             self._failure = failure
             raise
         remember(self._last, values)
+        if self.trail is not None:
+            self.trail.take(values, first, ticks)
         self.tick = first + ticks
         with self._wishes.lock:
             watched = list(self._wishes.subscriptions.values())
@@ -285,6 +291,26 @@ class Session:
             ticks=self.tick, complete=self.tick == self.ticks, control_log=self.control_log,
         )  # fmt: skip
 
+    def manifest(self) -> dict[str, Any]:
+        """Everything that is needed to compute the run again, JSON-able: what it computes, with what, and what was done
+        to it so far."""
+        return {
+            "graph_hash": self.plan.spec.content_hash, "seed": self.seed, "ticks": self.ticks,
+            "tier_reason": self._program.tier_reason, **self._circumstances(),
+            "control_log": [asdict(change) for change in self.control_log],
+        }  # fmt: skip
+
+    def finished_trail(self) -> Trail | None:
+        """The trail of a session that has reached its last tick, with the states it ends with; None when none is kept.
+
+        Raises:
+            AttractorError: a node failed.
+        """
+        self._intact()
+        if self.trail is not None:
+            self.trail.close(self.plan, self._state, self._program.nodes)
+        return self.trail
+
     def checkpoint(self, store: Path | str) -> Path:
         """Write the session into a store of checkpoints, whole or not at all. Call it between two blocks.
 
@@ -309,6 +335,7 @@ class Session:
                 "nodes": state.nodes, "held": state.held, "delayed": state.delayed, "sources": state.sources,
                 "smoothed": state.smoothed, "resampled": state.resampled, "hosts": hosts, "base": self._program.base,
                 "last": [[node, port, value] for (node, port), value in self._last.items()],
+                **({} if self.trail is None else {"trail": self.trail.keep()}),
             },
         )  # fmt: skip
 
@@ -366,6 +393,8 @@ class Session:
             assert isinstance(node, HostNode)
             node.load_state_dict(insides)
         session._last = {(node, port): value for node, port, value in state["last"]}
+        if "trail" in state:
+            session.trail = Trail.restored(plan, session.ticks, state["trail"])
         return session
 
     def _seconds(self, tick: int) -> float:

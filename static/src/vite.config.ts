@@ -16,12 +16,12 @@ export default defineConfig({
     // One lazy chunk holds three.js, above the size at which Vite warns.
     chunkSizeWarningLimit: 800,
     rolldownOptions: {
-      input: ["site/main.ts", "graph/main.tsx", "live/main.tsx"],
+      input: ["site/main.ts", "graph/main.tsx", "live/main.tsx", "compare/main.tsx"],
     },
   },
   test: {
     environment: "happy-dom",
-    include: ["{site,shared,api,graph,live,series}/**/*.test.{ts,tsx}"],
+    include: ["{site,shared,api,graph,live,series,compare}/**/*.test.{ts,tsx}"],
     restoreMocks: true,
   },
 });

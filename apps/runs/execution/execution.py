@@ -38,6 +38,7 @@ from apps.runs.models import Run, RunAttempt, RunCommand
 from apps.runs.refusals import Fenced
 from apps.runs.services import Happening
 from apps.runs.states import RunState
+from apps.runs.verdicts import KeptTrail
 from apps.workspaces.scope import scope
 from attractor import GraphSpec, Plan, Session
 from attractor.control import ControlChange
@@ -56,7 +57,9 @@ LAST_CHECKPOINT_SECONDS = 3.0
 STORAGE_SECONDS = 60.0
 """How long a run waits for a storage that is away before another attempt tries."""
 STORAGE_RETRY_SECONDS = 2.0
-MANIFEST = ("graph_hash", "seed", "ticks", "tier", "tier_reason", "device", "versions", "weights", "control_log")
+MANIFEST = (
+    "graph_hash", "seed", "ticks", "tier", "tier_reason", "device", "versions", "kinds", "weights", "control_log",
+)  # fmt: skip
 STOPPED = "worker_stopped"
 LATE = "the database could not be reached until the lease ran out"
 
@@ -72,6 +75,7 @@ class Ending:
     state: RunState
     error: Failure | None
     result: dict[str, Any] | None
+    trail: KeptTrail | None = None
 
 
 class Execution:
@@ -86,6 +90,7 @@ class Execution:
         self._pipe = pipe
         with scope(workspace_id):
             self._attempt = RunAttempt.objects.select_related("run__graph_version").get(run_id=run_id, number=number)
+            self._followed = selectors.reproduction(self._attempt.run)
         self._run: Run = self._attempt.run
         self._session: Computation | None = None
         self._progress = Progress(0, 0.0, None, None, paused=False)
@@ -220,6 +225,7 @@ class Execution:
     def _advance(self) -> None:
         """Compute until the end, or until told to stop."""
         session = self._prepared()
+        self._patiently(lambda: services.record_manifest(self._attempt, session.manifest()))
         self._take_up(session)
         self._publisher.start()
         self._keeper.start()
@@ -238,9 +244,11 @@ class Execution:
         again = self._attempt.number > 1
         session = self._resumed(plan) if again else None
         if session is None:
+            past = self._past(0) if again or self._followed is not None else ()
+            tier = "auto" if self._followed is None else self._followed.manifest["tier"]
             session = Session(
-                plan, self._run.seed, self._run.ticks, FIRST_BLOCK, controls=self._past(0) if again else ()
-            )
+                plan, self._run.seed, self._run.ticks, FIRST_BLOCK, tier=tier, controls=past, trail=True
+            )  # fmt: skip
         if self._run.paused:
             session.pause()
         self._note(tick=session.tick, progress=session.tick / session.ticks, paused=session.paused)
@@ -291,10 +299,15 @@ class Execution:
                 self._interrupted.wait(STORAGE_RETRY_SECONDS)
 
     def _past(self, tick: int) -> list[ControlChange]:
-        """What earlier attempts did after a tick. What they said after it is remembered: it will be said again."""
-        commands = self._patiently(lambda: selectors.controls_from(self._run, tick))
+        """What earlier attempts did after a tick, or the run that this one reproduces. What they said after it is
+        remembered: it will be said again."""
         self._told = Counter(self._patiently(lambda: selectors.told_from(self._run, tick)))
-        changes = [ControlChange(one.applied_tick or 0, one.payload["target"], _value(one)) for one in commands]
+        if self._followed is None:
+            commands = self._patiently(lambda: selectors.controls_from(self._run, tick))
+            changes = [ControlChange(one.applied_tick or 0, one.payload["target"], _value(one)) for one in commands]
+        else:
+            log = [ControlChange(**one) for one in self._followed.manifest["control_log"]]
+            changes = [change for change in log if change.tick >= tick]
         self._replayed = Counter((change.tick, change.target) for change in changes)
         return changes
 
@@ -471,7 +484,8 @@ class Execution:
                     result=result,
                     result_hash=result["result_hash"] if result else "",
                     error=error,
-                    manifest={name: result[name] for name in MANIFEST} if result else None,
+                    manifest={name: result[name] for name in MANIFEST} if result else self._manifest(),
+                    trail=outcome.trail if result else None,
                     waited=time.monotonic() - since,
                 )
             except Fenced as fenced:
@@ -489,10 +503,18 @@ class Execution:
                 state, error, result = RunState.FAILED, diagnose(failure, self._progress.tick), None
         return None
 
+    def _manifest(self) -> dict[str, Any] | None:
+        """What was computed with and done to a run that ends before its end; None when nothing was."""
+        return self._session.manifest() if isinstance(self._session, Session) else None
+
+    def _trail(self) -> KeptTrail | None:
+        trail = self._session.finished_trail() if isinstance(self._session, Session) else None
+        return None if trail is None else KeptTrail(trail.describe(), trail.packed())
+
     def _found(self) -> Ending:
         """How the run ends, as things stand."""
         if self._session is not None and self._session.tick == self._session.ticks and self._fault is None:
-            return Ending(RunState.SUCCEEDED, None, self._session.result().as_dict())
+            return Ending(RunState.SUCCEEDED, None, self._session.result().as_dict(), self._trail())
         if self._cancelled and (self._fault is None or isinstance(self._fault, NotReached)):
             return Ending(RunState.CANCELLED, None, None)
         if self._out_of_time is not None and (self._fault is None or isinstance(self._fault, NotReached)):

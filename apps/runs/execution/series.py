@@ -57,6 +57,7 @@ class SeriesResult:
     tier_reason: str
     result_hash: str
     points: dict[str, int]
+    kinds: dict[str, int]
     fit: dict[str, Any] | None = None
     weights: dict[str, Any] = field(default_factory=dict)
     complete: bool = True
@@ -174,6 +175,7 @@ class Series(ABC):
             graph_hash=self.spec.content_hash, seed=self.seed, ticks=self.ticks, tier=tier.name,
             tier_reason=tier.reason, result_hash=hash_of(self._identities), weights=dict(weights), fit=found,
             device=device_class(torch.device("cpu")),
+            kinds=dict(sorted({(node.cls.kind, node.cls.version) for node in Plan.of(self.spec).nodes.values()})),
             points={"total": self.total, "succeeded": self.total - self._failed, "failed": self._failed},
         )  # fmt: skip
 

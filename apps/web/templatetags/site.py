@@ -11,6 +11,7 @@ from django.utils.safestring import SafeString
 from apps.presets.models import AcceptanceVerdict
 from apps.runs.models import Run
 from apps.web import theme
+from apps.web.numbers import shown
 from apps.workspaces import selectors as workspaces
 from apps.workspaces.models import Workspace
 from apps.workspaces.permissions import Verb, may
@@ -108,6 +109,12 @@ def readable(name: Any) -> str:
 def thousands(number: int) -> str:
     """A whole number with thin spaces between groups of three."""
     return f"{number:,}".replace(",", "\u202f")
+
+
+@register.filter
+def measured(value: Any) -> str:
+    """A number, text or list as the tables of verdicts write it."""
+    return shown(value)
 
 
 @register.filter

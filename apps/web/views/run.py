@@ -1,5 +1,6 @@
 """Runs: the list, and the live page."""
 
+from urllib.parse import urlencode
 from uuid import UUID
 
 from django.core.paginator import Paginator
@@ -8,6 +9,7 @@ from django.shortcuts import render
 from django.views.decorators.http import require_safe
 
 from apps.runs import selectors
+from apps.runs.comparisons import MOST
 from apps.runs.serializers import hello_json
 from apps.runs.states import RunState
 from apps.web.declarations import declarations
@@ -19,7 +21,7 @@ PAGE_SIZE = 30
 
 @require_safe
 def runs(request: WorkspaceRequest, slug: str) -> HttpResponse:
-    """The workspace's runs, newest first; `state` keeps those in one state."""
+    """The workspace's runs, newest first; `state` keeps those in one state, `run` marks some to be compared."""
     state = request.GET.get("state", "")
     found = selectors.runs()
     if state in RunState.values:
@@ -27,7 +29,13 @@ def runs(request: WorkspaceRequest, slug: str) -> HttpResponse:
     else:
         state = ""
     page = Paginator(found, PAGE_SIZE).get_page(request.GET.get("page"))
-    context = {"workspace": request.workspace, "page": page, "state": state, "states": RunState.values}
+    marked = list(dict.fromkeys(request.GET.getlist("run")))[:MOST]
+    shown = {str(one.pk) for one in page.object_list}
+    context = {
+        "workspace": request.workspace, "page": page, "state": state, "states": RunState.values, "marked": marked,
+        "marked_elsewhere": [one for one in marked if one not in shown], "most": MOST,
+        "marked_query": "".join(f"&{urlencode({'run': one})}" for one in marked),
+    }  # fmt: skip
     return render(request, "web/runs.html", context)
 
 

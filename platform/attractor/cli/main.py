@@ -54,11 +54,16 @@ def main(argv: Sequence[str] | None = None) -> int:
         return exits.INTERRUPTED
 
 
-def _on_server(name: str) -> Command:
+def _on_study(name: str) -> Command:
+    """A command of `attractor.cli.study`."""
+    return _on_server(name, "attractor.cli.study")
+
+
+def _on_server(name: str, module: str = "attractor.cli.server") -> Command:
     """A command that needs the client, which a plain engine has not: it is imported when it is used."""
 
     def do(args: argparse.Namespace) -> int:
-        server = import_module("attractor.cli.server")
+        server = import_module(module)
         errors = import_module("attractor.client.errors")
         command: Command = getattr(server, name)
         try:
@@ -96,6 +101,8 @@ def _parser() -> argparse.ArgumentParser:
     _add_login(commands)
     _add_run(commands)
     _add_runs(commands)
+
+    _add_studies(commands)
 
     check = commands.add_parser("check", help="list every problem of a preset file")
     check.add_argument("preset", type=Path)
@@ -184,10 +191,51 @@ def _add_runs(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> 
     events.add_argument("--json", action="store_true", help="one JSON object a line")
     events.set_defaults(do=_on_server("runs_events"))
 
+    compared = of_runs.add_parser("compare", help="parameters and metrics of 2 to 100 runs, side by side")
+    compared.add_argument("run", nargs="+")
+    compared.add_argument("--sort", default="", metavar="NAME", help="by a parameter or metric")
+    compared.add_argument("--descending", action="store_true", help="the largest first")
+    compared.add_argument("--json", action="store_true", help="as JSON")
+    compared.set_defaults(do=_on_study("compare"))
+
     download = commands.add_parser("download", help="write a run's result, graph and events into a folder")
     download.add_argument("run")
     download.add_argument("--output", type=Path, metavar="DIR", help="the folder (default: run-<id>)")
     download.set_defaults(do=_on_server("download"))
+
+
+def _add_studies(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    sweep = commands.add_parser(
+        "sweep", help="run a preset or a file at many points",
+        description="Queue a sweep on the server, wait for it and print the table of its points.", epilog=exits.HELP,
+    )  # fmt: skip
+    sweep.add_argument("target", metavar="PRESET|FILE.json", help="what to run")
+    sweep.add_argument(
+        "--axis", action="append", required=True, metavar="NODE.PARAM=V1,V2,…|MIN:MAX[:STEPS[:log]]",
+        help="what is varied, once for each axis; `seed` is one too",
+    )  # fmt: skip
+    sweep.add_argument("--sampling", choices=("grid", "random", "sobol"), default="grid")
+    sweep.add_argument("--points", type=_ticks, help="how many are drawn (random and sobol)")
+    sweep.add_argument(
+        "--metric", action="append", default=[], metavar="NODE.PORT", help="default: every scalar output"
+    )
+    sweep.add_argument("--seed", type=_seed, help="of every point (default: drawn by the server)")
+    sweep.add_argument("--ticks", type=_ticks, help="length of every point (default: the preset's)")
+    sweep.add_argument("--no-wait", action="store_true", help="queue it and print the run alone")
+    sweep.add_argument("--quiet", action="store_true", help="no progress")
+    sweep.add_argument("--json", action="store_true", help="print the points as JSON")
+    sweep.set_defaults(do=_on_study("sweep"))
+
+    reproduce = commands.add_parser(
+        "reproduce", help="run a run again and say whether it is equal, or where it first differs",
+        description="Queue a run on the server with graph version, seed, length, tier and control log of another, wait "
+        "for it and say what came of it; exit code 3 when it differs.", epilog=exits.HELP,
+    )  # fmt: skip
+    reproduce.add_argument("run")
+    reproduce.add_argument("--no-wait", action="store_true", help="queue it and print the run alone")
+    reproduce.add_argument("--quiet", action="store_true", help="no progress")
+    reproduce.add_argument("--json", action="store_true", help="print the verdict as JSON")
+    reproduce.set_defaults(do=_on_study("reproduce"))
 
 
 def _seed(text: str) -> int:

@@ -19,6 +19,7 @@ from attractor.client.graph_file import GraphFile
 from attractor.client.request import Request, new_key, read
 from attractor.client.result import Result
 from attractor.client.retry import Retry
+from attractor.client.study import Axes, row_of, sweep_of
 from attractor.client.sync_transport import Socket, Transport
 from attractor.client.transport import SocketLost
 from attractor.client.updates import FINAL, Update
@@ -186,6 +187,41 @@ class Client:
         """Queue a run of a file: a preset, or a graph alone. The preset's length counts unless `ticks` is given."""
         found = GraphFile.load(path)
         return self.submit(self.create_graph(found.name, found.spec), seed, ticks or found.ticks)
+
+    def sweep(
+        self, graph: UUID | str | types.Graph | types.GraphSummary, axes: Axes, sampling: str = "grid",
+        points: int | None = None, metrics: Iterable[str | Mapping[str, Any]] = (), seed: int | None = None,
+        ticks: int | None = None,
+    ) -> Run:  # fmt: skip
+        """Queue a sweep: a graph's newest version at many points, as one run.
+
+        Args:
+            axes: what is varied, `{"array.coupling": [0.1, 0.2], "array.noise": {"min": 0, "max": 1, "steps": 5}}`.
+            sampling: `grid` takes every combination; `random` and `sobol` draw `points` of them.
+            metrics: `node.port` of scalar outputs, or {port, reduce, start}; all of their last values unless given.
+            seed, ticks: of every point.
+
+        Raises:
+            Invalid: it can never run; `faults` says why.
+        """
+        number = graph if isinstance(graph, UUID | str) else graph.id
+        body = sweep_of(number, axes, sampling, points, metrics, seed, ticks)
+        made = self._make("sweeps/", body, types.SubmittedRun)
+        return Run(self, types.Run.model_validate(made.model_dump()), made.warnings)
+
+    def compare(self, runs: Iterable[UUID | str], sort: str = "") -> types.Comparison:
+        """Parameters and metrics of 2 to 100 runs, all of them in one answer.
+
+        Args:
+            sort: a parameter or metric, `-` before it for descending; without one the order of `runs`.
+
+        Raises:
+            NotFound: one of them is not there.
+        """
+        query: dict[str, str | int] = {"runs": ",".join(str(one) for one in runs), "page_size": 100}
+        if sort:
+            query["sort"] = sort
+        return self._ask(Request("GET", self._in_workspace("runs/compare/"), types.Comparison, query))
 
     def cancel_runs(self, runs: Iterable[UUID | str]) -> types.Cancelled:
         """Stop up to 100 runs, all or none."""
@@ -393,6 +429,40 @@ class Run:
         if self.state != "succeeded":
             raise RunNotSucceeded(self.id, self.state, self.info.error)
         return Result(self._client._ask(Request("GET", self._path("result/"), dict[str, Any])))
+
+    def manifest(self) -> types.Manifest:
+        """Everything that is needed to compute it again."""
+        return self._client._ask(Request("GET", self._path("manifest/"), types.Manifest))
+
+    def reproducibility(self) -> types.Prospect:
+        """Whether it can be reproduced on the server, and what is not as it was there."""
+        return self._client._ask(Request("GET", self._path("reproducibility/"), types.Prospect))
+
+    def reproduce(self) -> Run:
+        """Queue a run that computes it again; `verdict` of that one says what came of it.
+
+        Raises:
+            Conflict: it cannot be; `faults` says why.
+        """
+        made = self._client._make(f"runs/{_part(self.id)}/reproduce/", None, types.SubmittedRun)
+        return Run(self._client, types.Run.model_validate(made.model_dump()), made.warnings)
+
+    def verdict(self) -> types.ReproductionVerdict:
+        """Whether it is equal to the run that it reproduces, or where it first differs.
+
+        Raises:
+            NotFound: it reproduces none.
+        """
+        return self._client._ask(Request("GET", self._path("verdict/"), types.ReproductionVerdict))
+
+    def points(self) -> Iterator[types.RunPoint]:
+        """The points of a sweep or the iterations of a fit that are done, in their order."""
+        for one in self._client._pages(self._path("points/"), types.PaginatedRunPointList):
+            yield one
+
+    def table(self) -> list[dict[str, Any]]:
+        """The points as rows: number, parameters, seed, metrics and error of each. `frame_of` makes a DataFrame."""
+        return [row_of(point) for point in self.points()]
 
     def cancel(self) -> types.RunCommand:
         """Stop it within some seconds. Raises `Conflict` when it is over."""

@@ -38,6 +38,15 @@ class CancelledRuns(Model):
     runs: Annotated[list[UUID], Field(max_length=100, min_length=1)]
 
 
+class Circumstance(Model):
+    what: str
+    """
+    `tier`, `device`, `versions.torch`, `kinds.osc.array`, `weights.detector`.
+    """
+    then: Annotated[Any | None, Field(...)]
+    now: Annotated[Any | None, Field(...)]
+
+
 class Control(Model):
     target: Annotated[str, Field(max_length=130)]
     """
@@ -46,12 +55,32 @@ class Control(Model):
     value: Any
 
 
+class ControlChange(Model):
+    tick: int
+    target: str
+    value: Any
+    """
+    True for a trigger.
+    """
+
+
 class CurrentState(Model):
     etag: str
     version: int | None = None
     """
     Number of a graph's newest version.
     """
+
+
+class Curve(Model):
+    run: UUID
+    x: list[float]
+    y: list[float | None]
+
+
+class Curves(Model):
+    name: str
+    curves: list[Curve]
 
 
 class Estimate(Model):
@@ -87,6 +116,27 @@ class Fault(Model):
     """
     What to do about it.
     """
+
+
+class FirstDifference(Model):
+    tick: int | None = None
+    """
+    The first tick that is known to differ.
+    """
+    since: int | None = None
+    """
+    The last tick before it that is known to be equal; -1 when none is.
+    """
+    places: list[str] | None = None
+    """
+    `node.port` of all that differ in that tick, the one where it began first.
+    """
+    hidden: bool | None = None
+    """
+    Every port said the same; `places` are nodes whose state at the end differs.
+    """
+    point: int | None = None
+    params: dict[str, Any] | None = None
 
 
 class Fitted(Model):
@@ -196,6 +246,12 @@ class MadeKey(Model):
     """
 
 
+class ManifestGraph(Model):
+    id: UUID
+    version: int
+    content_hash: str
+
+
 class Me(Model):
     email: str
     name: str
@@ -287,6 +343,12 @@ class NodeKinds(Model):
     """
 
 
+class Obstacle(Model):
+    place: str
+    message: str
+    mend: str
+
+
 class PaginatedGraphSummaryList(Model):
     next: Annotated[
         str | None,
@@ -361,6 +423,15 @@ class Project(Model):
     name: Annotated[str, Field(max_length=160)]
     created_at: AwareDatetime
     archived_at: Annotated[AwareDatetime | None, Field(...)]
+
+
+class Prospect(Model):
+    possible: bool
+    faults: list[Obstacle]
+    """
+    Why not.
+    """
+    changed: list[Circumstance]
 
 
 class Rerun(Model):
@@ -523,6 +594,10 @@ class RunUrls(Model):
     points: str
     rerun: str
     apply: str
+    manifest: str
+    reproducibility: str
+    reproduce: str
+    verdict: str
     socket: str
 
 
@@ -761,6 +836,95 @@ class CheckedGraph(Model):
     """
 
 
+class ComparedRun(Model):
+    id: UUID
+    kind: Literal["single", "sweep", "fit"]
+    """
+    * `single` - Run
+    * `sweep` - Sweep
+    * `fit` - Fit
+    """
+    origin: Annotated[UUID | None, Field(...)]
+    points_total: Annotated[int | None, Field(...)]
+    """
+    Points of a sweep, iterations of a fit.
+    """
+    points_done: int
+    points_failed: int
+    state: Literal["queued", "running", "succeeded", "failed", "cancelled"]
+    """
+    * `queued` - Queued
+    * `running` - Running
+    * `succeeded` - Succeeded
+    * `failed` - Failed
+    * `cancelled` - Cancelled
+    """
+    paused: bool
+    seed: int
+    """
+    Non-negative, below 2^63.
+    """
+    ticks: int
+    """
+    Length of the run in ticks of its clock.
+    """
+    tick: int
+    progress: float
+    """
+    0 to 1.
+    """
+    eta_s: Annotated[float | None, Field(...)]
+    """
+    Seconds left, as estimated by the worker.
+    """
+    ticks_per_s: Annotated[float | None, Field(...)]
+    max_seconds: int
+    """
+    Time for which it may hold workers, in all attempts together; then it fails.
+    """
+    error: Annotated[RunError | None, Field(...)]
+    result_hash: str
+    graph: RunGraph
+    preset: Annotated[RunPreset | None, Field(...)]
+    created_at: AwareDatetime
+    started_at: Annotated[AwareDatetime | None, Field(...)]
+    finished_at: Annotated[AwareDatetime | None, Field(...)]
+    urls: RunUrls
+    parameters: dict[str, Any]
+    """
+    By name; what it does not have is not there.
+    """
+    metrics: dict[str, float]
+
+
+class Comparison(Model):
+    count: int
+    """
+    Of all runs that are compared.
+    """
+    differing: list[str]
+    """
+    Parameters that are not the same in all, exposed controls first.
+    """
+    common: list[str]
+    """
+    Parameters that are.
+    """
+    metrics: list[str]
+    """
+    Numbers that came out of any of them.
+    """
+    curves: list[str]
+    """
+    What can be laid over each other.
+    """
+    next: Annotated[str | None, Field(...)]
+    """
+    Address of the next page.
+    """
+    results: list[ComparedRun]
+
+
 class Delivery(Model):
     id: UUID
     message: UUID
@@ -841,6 +1005,46 @@ class LinkDifference(Model):
     Ports whose edges come in another order, where that counts.
     """
     changed: list[ChangedLink]
+
+
+class Manifest(Model):
+    run: UUID
+    kind: Literal["single", "sweep", "fit"]
+    """
+    * `single` - Run
+    * `sweep` - Sweep
+    * `fit` - Fit
+    """
+    state: str
+    origin: Annotated[UUID | None, Field(...)]
+    """
+    The run that this one repeats or reproduces.
+    """
+    graph: ManifestGraph
+    graph_hash: str
+    seed: int
+    ticks: int
+    design: Annotated[dict[str, Any] | None, Field(...)]
+    """
+    Of a sweep or a fit.
+    """
+    tier: str | None = None
+    tier_reason: str | None = None
+    device: str | None = None
+    """
+    Class of the device.
+    """
+    versions: dict[str, str] | None = None
+    kinds: dict[str, int] | None = None
+    """
+    Versions of the kinds of nodes.
+    """
+    weights: dict[str, dict[str, Any]] | None = None
+    """
+    By node, with SHA-256.
+    """
+    control_log: list[ControlChange]
+    result_hash: str
 
 
 class Measure(Model):
@@ -1062,6 +1266,32 @@ class Preset(Model):
     """
     The newest verdict of each acceptance tier.
     """
+
+
+class ReproductionVerdict(Model):
+    run: UUID
+    of: Annotated[UUID | None, Field(...)]
+    """
+    The run that it reproduces; null when that was deleted.
+    """
+    state: str
+    """
+    Of the run; the verdict of one that did not succeed stays `waiting`.
+    """
+    verdict: Literal["waiting", "equal", "different"]
+    """
+    * `waiting` - Waiting
+    * `equal` - Equal
+    * `different` - Different
+    """
+    expected: str
+    """
+    Result hash of the run that it reproduces.
+    """
+    result_hash: str
+    first: Annotated[FirstDifference | None, Field(...)]
+    changed: list[Circumstance]
+    message: str
 
 
 class Run(Model):

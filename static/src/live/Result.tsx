@@ -1,7 +1,5 @@
 import { useMemo, useState } from "react";
-import type { Run, RunResult } from "../api/run";
-import { whole } from "../shared/format";
-import { toast } from "../site/toasts";
+import type { Run } from "../api/run";
 import { useFrames, useLive, useSnapshot, useVisible } from "./context";
 import { GateTable } from "./GateTable";
 import { findGateTable, gateTotals } from "./gateTable";
@@ -70,97 +68,5 @@ function SearchStage() {
     <p className="chip running" ref={box}>
       {stage ?? "waiting for the search"}
     </p>
-  );
-}
-
-/** Everything needed to compute the run again. */
-export function ManifestPanel() {
-  const { seed } = useLive();
-  const { run, result } = useSnapshot();
-  return (
-    <section className="panel" aria-labelledby="manifest-title">
-      <div className="panel-head">
-        <h2 id="manifest-title">Manifest</h2>
-      </div>
-      <div className="panel-body">
-        <dl className="facts tight manifest">
-          <Copied label="Run" value={run.id} />
-          <Copied label="Seed" value={seed} />
-          <dt>Ticks</dt>
-          <dd className="num">{whole(run.ticks)}</dd>
-          <Copied label="Graph hash" value={run.graph.content_hash} />
-          {run.result_hash ? (
-            <Copied label="Result hash" value={run.result_hash} />
-          ) : (
-            <>
-              <dt>Result hash</dt>
-              <dd>none yet</dd>
-            </>
-          )}
-          {result && <ResultFacts result={result} />}
-        </dl>
-      </div>
-    </section>
-  );
-}
-
-function ResultFacts({ result }: { result: RunResult }) {
-  const weights = Object.entries(result.weights);
-  return (
-    <>
-      <dt>Tier</dt>
-      <dd>{result.tier}</dd>
-      <dt>Device</dt>
-      <dd>{result.device}</dd>
-      <dt>Versions</dt>
-      <dd className="mono">
-        {Object.entries(result.versions)
-          .map(([name, version]) => `${name} ${version}`)
-          .join(", ")}
-      </dd>
-      {weights.length > 0 && (
-        <>
-          <dt>Weights</dt>
-          {weights.map(([node, facts]) => (
-            <dd key={node}>
-              <strong>{node}</strong>
-              {Object.entries(facts).map(([name, value]) => (
-                <span className="weight-fact" key={name} title={String(value)}>
-                  {name} <span className="mono">{String(value)}</span>
-                </span>
-              ))}
-            </dd>
-          ))}
-        </>
-      )}
-      <dt>Control log</dt>
-      <dd className="num">
-        {result.control_log.length === 0
-          ? "no change"
-          : result.control_log.map((one) => `${one.target} ${String(one.value)} at tick ${one.tick}`).join("; ")}
-      </dd>
-    </>
-  );
-}
-
-function Copied({ label, value }: { label: string; value: string }) {
-  const copy = async () => {
-    try {
-      await navigator.clipboard.writeText(value);
-      toast(`${label} copied`, "success");
-    } catch {
-      toast("The browser did not allow copying. Select the text and copy it by hand.", "error");
-    }
-  };
-  return (
-    <>
-      <dt>{label}</dt>
-      <dd className="copied">
-        <code>{value}</code>
-        <button type="button" className="link-button" onClick={() => void copy()} aria-label={`Copy ${label}`}>
-          Copy
-        </button>
-      </dd>
-    </>
   );
 }

@@ -5,7 +5,8 @@ import { whole } from "../shared/format";
 import { ControlPanel } from "./ControlPanel";
 import { EventLog } from "./EventLog";
 import { Hud } from "./Hud";
-import { ManifestPanel, ResultPanel } from "./Result";
+import { ManifestPanel, VerdictNotice } from "./Provenance";
+import { ResultPanel } from "./Result";
 import { ShortcutDialog, useShortcuts } from "./Shortcuts";
 import { Sparkline } from "./Sparkline";
 import { CancelDialog, StateChip, Transport, useTransport } from "./Transport";
@@ -57,6 +58,7 @@ export function RunPage({ positions }: { positions: Positions }) {
         </div>
       </div>
       <Notices />
+      <VerdictNotice />
       <Transport onPlayPause={playPause} onCancel={askCancel} onShortcuts={showShortcuts} busy={transport.busy} />
       <div className="run-grid">
         <div className="run-main">

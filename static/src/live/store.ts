@@ -159,6 +159,11 @@ export class RunStore {
     await this.#api.post(this.#snapshot.run.urls[kind]);
   }
 
+  /** Reads something else from the API. Raises ApiProblem. */
+  async get<T>(url: string): Promise<T> {
+    return this.#api.get<T>(url);
+  }
+
   /** Asks something else of the API in the name of the page. Raises ApiProblem. */
   async post<T>(url: string, body: unknown = {}): Promise<T> {
     return this.#api.post<T>(url, body);

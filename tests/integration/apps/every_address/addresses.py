@@ -53,6 +53,7 @@ class Row:
         managers: whether a viewer may not even look.
         ids: what fills the path, where it differs from the place's ids.
         headers: of the request, made from the place.
+        query: of the address, made from the place.
     """
 
     owner: int = 200
@@ -61,6 +62,7 @@ class Row:
     managers: bool = False
     ids: Callable[[Place], Mapping[str, Any]] = lambda _: {}
     headers: Callable[[Place], dict[str, str]] = field(default=lambda _: {})
+    query: Callable[[Place], dict[str, str]] = field(default=lambda _: {})
 
 
 def command(status: int = 202, body: Callable[[Place], Any] = lambda _: {}) -> Row:
@@ -71,6 +73,11 @@ def command(status: int = 202, body: Callable[[Place], Any] = lambda _: {}) -> R
 def edit(status: int = 200, body: Callable[[Place], Any] = lambda _: {}) -> Row:
     """A change of what is there, whatever state it is in."""
     return Row(status, body, writes=True, headers=lambda _: {"If-Match": "*"})
+
+
+def compared(place: Place) -> dict[str, str]:
+    """The runs of the place that are compared."""
+    return {"runs": f"{place.over.pk},{place.running.pk}"}
 
 
 API: dict[tuple[str, str], Row] = {
@@ -99,6 +106,8 @@ API: dict[tuple[str, str], Row] = {
         201, lambda place: {"graph": str(place.tenant.graph.pk), "seed": 1, "ticks": 10}, writes=True
     ),
     ("api-runs-cancel", "post"): Row(202, lambda place: {"runs": [str(place.running.pk)]}, writes=True),
+    ("api-runs-compare", "get"): Row(query=compared),
+    ("api-runs-curves", "get"): Row(query=lambda place: {**compared(place), "name": "osc.x"}),
     ("api-run", "get"): Row(),
     ("api-run-events", "get"): Row(),
     ("api-run-attempts", "get"): Row(),
@@ -118,6 +127,10 @@ API: dict[tuple[str, str], Row] = {
     ),
     ("api-run-points", "get"): Row(ids=lambda place: {"run_id": place.ids["swept"]}),
     ("api-run-rerun", "post"): Row(201, writes=True, ids=lambda place: {"run_id": place.ids["swept"]}),
+    ("api-run-manifest", "get"): Row(),
+    ("api-run-reproducibility", "get"): Row(),
+    ("api-run-reproduce", "post"): Row(201, writes=True, ids=lambda place: {"run_id": place.ids["reproducible"]}),
+    ("api-run-verdict", "get"): Row(ids=lambda place: {"run_id": place.ids["reproduction"]}),
     ("api-run-apply", "post"): Row(201, writes=True, ids=lambda place: {"run_id": place.ids["fitted"]}),
     ("api-keys", "get"): Row(),
     ("api-keys", "post"): Row(201, lambda _: {"name": "new"}, writes=True),
@@ -156,6 +169,7 @@ PAGES: dict[tuple[str, str], Row] = {
     ("web:submit_run", "post"): Row(302, lambda _: {"seed": "1", "ticks": "10"}, writes=True),
     ("web:runs", "get"): Row(),
     ("web:run", "get"): Row(),
+    ("web:compare", "get"): Row(),
     ("web:keys", "get"): Row(),
     ("web:keys", "post"): Row(200, lambda _: {"name": "new"}, writes=True),
     ("web:revoke_key", "post"): Row(302, writes=True),
@@ -203,7 +217,7 @@ def send(client: Client, place: Place, name: str, method: str, row: Row, ids: Ma
     url = fill(name, {**place.ids, **row.ids(place), **(ids or {})})
     options = {"headers": row.headers(place)}
     if method == "get":
-        return client.get(url, **options)
+        return client.get(url, row.query(place), **options)
     if (name, method) in PAGES:
         return client.post(url, row.body(place), **options)
     return getattr(client, method)(url, row.body(place), content_type="application/json", **options)

@@ -9,8 +9,9 @@ from django.test import Client
 
 from apps.presets.models import Preset
 from apps.projects.services import add_version
-from apps.runs import fits, points, services, sweeps
+from apps.runs import fits, points, selectors, services, sweeps
 from apps.runs.failure import Failure
+from apps.runs.reproductions import reproduce
 from apps.webhooks.models import EVENTS
 from apps.webhooks.services import create_webhook, ping
 from apps.workspaces.keys import create_key
@@ -46,6 +47,12 @@ def place(ann: Any, bob: Any, member_of: Callable[..., Any]) -> Place:
         fitted = fits.submit_fit(ann.user, ann.workspace, ann.graph, FIT, 1, 10)
         found = {"fit": {"params": {"osc.coupling": 0.25}}}
         services.finish(services.claim(fitted.pk, "w"), "succeeded", result=found, result_hash="h")
+        manifest = {"tier": "eager", "control_log": []}
+        reproducible = ann.submit(ticks=10)
+        services.finish(
+            services.claim(reproducible.pk, "w"), "succeeded", result={}, result_hash="h", manifest=manifest
+        )
+        reproduction = reproduce(ann.user, selectors.run(ann.workspace, reproducible.pk))
     hook, _ = create_webhook(ann.user, ann.workspace, "https://example.org/", EVENTS)
     viewer = Client()
     viewer.force_login(member_of(ann, Role.VIEWER))
@@ -62,6 +69,8 @@ def place(ann: Any, bob: Any, member_of: Callable[..., Any]) -> Place:
             "number": 1,
             "swept": swept.pk,
             "fitted": fitted.pk,
+            "reproducible": reproducible.pk,
+            "reproduction": reproduction.pk,
             "key_id": create_key(ann.user, ann.workspace, "of Ann")[0].pk,
             "webhook_id": hook.pk,
             "delivery_id": ping(ann.user, ann.workspace, hook.pk).pk,

@@ -3,6 +3,7 @@
 import html
 import json
 import re
+import uuid
 
 import pytest
 from django.db import OperationalError
@@ -202,6 +203,32 @@ def test_the_list_of_runs_keeps_a_state(ann):
     assert "seed 12345" in text(ann.client.get(f"{url}?state=queued"))
     assert "No failed runs" in text(ann.client.get(f"{url}?state=failed"))
     assert "seed 12345" in text(ann.client.get(f"{url}?state=nonsense"))
+
+
+def test_marked_runs_stand_side_by_side_with_what_differs_and_an_address_to_pass_on(ann):
+    runs = [ann.submit(ticks=ticks, seed=1) for ticks in (10, 20)]
+    root = f"/w/{ann.workspace.slug}/runs/"
+    listed = ann.client.get(root).content.decode()
+    assert all(f'name="run" value="{run.pk}" form="compare"' in listed for run in runs)
+    asked = {"run": [str(run.pk) for run in runs], "sort": "-ticks"}
+    page = ann.client.get(f"{root}compare/", asked)
+    assert page.status_code == 200
+    assert [column["name"] for column in page.context["columns"]] == ["ticks"]
+    assert [row["run"].ticks for row in page.context["rows"]] == [20, 10]
+    assert 'aria-sort="descending"' in page.content.decode()
+    again = ann.client.get(page.context["add"]).content.decode()
+    assert len(re.findall(r'name="run"[^>]* checked', again)) == 2
+
+
+def test_what_cannot_be_compared_leads_back_to_the_list(ann, bob):
+    mine, foreign = ann.submit(ticks=10), bob.submit(ticks=10)
+    address = f"/w/{ann.workspace.slug}/runs/compare/"
+    assert "No runs chosen" in text(ann.client.get(address))
+    assert "One run alone" in text(ann.client.get(address, {"run": str(mine.pk)}))
+    for wrong in (["x", "y"], [str(uuid.uuid4()) for _ in range(101)]):
+        answer = ann.client.get(address, {"run": wrong})
+        assert (answer.status_code, "Choose runs" in text(answer)) == (422, True)
+    assert ann.client.get(address, {"run": [str(mine.pk), str(foreign.pk)]}).status_code == 404
 
 
 def test_every_form_that_writes_is_guarded_against_forgery(ann, preset):

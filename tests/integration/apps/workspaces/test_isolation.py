@@ -10,7 +10,7 @@ from django.db import IntegrityError, ProgrammingError, connection, transaction
 from django.db.models import ForeignKey
 
 from apps.projects.models import Graph, GraphVersion, Project
-from apps.runs.models import Run, RunPoint
+from apps.runs.models import Reproduction, Run, RunPoint, RunTrail
 from apps.webhooks.models import EVENTS
 from apps.webhooks.post import Answer
 from apps.webhooks.selectors import due
@@ -118,6 +118,8 @@ def test_sql_without_a_scope_and_with_a_foreign_one_sees_nothing(
         attempt = services.claim(run.pk, "test")
         services.record_checkpoint(attempt, "0" * 64, 5, 100)
         RunPoint.objects.create(workspace_id=ann.workspace.id, run=run, index=0, state="succeeded", params={}, seed=1)
+        RunTrail.objects.create(workspace_id=ann.workspace.id, run=run, description={}, digests=b"")
+        Reproduction.objects.create(workspace_id=ann.workspace.id, run=run, manifest={}, expected="h")
         IdempotencyKey.objects.create(workspace_id=ann.workspace.id, actor=ann.user, key="k", request="r")
         create_key(ann.user, ann.workspace, "k")
     hook, _ = create_webhook(ann.user, ann.workspace, "https://example.org/", EVENTS)

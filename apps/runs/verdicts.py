@@ -1,0 +1,141 @@
+"""What comes of a run that reproduces another: equal, or where it first differs. Part of writing its end."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+from uuid import UUID
+
+from apps.runs.models import Reproduction, Run, RunPoint, RunTrail
+
+CIRCUMSTANCES = ("tier", "device", "versions", "kinds", "weights")
+"""What two runs must share besides graph, seed and control log for equal results to be promised."""
+
+
+@dataclass(frozen=True, slots=True)
+class KeptTrail:
+    """A trail as it is kept: what it describes itself by, and its packed digests."""
+
+    description: Mapping[str, Any]
+    digests: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One thing that is not as it was; `what` is ``tier``, ``device``, ``versions.torch``, ``weights.detector``, …"""
+
+    what: str
+    then: Any
+    now: Any
+
+
+def changes(then: Mapping[str, Any], now: Mapping[str, Any], names: Sequence[str] = CIRCUMSTANCES) -> list[Change]:
+    """What of the circumstances in two manifests differs. What one of them does not say is not compared."""
+    found = []
+    for name in names:
+        if name not in then or name not in now:
+            continue
+        old, new = then[name], now[name]
+        if isinstance(old, Mapping) and isinstance(new, Mapping):
+            parts = sorted(old.keys() | new.keys())
+            found += [
+                Change(f"{name}.{part}", old.get(part), new.get(part))
+                for part in parts
+                if old.get(part) != new.get(part)
+            ]
+        elif old != new:
+            found.append(Change(name, old, new))
+    return found
+
+
+def keep_trail(run: Run, trail: KeptTrail | None) -> None:
+    """Keep the trail of a run that has come to its end, inside the transaction that writes the end."""
+    if trail is not None:
+        RunTrail.objects.create(
+            workspace_id=run.workspace_id, run=run, description=dict(trail.description), digests=trail.digests
+        )
+
+
+def conclude(run: Run) -> dict[str, Any] | None:
+    """Compare a locked run that succeeds with the one that it reproduces; the payload of the event that says so.
+
+    Equal is what has the same result hash and, where both have trails, said the same in every row of them. None for
+    a run that reproduces none.
+    """
+    if run.origin_id is None:
+        return None
+    held = Reproduction.objects.select_for_update().filter(run=run).first()
+    if held is None:
+        return None
+    held.first = _first_difference(run, held.expected)
+    alike = run.result_hash == held.expected and held.first is None
+    held.verdict = Reproduction.Verdict.EQUAL if alike else Reproduction.Verdict.DIFFERENT
+    held.changed = [asdict(one) for one in changes(held.manifest, run.manifest)]
+    held.save(update_fields=["verdict", "first", "changed"])
+    message = sentence(held.verdict, held.first, held.changed)
+    return {"level": "info" if alike else "warning", "node": node_of(held.first), "message": message, "data": {}}
+
+
+def _first_difference(run: Run, expected: str) -> dict[str, Any] | None:
+    assert run.origin_id is not None
+    if run.kind != Run.Kind.SINGLE:
+        return _first_point(run.origin_id, run.pk)
+    from attractor.trail import Trail  # brings torch
+
+    trails = {one.run_id: one for one in RunTrail.objects.filter(run_id__in=(run.pk, run.origin_id))}
+    if len(trails) < 2:
+        return None
+    old, new = (
+        Trail.unpacked(trails[which].description, bytes(trails[which].digests)) for which in (run.origin_id, run.pk)
+    )
+    parting = old.parting(new)
+    if parting is not None:
+        return {**asdict(parting), "places": list(parting.places)}
+    return None if run.result_hash == expected else {"tick": run.ticks - 1, "since": -1, "places": [], "hidden": True}
+
+
+def _first_point(one: UUID, other: UUID) -> dict[str, Any] | None:
+    """The first point of two sweeps or fits of one design that came out differently."""
+    rows = RunPoint.objects.filter(run_id__in=(one, other)).order_by("index")
+    seen: dict[int, Any] = {}
+    for index, params, result_hash, error in rows.values_list("index", "params", "result_hash", "error").iterator():
+        said = (result_hash, error)
+        if index not in seen:
+            seen[index] = (params, said)
+        elif seen.pop(index)[1] != said:
+            return {"point": index, "params": params}
+    if seen:
+        index = min(seen)
+        return {"point": index, "params": seen[index][0]}
+    return None
+
+
+def node_of(first: Mapping[str, Any] | None) -> str | None:
+    """The node at which a difference began; None when none is known."""
+    return first["places"][0].partition(".")[0] if first and first.get("places") else None
+
+
+def sentence(verdict: str, first: Mapping[str, Any] | None, changed: Sequence[Mapping[str, Any]]) -> str:
+    """What came of a reproduction, for people."""
+    if verdict == Reproduction.Verdict.WAITING:
+        return "Not compared yet: that is done when the run is over."
+    if verdict == Reproduction.Verdict.EQUAL:
+        return "Equal: the same result hash, and the same values on the way."
+    said = "Different from the run that it reproduces"
+    if first is None:
+        said += "; where it began is not known, because the other kept no trail."
+    elif "point" in first:
+        said += f" from point {first['point']} on."
+    elif not first["places"]:
+        said += ", in ticks or states of which its trail keeps no digest."
+    elif first["hidden"]:
+        said += f": every port said the same, and the state of {first['places'][0]} at the end is another."
+    else:
+        after = first["tick"] == first["since"] + 1
+        when = f"in tick {first['tick']}" if after else f"after tick {first['since']}, by tick {first['tick']}"
+        said += f": {first['places'][0]} said something else {when}."
+    if not changed:
+        return f"{said} Nothing that was recorded explains it: tier, device, versions and weights are the same."
+    names = ", ".join(one["what"] for one in changed)
+    return f"{said} This is no fault by itself: equal results are promised only where {names} stay as they were."

@@ -1,0 +1,7 @@
+// The plots of the page that compares runs; its tables are the server's.
+import { ApiClient } from "../api/client";
+import { mount, pageData } from "../shared/mount";
+import { type CompareData, Overlay } from "./Overlay";
+
+const root = document.getElementById("compare-root");
+if (root) mount(root, <Overlay data={pageData<CompareData>(root)} api={new ApiClient("")} />);

@@ -1,0 +1,249 @@
+"""Manifests, what stands in the way of a reproduction, and its verdict; the computing itself is the workers'."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from apps.ops.preconditions import ANY
+from apps.projects.services import edit_graph
+from apps.runs import selectors, services, sweeps
+from apps.runs.models import Reproduction, RunTrail
+from apps.runs.points import DonePoint, record_points
+from apps.runs.reproductions import reproduce
+from apps.runs.verdicts import KeptTrail
+from apps.workspaces.scope import scope
+from attractor import GraphSpec, Plan, Session
+from attractor.control import ControlChange
+
+TICKS = 60
+
+
+def computed(spec: dict[str, Any], controls: Any = (), seed: int = 7) -> Session:
+    session = Session(Plan.of(GraphSpec.parse(spec)), seed=seed, ticks=TICKS, controls=controls, trail=True)
+    session.run()
+    return session
+
+
+def end(tenant: Any, run: Any, session: Session, **manifest: Any) -> None:
+    """What a worker writes that has computed the run."""
+    trail = session.finished_trail()
+    result = session.result().as_dict()
+    with scope(tenant.workspace.id):
+        services.finish(
+            services.claim(run.pk, "w"), "succeeded", tick=TICKS, result=result, result_hash=result["result_hash"],
+            manifest={**session.manifest(), **manifest}, trail=KeptTrail(trail.describe(), trail.packed()),
+        )  # fmt: skip
+
+
+def ended(tenant: Any, session: Session, **manifest: Any) -> Any:
+    run = tenant.submit(ticks=TICKS)
+    end(tenant, run, session, **manifest)
+    return selectors.run(tenant.workspace, run.pk)
+
+
+def verdict(tenant: Any, run: Any) -> dict[str, Any]:
+    answer = tenant.get(f"/runs/{run.pk}/verdict/")
+    assert answer.status_code == 200, answer.content
+    return answer.json()
+
+
+@pytest.fixture
+def spec(ann: Any) -> dict[str, Any]:
+    with scope(ann.workspace.id):
+        return ann.graph.versions.get().spec
+
+
+def test_a_manifest_grows_with_the_run(ann: Any, spec: dict[str, Any]) -> None:
+    run = ann.submit(ticks=TICKS)
+    waiting = ann.get(f"/runs/{run.pk}/manifest/").json()
+    assert (waiting["seed"], waiting["ticks"], waiting["tier"], waiting["control_log"]) == (7, TICKS, None, [])
+    session = Session(Plan.of(GraphSpec.parse(spec)), seed=7, ticks=TICKS)
+    with scope(ann.workspace.id):
+        attempt = services.claim(run.pk, "w")
+        services.record_manifest(attempt, session.manifest())
+        services.command(ann.user, run, "control", {"target": "osc.coupling", "value": 0.5})
+        services.apply_command(attempt, 1, 20)
+    running = ann.get(f"/runs/{run.pk}/manifest/").json()
+    assert running["versions"] == session.manifest()["versions"]
+    assert running["kinds"] == {"osc.array": 1}
+    assert running["control_log"] == [{"tick": 20, "target": "osc.coupling", "value": 0.5}]
+    with scope(ann.workspace.id):
+        services.finish(attempt, "cancelled")
+    over = ann.get(f"/runs/{run.pk}/manifest/").json()
+    assert over == running | {"state": "cancelled"}
+
+
+def test_the_same_again_is_equal(ann: Any, spec: dict[str, Any]) -> None:
+    changes = [ControlChange(20, "osc.coupling", 0.5)]
+    first = ended(ann, computed(spec, changes))
+    assert ann.get(f"/runs/{first.pk}/reproducibility/").json() == {"possible": True, "faults": [], "changed": []}
+    answer = ann.post(f"/runs/{first.pk}/reproduce/", {})
+    assert answer.status_code == 201, answer.content
+    again = selectors.run(ann.workspace, answer.json()["id"])
+    assert (again.origin_id, again.graph_version_id) == (first.pk, first.graph_version_id)
+    assert (again.seed, again.ticks, again.max_seconds) == (first.seed, first.ticks, first.max_seconds)
+    assert verdict(ann, again)["verdict"] == "waiting"
+    end(ann, again, computed(spec, changes))
+    said = verdict(ann, again)
+    assert (said["verdict"], said["first"], said["changed"]) == ("equal", None, [])
+    assert said["of"] == str(first.pk)
+    with scope(ann.workspace.id):
+        (told,) = [one for one in selectors.events_after(again, 0) if one.kind == "log"]
+    assert told.payload["message"].startswith("Equal")
+
+
+@pytest.mark.parametrize("tick", [0, 1, 33, TICKS - 1])
+def test_one_that_parts_at_a_tick_names_it_and_the_node(ann: Any, spec: dict[str, Any], tick: int) -> None:
+    first = ended(ann, computed(spec))
+    again = reproduce(ann.user, first)
+    end(ann, again, computed(spec, [ControlChange(tick, "osc.coupling", 0.9)]))
+    said = verdict(ann, again)
+    assert said["verdict"] == "different"
+    assert (said["first"]["tick"], said["first"]["since"]) == (tick, tick - 1)
+    assert said["first"]["places"][0].startswith("osc.")
+    assert f"in tick {tick}. Nothing that was recorded explains it" in said["message"]
+
+
+def test_one_digest_that_was_altered_is_found_though_the_ends_are_alike(ann: Any, spec: dict[str, Any]) -> None:
+    first = ended(ann, computed(spec))
+    altered = computed(spec)
+    assert altered.trail is not None
+    column = altered.trail.columns.index("osc.sync")
+    altered.trail.rows[41, column] ^= np.uint32(1)
+    again = reproduce(ann.user, first)
+    end(ann, again, altered)
+    said = verdict(ann, again)
+    assert said["expected"] == said["result_hash"]
+    assert (said["verdict"], said["first"]["tick"], said["first"]["places"]) == ("different", 41, ["osc.sync"])
+
+
+def test_what_changed_since_is_warned_of_and_named_with_the_verdict(ann: Any, spec: dict[str, Any]) -> None:
+    session = computed(spec)
+    then = {**session.manifest()["versions"], "torch": "1.0"}
+    first = ended(ann, session, versions=then, device="cpu vax", tier="kernels", kinds={"osc.array": 0})
+    warned = {one["what"]: one for one in ann.get(f"/runs/{first.pk}/reproducibility/").json()["changed"]}
+    assert warned.keys() == {"device", "versions.torch", "kinds.osc.array"}
+    assert warned["versions.torch"]["then"] == "1.0"
+    again = reproduce(ann.user, first)
+    end(ann, again, computed(spec, [ControlChange(5, "osc.coupling", 0.9)]))
+    said = verdict(ann, again)
+    assert {one["what"] for one in said["changed"]} == warned.keys() | {"tier"}
+    assert "no fault by itself" in said["message"]
+
+
+def refused(tenant: Any, run: Any) -> dict[str, Any]:
+    answer = tenant.post(f"/runs/{run.pk}/reproduce/", {})
+    assert answer.status_code == 409, answer.content
+    assert answer["Content-Type"] == "application/problem+json"
+    prospect = tenant.get(f"/runs/{run.pk}/reproducibility/").json()
+    assert not prospect["possible"]
+    (problem,) = answer.json()["problems"]
+    assert prospect["faults"] == [problem]
+    with scope(tenant.workspace.id):
+        assert not Reproduction.objects.exists()
+    return problem
+
+
+@pytest.mark.parametrize("state", ["queued", "running", "cancelled"])
+def test_a_run_without_a_result_is_not_reproduced(ann: Any, state: str) -> None:
+    run = ann.submit(ticks=TICKS)
+    with scope(ann.workspace.id):
+        if state == "running":
+            services.claim(run.pk, "w")
+        elif state == "cancelled":
+            services.command(ann.user, run, "cancel")
+    problem = refused(ann, run)
+    assert problem["place"] == "run"
+    assert ("Wait" if state != "cancelled" else "Submit") in problem["mend"]
+
+
+def test_a_run_whose_graph_is_archived_is_not_reproduced(ann: Any, spec: dict[str, Any]) -> None:
+    run = ended(ann, computed(spec))
+    edit_graph(ann.user, ann.workspace, ann.graph.pk, ANY, archived=True)
+    assert "archived" in refused(ann, run)["message"]
+
+
+def test_a_run_whose_kinds_are_gone_is_not_reproduced(
+    ann: Any, spec: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from attractor import Registry
+
+    run = ended(ann, computed(spec))
+    empty = Registry([])
+    monkeypatch.setattr(Registry, "default", classmethod(lambda cls: empty))
+    problem = refused(ann, run)
+    assert problem["place"].startswith("graph.nodes")
+    assert "install" in problem["mend"]
+
+
+def test_a_run_whose_weights_are_gone_or_others_is_not_reproduced(ann: Any, spec: dict[str, Any]) -> None:
+    gone = {"detector": {"weights": "Nothing@3", "sha256": "0" * 64}}
+    problem = refused(ann, ended(ann, computed(spec), weights=gone))
+    assert (problem["place"], "gone" in problem["message"]) == ("weights.detector", True)
+    others = {"detector": {"weights": "LogicGateDetector@1", "sha256": "0" * 64}}
+    problem = refused(ann, ended(ann, computed(spec), weights=others))
+    assert "others now" in problem["message"]
+    assert "0" * 64 in problem["mend"]
+
+
+def test_a_run_without_a_manifest_is_not_reproduced(ann: Any) -> None:
+    run = ann.submit(ticks=TICKS)
+    with scope(ann.workspace.id):
+        services.finish(services.claim(run.pk, "w"), "succeeded", result={}, result_hash="h")
+    assert refused(ann, run)["place"] == "manifest"
+
+
+def test_a_reproduction_is_told_nothing_that_the_other_was_not(ann: Any, spec: dict[str, Any]) -> None:
+    again = reproduce(ann.user, ended(ann, computed(spec)))
+    answer = ann.post(f"/runs/{again.pk}/controls/", {"target": "osc.coupling", "value": 0.5})
+    assert answer.status_code == 422
+    assert "reproduces another" in answer.json()["problems"][0]["message"]
+    assert ann.post(f"/runs/{again.pk}/pause/", {}).status_code == 202
+
+
+def test_without_a_trail_a_difference_has_no_place_and_says_so(ann: Any, spec: dict[str, Any]) -> None:
+    first = ended(ann, computed(spec))
+    again = reproduce(ann.user, first)
+    with scope(ann.workspace.id):
+        RunTrail.objects.all().delete()
+    end(ann, again, computed(spec, seed=8))
+    said = verdict(ann, again)
+    assert (said["verdict"], said["first"]) == ("different", None)
+    assert "kept no trail" in said["message"]
+
+
+def test_a_reproduction_that_does_not_succeed_is_not_compared(ann: Any, spec: dict[str, Any]) -> None:
+    again = reproduce(ann.user, ended(ann, computed(spec)))
+    services.command(ann.user, again, "cancel")
+    said = verdict(ann, again)
+    assert (said["state"], said["verdict"]) == ("cancelled", "waiting")
+    assert "was cancelled" in said["message"]
+
+
+def test_a_sweep_names_the_first_point_that_differs(ann: Any) -> None:
+    design = {"axes": [{"target": "osc.coupling", "values": [0.1, 0.2, 0.3]}], "sampling": "grid"}
+
+    def swept(run: Any, hashes: list[str]) -> None:
+        with scope(ann.workspace.id):
+            attempt = services.claim(run.pk, "w")
+            done = [DonePoint(i, {"osc.coupling": 0.1}, 1, result_hash=text) for i, text in enumerate(hashes)]
+            record_points(attempt, done)
+            manifest = {"tier": "eager", "control_log": []}
+            services.finish(attempt, "succeeded", result={}, result_hash="".join(hashes), manifest=manifest)
+
+    first = sweeps.submit_sweep(ann.user, ann.workspace, ann.graph, design, 1, 10)
+    swept(first, ["sha256:a", "sha256:b", "sha256:c"])
+    first = selectors.run(ann.workspace, first.pk)
+    same, other = reproduce(ann.user, first), reproduce(ann.user, first)
+    assert (same.kind, same.design, same.points_total) == ("sweep", first.design, 3)
+    swept(same, ["sha256:a", "sha256:b", "sha256:c"])
+    swept(other, ["sha256:a", "sha256:x", "sha256:y"])
+    assert verdict(ann, same)["verdict"] == "equal"
+    assert verdict(ann, other)["first"]["point"] == 1
+
+
+def test_a_run_that_reproduces_none_has_no_verdict(ann: Any, spec: dict[str, Any]) -> None:
+    assert ann.get(f"/runs/{ended(ann, computed(spec)).pk}/verdict/").status_code == 404
