@@ -99,7 +99,7 @@ def _unchanged_in(workspace_id: UUID, permits: list[Permit]) -> list[Permit]:
         keys = {
             (key_id, user_id)
             for key_id, user_id, expires_at in ApiKey.objects.filter(
-                pk__in={permit.key_id for permit in permits} - {None}
+                pk__in={permit.key_id for permit in permits if permit.key_id is not None}
             ).values_list("pk", "user_id", "expires_at")
             if expires_at is None or expires_at > timezone.now()
         }
