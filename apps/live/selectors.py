@@ -79,7 +79,8 @@ def unchanged(permits: Iterable[Permit]) -> set[Permit]:
     sessions = import_module(settings.SESSION_ENGINE).SessionStore.get_model_class().objects
     logins = set(
         sessions.filter(
-            session_key__in={permit.session_key for permit in left} - {None}, expire_date__gt=now
+            session_key__in={permit.session_key for permit in left if permit.session_key is not None},
+            expire_date__gt=now,
         ).values_list("session_key", flat=True)
     )
     people = get_user_model().objects.filter(pk__in={permit.user_id for permit in left}, is_active=True)
@@ -99,7 +100,7 @@ def _unchanged_in(workspace_id: UUID, permits: list[Permit]) -> list[Permit]:
         keys = {
             (key_id, user_id)
             for key_id, user_id, expires_at in ApiKey.objects.filter(
-                pk__in={permit.key_id for permit in permits} - {None}
+                pk__in={permit.key_id for permit in permits if permit.key_id is not None}
             ).values_list("pk", "user_id", "expires_at")
             if expires_at is None or expires_at > timezone.now()
         }
