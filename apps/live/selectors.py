@@ -79,7 +79,8 @@ def unchanged(permits: Iterable[Permit]) -> set[Permit]:
     sessions = import_module(settings.SESSION_ENGINE).SessionStore.get_model_class().objects
     logins = set(
         sessions.filter(
-            session_key__in={permit.session_key for permit in left} - {None}, expire_date__gt=now
+            session_key__in={permit.session_key for permit in left if permit.session_key is not None},
+            expire_date__gt=now,
         ).values_list("session_key", flat=True)
     )
     people = get_user_model().objects.filter(pk__in={permit.user_id for permit in left}, is_active=True)

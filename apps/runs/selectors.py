@@ -56,7 +56,7 @@ def events_after(of: Run, seq: int, limit: int | None = None, kinds: Sequence[st
 
 def reproduction(of: Run) -> Reproduction | None:
     """What a run follows that reproduces another; None for any other run."""
-    return Reproduction.objects.filter(run_id=of.pk).first() if of.origin_id else None
+    return Reproduction.objects.filter(run_id=of.pk).first()
 
 
 def control_log(of: Run) -> list[dict[str, Any]]:

@@ -63,8 +63,6 @@ def conclude(run: Run) -> dict[str, Any] | None:
     Equal is what has the same result hash and, where both have trails, said the same in every row of them. None for
     a run that reproduces none.
     """
-    if run.origin_id is None:
-        return None
     held = Reproduction.objects.select_for_update().filter(run=run).first()
     if held is None:
         return None
@@ -78,7 +76,8 @@ def conclude(run: Run) -> dict[str, Any] | None:
 
 
 def _first_difference(run: Run, expected: str) -> dict[str, Any] | None:
-    assert run.origin_id is not None
+    if run.origin_id is None:  # deleted since
+        return None
     if run.kind != Run.Kind.SINGLE:
         return _first_point(run.origin_id, run.pk)
     from attractor.trail import Trail  # brings torch
@@ -124,7 +123,7 @@ def sentence(verdict: str, first: Mapping[str, Any] | None, changed: Sequence[Ma
         return "Equal: the same result hash, and the same values on the way."
     said = "Different from the run that it reproduces"
     if first is None:
-        said += "; where it began is not known, because the other kept no trail."
+        said += "; where it began is not known, because the other has no trail (any more)."
     elif "point" in first:
         said += f" from point {first['point']} on."
     elif not first["places"]:

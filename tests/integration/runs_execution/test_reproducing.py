@@ -14,6 +14,8 @@ from apps.runs.models import Reproduction
 from apps.runs.reproductions import reproduce
 from apps.workspaces.scope import scope
 
+pytestmark = pytest.mark.slow
+
 PRESET = json.loads((Path(__file__).parents[3] / "presets" / "emergent_logic.json").read_text("utf-8"))
 
 

@@ -17,6 +17,7 @@ from attractor.client import AsyncClient, Client, ClientError, Conflict, NotFoun
 from attractor.client.study import frame_of
 
 
+@pytest.mark.slow
 def test_a_sweep_from_a_notebook_is_a_table(
     client: Client, server: Server, secret: str, shared_worker: Program, graph_file: Path
 ) -> None:
@@ -56,6 +57,7 @@ def test_a_sweep_from_a_notebook_is_a_table(
     assert versions == alone.result()["versions"]
 
 
+@pytest.mark.slow
 def test_the_shell_sweeps_reproduces_and_compares(
     here: Path, client: Client, shared_worker: Program, graph_file: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -71,7 +73,7 @@ def test_the_shell_sweeps_reproduces_and_compares(
     told = capsys.readouterr().out.splitlines()
     assert told[0].split()[:2] == ["RUN", "STATE"]
     assert {line.split()[0] for line in told[1:]} == set(runs)
-    going = client.run_file(graph_file, ticks=10_000_000)
+    going = client.run_file(graph_file, ticks=1_000_000)
     assert main(["reproduce", str(going.id)]) == exits.FAILED
     assert "Wait until it has succeeded" in capsys.readouterr().err
     with pytest.raises(Conflict):

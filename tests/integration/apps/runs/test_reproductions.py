@@ -212,7 +212,7 @@ def test_without_a_trail_a_difference_has_no_place_and_says_so(ann: Any, spec: d
     end(ann, again, computed(spec, seed=8))
     said = verdict(ann, again)
     assert (said["verdict"], said["first"]) == ("different", None)
-    assert "kept no trail" in said["message"]
+    assert "has no trail" in said["message"]
 
 
 def test_a_reproduction_that_does_not_succeed_is_not_compared(ann: Any, spec: dict[str, Any]) -> None:
@@ -247,3 +247,14 @@ def test_a_sweep_names_the_first_point_that_differs(ann: Any) -> None:
 
 def test_a_run_that_reproduces_none_has_no_verdict(ann: Any, spec: dict[str, Any]) -> None:
     assert ann.get(f"/runs/{ended(ann, computed(spec)).pk}/verdict/").status_code == 404
+
+
+def test_the_verdict_outlives_the_run_that_is_reproduced(ann: Any, spec: dict[str, Any]) -> None:
+    first = ended(ann, computed(spec))
+    same, other = reproduce(ann.user, first), reproduce(ann.user, first)
+    with scope(ann.workspace.id):
+        first.delete()
+    end(ann, same, computed(spec))
+    end(ann, other, computed(spec, seed=8))
+    assert [verdict(ann, one)["verdict"] for one in (same, other)] == ["equal", "different"]
+    assert verdict(ann, same)["of"] is None
