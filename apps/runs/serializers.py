@@ -97,9 +97,10 @@ class RunHelloSerializer(RunSummarySerializer):
 
     queue = serializers.SerializerMethodField()
     design = serializers.DictField(allow_null=True, help_text="What a sweep or a fit computes.")
+    recording = serializers.ListField(child=serializers.DictField(), help_text="{node, port, every} of what it records.")
 
     class Meta(RunSummarySerializer.Meta):
-        fields = (*RunSummarySerializer.Meta.fields, "design", "queue")
+        fields = (*RunSummarySerializer.Meta.fields, "design", "recording", "recording_bytes", "queue")
         read_only_fields: tuple[str, ...] = fields
 
     @extend_schema_field(RunPlaceSerializer(allow_null=True))
