@@ -32,6 +32,7 @@ class Column:
         shape: of one value; empty for a number.
         every: of so many ticks of the run the first value is taken.
         rate: ticks of its node a second.
+        step: distance of the cells of a field, in the unit of length of its node; None where nothing says it.
     """
 
     node: str
@@ -41,6 +42,7 @@ class Column:
     shape: tuple[int, ...]
     every: int
     rate: float
+    step: float | None = None
 
     @property
     def name(self) -> str:
@@ -102,7 +104,9 @@ def columns(plan: Plan, wanted: Iterable[tuple[str, str, int]]) -> list[Column]:
             problems.append(Problem(place, f"every {every} ticks cannot be.", "Give 1 or more."))
         else:
             rate = float(plan.clock.rates[planned.cls.rate()])
-            found[place] = Column(node, port, planned.kinds[port], output.unit, planned.shapes[port], every, rate)
+            kind, shape = planned.kinds[port], planned.shapes[port]
+            step = planned.params.get("dx") if kind in ("field", "cfield") else None
+            found[place] = Column(node, port, kind, output.unit, shape, every, rate, step)
     if problems:
         raise GraphRejected(problems)
     return list(found.values())
