@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import structlog
+from django.conf import settings
 
-from apps.runs import checkpoints, files, recordings, selectors, services
+from apps.runs import artifacts, checkpoints, files, recordings, selectors, services
 from apps.workspaces.scope import scope
 
 RESEND_AFTER_SECONDS = 10.0
@@ -22,12 +23,13 @@ log = structlog.get_logger(__name__)
 @dataclass(frozen=True, slots=True)
 class Swept:
     """What a round did: runs taken from workers that were lost, messages sent again, runs whose checkpoints went,
-    recordings put together."""
+    recordings put together, files of artifacts that went."""
 
     lost: int = 0
     resent: int = 0
     forgotten: int = 0
     gathered: int = 0
+    dropped: int = 0
 
 
 def sweep() -> Swept:
@@ -54,7 +56,15 @@ def sweep() -> Swept:
             with scope(workspace_id):
                 services.forget_checkpoints(run_id)
             forgotten += 1
-    return Swept(lost, resent, forgotten, _gather())
+    return Swept(lost, resent, forgotten, _gather(), _tidy())
+
+
+def _tidy() -> int:
+    """Delete artifacts that were kept long enough, and files that no artifact has any more; how many files."""
+    for workspace_id, artifact_id in artifacts.outdated(settings.ATTRACTOR.runs.keep_days):
+        with scope(workspace_id):
+            artifacts.expire(artifact_id)
+    return sum(artifacts.drop_file(workspace_id, content) for workspace_id, content in artifacts.discarded())
 
 
 def _gather() -> int:
