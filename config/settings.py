@@ -262,7 +262,6 @@ SPECTACULAR_SETTINGS = {
         "EventKindEnum": "apps.runs.models.RunEvent.Kind",
         "CommandKindEnum": "apps.runs.models.RunCommand.Kind",
         "ArtifactKindEnum": "apps.runs.models.Artifact.Kind",
-        "ExportStateEnum": "apps.runs.models.Export.State",
         "ExportFormatEnum": "apps.runs.exports_api.FORMATS",
         "PointStateEnum": "apps.runs.models.RunPoint.State",
         "DeliveryStateEnum": "apps.webhooks.models.WebhookDelivery.State",

@@ -15,7 +15,8 @@ from django.urls import reverse
 from drf_spectacular.utils import OpenApiResponse, OpenApiTypes, extend_schema
 from rest_framework import serializers
 from rest_framework.generics import ListAPIView
-from rest_framework.renderers import BaseRenderer, JSONRenderer
+from rest_framework.negotiation import DefaultContentNegotiation
+from rest_framework.renderers import BaseRenderer
 from rest_framework.request import Request
 from rest_framework.response import Response
 
@@ -83,20 +84,19 @@ class ArtifactDetail(WorkspaceAPIView):
         return Response(status=204)
 
 
-class AnyRenderer(BaseRenderer):
-    """Lets a client ask for any media type: the file has its own."""
+class AnyType(DefaultContentNegotiation):
+    """Answers whatever the client accepts: a file has the media type that it has, and a refusal is JSON."""
 
-    media_type = "*/*"
-    format = None
-
-    def render(self, data: Any, accepted_media_type: str | None = None, renderer_context: Any = None) -> bytes:
-        return JSONRenderer().render(data)
+    def select_renderer(
+        self, request: Request, renderers: Any, format_suffix: str | None = None
+    ) -> tuple[BaseRenderer, str]:
+        return renderers[0], renderers[0].media_type
 
 
 class ArtifactContent(WorkspaceAPIView):
     """The file of an artifact."""
 
-    renderer_classes = (JSONRenderer, AnyRenderer)
+    content_negotiation_class = AnyType
 
     @extend_schema(
         operation_id="artifacts_content_retrieve",

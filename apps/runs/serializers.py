@@ -10,7 +10,10 @@ from rest_framework import serializers
 from apps.runs.models import Run, RunCommand, RunEvent
 from apps.runs.selectors import place_of
 
-_ACTIONS = ("events", "result", "cancel", "pause", "resume", "controls", "triggers", "points", "rerun", "apply")
+_ACTIONS = (
+    "events", "result", "cancel", "pause", "resume", "controls", "triggers", "points", "rerun", "apply", "formats",
+    "exports",
+)
 
 
 class RunGraphSerializer(serializers.Serializer[Any]):
@@ -42,7 +45,7 @@ class RunErrorSerializer(serializers.Serializer[Any]):
     mend = serializers.CharField()
 
 
-_Urls = inline_serializer("RunUrls", {name: serializers.CharField() for name in (*_ACTIONS, "socket")})
+_Urls = inline_serializer("RunUrls", {name: serializers.CharField() for name in (*_ACTIONS, "artifacts", "socket")})
 
 
 class RunSummarySerializer(serializers.ModelSerializer[Run]):
@@ -83,6 +86,7 @@ class RunSummarySerializer(serializers.ModelSerializer[Run]):
         slug = run.workspace.slug
         address = {"slug": slug, "run_id": run.pk}
         urls = {name: reverse(f"api-run-{name}", kwargs=address) for name in _ACTIONS}
+        urls["artifacts"] = f"{reverse('api-artifacts', kwargs={'slug': slug})}?run={run.pk}"
         return {**urls, "socket": f"/ws/v1/workspaces/{slug}/runs/{run.pk}/"}
 
 

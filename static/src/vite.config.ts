@@ -21,7 +21,7 @@ export default defineConfig({
   },
   test: {
     environment: "happy-dom",
-    include: ["{site,shared,api,graph,live,series}/**/*.test.{ts,tsx}"],
+    include: ["{site,shared,api,graph,live,series,files}/**/*.test.{ts,tsx}"],
     restoreMocks: true,
   },
 });
