@@ -67,6 +67,14 @@ class ExportIsOver(Refusal):
     title = "The export is over"
 
 
+class NotImported(Refusal):
+    """A file has faults; every one is listed."""
+
+    status = 422
+    code = "not_imported"
+    title = "The file cannot be imported"
+
+
 class NotClaimable(Exception):
     """The run is not waiting for a worker (any more): the message that named it was a repetition."""
 

@@ -5,6 +5,8 @@ from django.urls import path
 from apps.runs import api, artifacts_api, exports_api, points_api
 from apps.runs.attempts_api import RunAttempts, RunCheckpoints
 from apps.runs.checks_api import GraphCheck
+from apps.runs.imports_api import ImportList
+from apps.runs.retention_api import RetentionView
 from apps.runs.usage_api import Usage
 
 _RUN = "runs/<uuid:run_id>/"
@@ -34,6 +36,8 @@ urlpatterns = [
     path("artifacts/", artifacts_api.ArtifactList.as_view(), name="api-artifacts"),
     path("artifacts/<uuid:artifact_id>/", artifacts_api.ArtifactDetail.as_view(), name="api-artifact"),
     path("artifacts/<uuid:artifact_id>/content/", artifacts_api.ArtifactContent.as_view(), name="api-artifact-content"),
+    path("imports/", ImportList.as_view(), name="api-imports"),
+    path("retention/", RetentionView.as_view(), name="api-retention"),
     path("sweeps/", points_api.SweepList.as_view(), name="api-sweeps"),
     path("fits/", points_api.FitList.as_view(), name="api-fits"),
 ]

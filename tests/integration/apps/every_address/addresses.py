@@ -128,6 +128,10 @@ API: dict[tuple[str, str], Row] = {
     ("api-artifact", "get"): Row(),
     ("api-artifact", "delete"): Row(204, writes=True),
     ("api-artifact-content", "get"): Row(),
+    # A name without a suffix: the owner is refused for what was sent, all others for who they are.
+    ("api-imports", "post"): Row(422, lambda _: b"x", writes=True),
+    ("api-retention", "get"): Row(),
+    ("api-retention", "put"): Row(200, lambda _: {"artifact_days": 9, "checkpoint_days": 0}, writes=True),
     ("api-keys", "get"): Row(),
     ("api-keys", "post"): Row(201, lambda _: {"name": "new"}, writes=True),
     ("api-key-revoke", "post"): Row(204, writes=True),
