@@ -86,7 +86,9 @@ class Runs(Section):
         ge=1, le=1000, description="Attempts that may die without having brought the run further; then it fails."
     )
     keep_days: int | None = Field(
-        ge=1, le=36_500, description="Artifacts are kept for so long where a workspace says nothing, days; null: for ever."
+        ge=1,
+        le=36_500,
+        description="Artifacts are kept for so long where a workspace says nothing, days; null: for ever.",
     )
     export_at_once: int = Field(ge=0, description="Exports of less than this are written while one waits, bytes.")
 

@@ -31,7 +31,9 @@ from apps.workspaces.missing import NotFound
 
 class ArtifactSerializer(serializers.ModelSerializer[Artifact]):
     run = serializers.UUIDField(source="run_id", allow_null=True)
-    lineage = serializers.DictField(help_text="What it was made from: run, attempt, result_hash, export, artifact, content.")
+    lineage = serializers.DictField(
+        help_text="What it was made from: run, attempt, result_hash, export, artifact, content."
+    )
     facts = serializers.DictField(help_text="What is in it.")
     url = serializers.SerializerMethodField(help_text="Of its file.")
 

@@ -1,7 +1,7 @@
 """Exports: what a run recorded, or the points of a sweep or fit, written in another format as an artifact.
 
-Small ones are written while one waits, the others by `manage.py export`. Whoever writes one claims it with a number, and
-every write names it: a writer that was slow, dead or told to stop writes nothing.
+Small ones are written while one waits, the others by `manage.py export`. Whoever writes one claims it with a number,
+and every write names it: a writer that was slow, dead or told to stop writes nothing.
 """
 
 from __future__ import annotations
@@ -133,7 +133,9 @@ def _estimate(run: Run, name: str, ports: Sequence[str]) -> int:
         if FORMATS[name].write_table is None or ports:
             fitting = ", ".join(formats_of(run))
             message = "Points have no ports." if ports else f"A table of points cannot be written as {name}."
-            raise FormatNotAllowed([Fault("ports" if ports else "format", message, f"Choose {fitting}, without ports.")])
+            raise FormatNotAllowed(
+                [Fault("ports" if ports else "format", message, f"Choose {fitting}, without ports.")]
+            )
         return table_bytes(run)
     recording = artifacts.recording_of(run)
     if recording is None:

@@ -15,7 +15,9 @@ from uuid import UUID
 from django.core.files import File
 from django.core.files.storage import storages
 
-from apps.runs.checkpoints import AWAY as AWAY
+from apps.runs import checkpoints
+
+AWAY = checkpoints.AWAY
 
 CHUNK = 2**20
 

@@ -91,7 +91,7 @@ def _checked(path: Path, name: str, expected: Sequence[Mapping[str, Any]]) -> di
             return {"columns": [], "total": report.total, "problems": [one.as_dict() for one in report.problems]}
     job = {"path": str(path), "name": name, "expected": list(expected), "memory": MEMORY, "seconds": SECONDS}
     try:
-        ended = subprocess.run(  # noqa: S603 our own command
+        ended = subprocess.run(
             [sys.executable, "-m", "attractor.importing"], input=json.dumps(job).encode(), capture_output=True,
             timeout=SECONDS, check=True,
         )  # fmt: skip

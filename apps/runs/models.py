@@ -328,7 +328,9 @@ class Artifact(WorkspaceModel):
     media_type = models.CharField(max_length=100)
     content = models.CharField(max_length=64, help_text="SHA-256 of what it holds, in hexadecimal; its place.")
     size = models.PositiveBigIntegerField(help_text="Bytes.")
-    lineage = models.JSONField(default=dict, help_text="What it was made from: run, attempt, export, artifact, content.")
+    lineage = models.JSONField(
+        default=dict, help_text="What it was made from: run, attempt, export, artifact, content."
+    )
     facts = models.JSONField(default=dict, help_text="What is in it.")
     created_by = models.ForeignKey(
         settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+", editable=False

@@ -11,7 +11,17 @@ from apps.runs.models import Run, RunCommand, RunEvent
 from apps.runs.selectors import place_of
 
 _ACTIONS = (
-    "events", "result", "cancel", "pause", "resume", "controls", "triggers", "points", "rerun", "apply", "formats",
+    "events",
+    "result",
+    "cancel",
+    "pause",
+    "resume",
+    "controls",
+    "triggers",
+    "points",
+    "rerun",
+    "apply",
+    "formats",
     "exports",
 )
 
@@ -101,7 +111,9 @@ class RunHelloSerializer(RunSummarySerializer):
 
     queue = serializers.SerializerMethodField()
     design = serializers.DictField(allow_null=True, help_text="What a sweep or a fit computes.")
-    recording = serializers.ListField(child=serializers.DictField(), help_text="{node, port, every} of what it records.")
+    recording = serializers.ListField(
+        child=serializers.DictField(), help_text="{node, port, every} of what it records."
+    )
 
     class Meta(RunSummarySerializer.Meta):
         fields = (*RunSummarySerializer.Meta.fields, "design", "recording", "recording_bytes", "queue")

@@ -130,7 +130,8 @@ class Ledger(RunThread):
             self._changed.notify_all()
 
     def kept(self, kept: Kept | StoredSegment) -> None:
-        """Have the row of a checkpoint or a segment written, after all that the run has told up to it: what it knows is then known."""
+        """Have the row of a checkpoint or a segment written, after all that the run has told up to it: what it
+        knows is then known."""
         with self._changed:
             self._entries.append(kept)
             self._changed.notify_all()

@@ -1,4 +1,4 @@
-"""What a run records while it computes, from where its earlier attempts stopped. Importing this module imports torch."""
+"""What a run records while it computes, from where its earlier attempts stopped. Imports torch."""
 
 from __future__ import annotations
 

@@ -103,6 +103,7 @@ def chosen(name: str, columns: Sequence[Column], ports: Sequence[str]) -> list[C
     wanted = [by_name[port] for port in dict.fromkeys(ports)] if ports else fitting
     if known.one and len(wanted) > 1:
         raise NotAllowed(
-            f"A file of {name} holds one port, not {len(wanted)}.", f"Choose one of {', '.join(x.name for x in fitting)}."
+            f"A file of {name} holds one port, not {len(wanted)}.",
+            f"Choose one of {', '.join(x.name for x in fitting)}.",
         )
     return wanted

@@ -36,7 +36,9 @@ def write(recording: Recording, columns: Sequence[Column], into: Path, progress:
     for n, one in enumerate(columns):
         ticks, fired = recording.series(one.name)
         moments = [round(mido.second2tick(tick * seconds, TICKS_PER_BEAT, TEMPO)) for tick in ticks[fired].tolist()]
-        track = mido.MidiTrack([mido.MetaMessage("track_name", name=one.name.encode("ascii", "replace").decode(), time=0)])
+        track = mido.MidiTrack(
+            [mido.MetaMessage("track_name", name=one.name.encode("ascii", "replace").decode(), time=0)]
+        )
         note, at = FIRST_NOTE + n % 46, 0
         length = round(mido.second2tick(NOTE_SECONDS, TICKS_PER_BEAT, TEMPO))
         for k, moment in enumerate(moments):

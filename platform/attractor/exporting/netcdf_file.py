@@ -25,16 +25,17 @@ _AXES: Final = {
 def write(recording: Recording, columns: Sequence[Column], into: Path, progress: Callable[[float], None]) -> None:
     """Write columns of a recording.
 
-    Ports that spoke at the same ticks share a time axis, in seconds since the run began. The axes of a
-    field say where its cells are, other axes count from 0. A complex port is two variables, `…_re` and `…_im`, a trigger and a spin an integer with its flags. Names are those
-    of the ports with every other sign than letters, digits and _ replaced by _; `port` says the name itself.
+    Ports that spoke at the same ticks share a time axis, in seconds since the run began. The axes of a field say where
+    its cells are, other axes count from 0. A complex port is two variables, `…_re` and `…_im`, a trigger and a spin an
+    integer with its flags. Names are those of the ports with every other sign than letters, digits and _ replaced by _;
+    `port` says the name itself.
     """
     times = _times(recording, columns)
     with h5netcdf.File(into, "w") as file:
         file.attrs["Conventions"] = "CF-1.11"
         for name, value in recording.facts.items():
             file.attrs[f"attractor_{name}"] = value if isinstance(value, str | int | float) else json.dumps(value)
-        sizes = {dimension: count for dimension, count in times.values()}
+        sizes = dict(times.values())
         for dimension, count in sizes.items():
             file.dimensions[dimension] = count
             axis = file.create_variable(dimension, (dimension,), "f8")

@@ -22,7 +22,9 @@ def takes(one: Column) -> bool:
     if max(one.shape, default=0) > MOST_PIXELS or not one.elements:
         return False
     return one.kind in ("vector", "prob") or (
-        one.kind in ("spin", "cat", "matrix", "field") and len(one.shape) == 2 and (_over_time(one) or min(one.shape) > 1)
+        one.kind in ("spin", "cat", "matrix", "field")
+        and len(one.shape) == 2
+        and (_over_time(one) or min(one.shape) > 1)
     )
 
 
@@ -61,7 +63,7 @@ def _picture(recording: Recording, one: Column, progress: Callable[[float], None
         present, data = part.values[one.name]
         said = part.ticks[present]
         if not _over_time(one):
-            kept, ticks = (([data[-1]], [int(said[-1])]) if len(data) else (kept, ticks))
+            kept, ticks = ([data[-1]], [int(said[-1])]) if len(data) else (kept, ticks)
         else:
             first = -seen % stride
             kept.append(data[first::stride].reshape(-1, one.elements))

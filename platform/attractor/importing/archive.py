@@ -1,7 +1,7 @@
 """The directory of a ZIP archive, judged before anything of it is unpacked or even listed.
 
-An archive may be a bomb (a little that unpacks to a lot, or entries that share their bytes), may name places outside the
-folder that it is unpacked into, may hold symbolic links, or a directory of millions. Its end says how large the
+An archive may be a bomb (a little that unpacks to a lot, or entries that share their bytes), may name places outside
+the folder that it is unpacked into, may hold symbolic links, or a directory of millions. Its end says how large the
 directory is; one that is too large is not read.
 """
 
@@ -65,7 +65,7 @@ def _end(file: IO[bytes], size: int) -> tuple[int, int, int] | None:
     if at < 0 or len(tail) - at < _END.size:
         return None
     _, _, _, _, entries, directory, place, _ = _END.unpack_from(tail, at)
-    if at >= _LOCATOR.size and (0xFFFF == entries or 0xFFFFFFFF in (directory, place)):
+    if at >= _LOCATOR.size and (entries == 0xFFFF or 0xFFFFFFFF in (directory, place)):
         mark, _, where, _ = _LOCATOR.unpack_from(tail, at - _LOCATOR.size)
         if mark == b"PK\x06\x07" and where + _END64.size <= size:
             file.seek(where)
@@ -99,5 +99,3 @@ def _entries(entries: list[zipfile.ZipInfo], size: int, report: Report) -> None:
     total = sum(one.file_size for one in entries)
     if total > UNPACKED:
         report.say("file", f"unpacks to {total:,} bytes; {UNPACKED:,} are allowed.", "Split it.")
-
-

@@ -31,7 +31,7 @@ def check(path: Path, report: Report) -> None:
             _names([name for name, _ in columns], report)
             kinds: list[str | None] = [None] * len(columns)
             count = 0
-            for count, cells in enumerate(rows, 1):  # noqa: B007 the last one counts
+            for count, cells in enumerate(rows, 1):
                 _row(count + 1, cells, [name for name, _ in columns], kinds, report)
             if not count:
                 report.say("row 2", "is missing: there are no values.", "Add rows below the header.")
@@ -39,7 +39,9 @@ def check(path: Path, report: Report) -> None:
         report.say("file", f"is not UTF-8 ({error.reason} at byte {error.start}).", "Save it as UTF-8.")
         return
     except csv.Error as error:
-        report.say(f"line {rows.line_num}", f"cannot be read: {error}.", "Close its quotation marks, or shorten its cells.")
+        report.say(
+            f"line {rows.line_num}", f"cannot be read: {error}.", "Close its quotation marks, or shorten its cells."
+        )
         return
     report.columns = [
         Found(name, kind or "text", "float64" if kind == "number" else "str", (count,), unit)
@@ -65,7 +67,9 @@ def _names(names: list[str], report: Report) -> None:
 
 def _row(row: int, cells: list[str], names: list[str], kinds: list[str | None], report: Report) -> None:
     if len(cells) != len(names):
-        report.say(f"row {row}", f"has {len(cells)} cells; the header has {len(names)}.", "Add or remove cells.", "rows")
+        report.say(
+            f"row {row}", f"has {len(cells)} cells; the header has {len(names)}.", "Add or remove cells.", "rows"
+        )
     for n, (name, cell) in enumerate(zip(names, cells, strict=False)):
         if "\x00" in cell:
             report.say(f"row {row}, column {name}", "holds a NUL character.", "Remove it.", name)

@@ -57,7 +57,9 @@ def _check(table: pq.ParquetFile, report: Report) -> None:
     for one in fields:
         found = _kind(one.type)
         if found is None:
-            report.say(f"column {one.name}", f"has the type {one.type}, which is not taken.", "Make numbers or texts of it.")
+            report.say(
+                f"column {one.name}", f"has the type {one.type}, which is not taken.", "Make numbers or texts of it."
+            )
             continue
         kind, dtype, shape = found
         width += int(np.prod(shape)) * (np.dtype(dtype).itemsize if kind != "text" else 16)

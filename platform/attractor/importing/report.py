@@ -140,7 +140,9 @@ class Report:
         for name, count in self.by_column.items():
             if count > _A_COLUMN and len(self.problems) < MOST:
                 more = f"has {count - _A_COLUMN} more problems."
-                self.problems.append(Problem(f"column {name}", more, "Correct the first ones, and look for others alike."))
+                self.problems.append(
+                    Problem(f"column {name}", more, "Correct the first ones, and look for others alike.")
+                )
 
 
 def kind_of(dtype: np.dtype[Any]) -> str | None:

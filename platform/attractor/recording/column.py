@@ -74,9 +74,7 @@ class Column:
         return cls(**{**document, "shape": tuple(document["shape"])})
 
 
-_NUMPY: Final = {
-    name: str(kind.dtype).removeprefix("torch.") for name, kind in KINDS.items() if kind.dtype is not None
-}
+_NUMPY: Final = {name: str(kind.dtype).removeprefix("torch.") for name, kind in KINDS.items() if kind.dtype is not None}
 
 
 def columns(plan: Plan, wanted: Iterable[tuple[str, str, int]]) -> list[Column]:

@@ -3,10 +3,11 @@
 import hashlib
 from pathlib import Path
 
+import netCDF4
 import pytest
-from run_processes import kill, started_worker
+from run_processes import kill, program, started_worker
 
-from apps.runs import artifacts, files, recordings
+from apps.runs import artifacts, exports, files, recordings
 from apps.runs.models import RunAttempt, RunSegment
 from apps.runs.refusals import Fenced
 from apps.workspaces.scope import scope
@@ -68,3 +69,13 @@ def test_a_killed_child_leaves_no_trace_in_what_its_run_recorded(tenant, tmp_pat
         path = files.fetch(files.stored(tenant.workspace.id, made.content), made.content, tmp_path / "fetched")
         assert path.stat().st_size == made.size <= row.recording_bytes
         assert segments(tenant, run) == []
+    # A large export is written by a process that the sweeper starts.
+    found = exports.submit_export(tenant.user, row, "netcdf")
+    with program(tmp_path / "sweeper.log", "manage.py", "sweep"):
+        eventually(lambda: exports.export(tenant.workspace, found.pk).state != "queued", "a writer")
+        eventually(lambda: exports.export(tenant.workspace, found.pk).finished_at, "the export")
+    done = exports.export(tenant.workspace, found.pk)
+    assert (done.state, done.error) == ("succeeded", None)
+    path = files.fetch(files.stored(tenant.workspace.id, done.artifact.content), done.artifact.content, tmp_path / "nc")
+    with netCDF4.Dataset(path) as file:
+        assert file["osc_x"].shape == (TICKS, 16)

@@ -57,7 +57,7 @@ class Writer:
     def tend(self) -> None:
         """Start it when exports wait and none is running."""
         if (self._process is None or self._process.poll() is not None) and exports.due(1):
-            self._process = subprocess.Popen([sys.executable, "-m", "django", "export"])  # noqa: S603 our own command
+            self._process = subprocess.Popen([sys.executable, "-m", "django", "export"])
 
     def stop(self) -> None:
         """End it; what it was writing is written anew by the next."""

@@ -62,7 +62,8 @@ def test_a_recording_is_downloaded_as_the_engine_computes_it(ann: Any, ended_run
 
 def test_equal_runs_share_one_file_which_goes_with_the_last(ann: Any, ended_run: Any) -> None:
     one, two = (recording(ann, ended_run(ann)) for _ in range(2))
-    assert one.content == two.content and one.pk != two.pk
+    assert one.content == two.content
+    assert one.pk != two.pk
     with scope(ann.workspace.id):
         assert artifacts.stored_bytes() == one.size
     place = files.stored(ann.workspace.id, one.content)
@@ -119,7 +120,8 @@ def test_segments_follow_each_other_and_fit_their_limit(ann: Any) -> None:
     assert not recordings.record_segment(attempt, segment(10, 20, run.recording_bytes)), "it is too large"
     assert recordings.record_segment(attempt, segment(10, 20))
     last = recordings.go_on_from(attempt, 15)
-    assert last is not None and last.until == 10
+    assert last is not None
+    assert last.until == 10
     services.hand_over(attempt, services.worker_lost("w"))
     with pytest.raises(Fenced):
         recordings.record_segment(attempt, segment(10, 20))
@@ -143,7 +145,8 @@ def test_the_sweeper_puts_together_what_a_dead_process_left(ann: Any, ended_run:
 def test_a_small_export_is_there_at_once_and_names_its_source(ann: Any, ended_run: Any) -> None:
     run = ended_run(ann, record=[{"node": "osc", "port": "sync"}])
     formats = {one["format"]: one["ports"] for one in ann.get(f"/runs/{run.pk}/formats/").json()}
-    assert formats["wav"] == ["osc.sync"] and "midi" not in formats
+    assert formats["wav"] == ["osc.sync"]
+    assert "midi" not in formats
     answer = ann.post(f"/runs/{run.pk}/exports/", {"format": "csv"})
     assert answer.status_code == 201, answer.json()
     made = answer.json()

@@ -73,7 +73,8 @@ def written(recorded: Path, folder: Path, name: str, *ports: str) -> Path:
     into, shares = folder / f"out.{FORMATS[name].suffix}", []
     with Recording(recorded) as recording:
         FORMATS[name].write(recording, chosen(name, recording.columns, ports), into, shares.append)
-    assert shares == sorted(shares) and shares[-1] == 1.0
+    assert shares == sorted(shares)
+    assert shares[-1] == 1.0
     assert sorted(path.name for path in folder.iterdir()) == [into.name]
     return into
 
@@ -109,7 +110,9 @@ def test_netcdf(recorded: Path, said: Any, tmp_path: Path) -> None:
             assert variable.units == (one.unit or "1")
         # CF, 5 and 2.3: every dimension has its coordinate, names begin with a letter, the axes say which they are.
         for name in file.dimensions:
-            assert file[name].dimensions == (name,) and file[name].units and name[0].isalpha()
+            assert file[name].dimensions == (name,)
+            assert file[name].units
+            assert name[0].isalpha()
         assert {file[d].getncattr("axis") for d in file["wave_u"].dimensions[1:]} == {"X", "Y"}
         assert file["osc_sync"].dimensions == file["osc_x"].dimensions[:1]
         np.testing.assert_array_equal(file[file["wave_u"].dimensions[2]][:], np.arange(7) * 0.5)
@@ -203,12 +206,16 @@ def test_a_table_comes_back(name: str, tmp_path: Path) -> None:
     assert known.write_table is not None
     path = tmp_path / f"table.{known.suffix}"
     known.write_table(TABLE, path)
-    sync = {
-        "hdf5": lambda: h5py.File(path)["osc.sync"][:].tolist(),
-        "parquet": lambda: pq.read_table(path)["osc.sync"].to_pylist(),
-        "npz": lambda: np.load(path, allow_pickle=False)["osc.sync"].tolist(),
-        "csv": lambda: [float(row["osc.sync"] or "nan") for row in csv.DictReader(path.open(newline=""))],
-    }[name]()
+    if name == "hdf5":
+        with h5py.File(path) as file:
+            sync = file["osc.sync"][:].tolist()
+    elif name == "parquet":
+        sync = pq.read_table(path)["osc.sync"].to_pylist()
+    elif name == "npz":
+        sync = np.load(path, allow_pickle=False)["osc.sync"].tolist()
+    else:
+        with path.open(newline="") as text:
+            sync = [float(row["osc.sync"] or "nan") for row in csv.DictReader(text)]
     assert [sync[0], sync[2]] == [0.1, 1e-300]
 
 

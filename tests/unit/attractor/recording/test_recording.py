@@ -133,7 +133,8 @@ def test_complex_and_boolean_values_come_back(tmp_path: Path) -> None:
     recorder.take([Frame("f", "e", "f.e", "cfield", 6, 0.06, ticks, field, 1)], 4)
     recorder.take([Frame("f", "hit", "f.hit", "trigger", 6, 0.06, ticks[1:], hits, 1)], 7)
     segment = recorder.cut(tmp_path)
-    assert segment is not None and (segment.first, segment.until, segment.rows) == (0, 7, 4)
+    assert segment is not None
+    assert (segment.first, segment.until, segment.rows) == (0, 7, 4)
     with Recording(segment.path) as recording:
         for name, when, data in (("f.e", ticks, field), ("f.hit", ticks[1:], hits)):
             got_ticks, got = recording.series(name)
