@@ -6,10 +6,11 @@ import io
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, cast
 
 from django.conf import settings
-from drf_spectacular.utils import OpenApiParameter, OpenApiTypes, extend_schema
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework import serializers
 from rest_framework.parsers import BaseParser
 from rest_framework.request import Request
@@ -71,7 +72,7 @@ class ImportList(WorkspaceAPIView):
         imports.may_import(self.actor, self.workspace, _declared(request))
         with tempfile.TemporaryDirectory(prefix="import.", dir=_scratch()) as folder:
             path = Path(folder) / "file"
-            _copy(request.data, path)
+            _copy(cast(IO[bytes], request.data), path)
             made = imports.import_file(self.actor, self.workspace, path, name, expected)
         found = artifacts.artifact(self.workspace, made.pk)
         return Response(ArtifactSerializer(found, context={"view": self}).data, status=201)

@@ -200,7 +200,7 @@ class Execution:
             self._tape.stop("The recording is as large as it may be", tick)
 
     def _say(self, message: str, tick: int, level: str = "warning") -> None:
-        said = {"level": level, "node": None, "message": message, "data": {}}
+        said: dict[str, Any] = {"level": level, "node": None, "message": message, "data": {}}
         self._ledger.tell(Happening("log", said, tick))
 
     def subscribe(self, wanted: Subscription) -> None:

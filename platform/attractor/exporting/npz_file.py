@@ -28,7 +28,7 @@ def write(recording: Recording, columns: Sequence[Column], into: Path, progress:
                     "descr": np.lib.format.dtype_to_descr(one.dtype), "fortran_order": False,
                     "shape": (len(said), *one.shape),
                 }  # fmt: skip
-                np.lib.format.write_array_header_2_0(stream, head)  # type: ignore[no-untyped-call]
+                np.lib.format.write_array_header_2_0(stream, head)
                 for part in recording.parts([one]):
                     stream.write(np.ascontiguousarray(part.values[one.name][1]).tobytes())
             progress((n + 1) / len(columns))
@@ -43,4 +43,4 @@ def write_table(table: pa.Table, into: Path) -> None:
 
 def _array(archive: zipfile.ZipFile, name: str, values: Array) -> None:
     with archive.open(f"{name}.npy", "w", force_zip64=True) as stream:
-        np.lib.format.write_array(stream, values, allow_pickle=False)  # type: ignore[no-untyped-call]
+        np.lib.format.write_array(stream, values, allow_pickle=False)

@@ -34,7 +34,7 @@ def check(path: Path, report: Report) -> None:
 
 
 def _array(stream: IO[bytes], name: str, size: int, report: Report) -> None:
-    version = np.lib.format.read_magic(stream)  # type: ignore[no-untyped-call]
+    version = np.lib.format.read_magic(stream)
     if version not in ((1, 0), (2, 0), (3, 0)):
         report.say(f"array {name}", f"has the version {version} of NPY.", "Write it as version 1, 2 or 3.")
         return

@@ -40,7 +40,7 @@ def join(segments: Sequence[Path], into: Path) -> int:
             waiting = waiting.combine_chunks()
         if waiting.num_rows or not rows:
             writer.write_table(waiting, row_group_size=size)
-    return rows + waiting.num_rows
+    return rows + int(waiting.num_rows)
 
 
 @dataclass(frozen=True, slots=True)
