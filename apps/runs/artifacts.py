@@ -16,6 +16,7 @@ import structlog
 from django.db import connection, transaction
 from django.db.models import Max, QuerySet, Sum
 
+from apps.ops.preconditions import ANY, Precondition
 from apps.runs import files
 from apps.runs.models import Artifact, DiscardedFile, Export, Run
 from apps.runs.states import ACTIVE
@@ -28,6 +29,8 @@ from apps.workspaces.services import audit
 if TYPE_CHECKING:
     from apps.accounts.models import User
 
+REVISION: Final = 1
+"""Of every artifact: none is ever changed."""
 PARQUET: Final = "application/vnd.apache.parquet"
 
 log = structlog.get_logger(__name__)
@@ -88,18 +91,22 @@ def keep(path: Path, content: str, **fields: Any) -> Artifact:
     return Artifact.objects.create(workspace_id=workspace_id, content=content, size=path.stat().st_size, **fields)
 
 
-def delete_artifact(actor: User, workspace: Workspace, artifact_id: UUID | str) -> None:
+def delete_artifact(
+    actor: User, workspace: Workspace, artifact_id: UUID | str, precondition: Precondition = ANY
+) -> None:  # fmt: skip
     """Delete an artifact; its file goes soon after, unless another artifact has the same content.
 
     Raises:
         NotFound: there is none.
         PermissionDenied: the actor may not delete artifacts here.
+        PreconditionRequired, PreconditionFailed: it is not as the actor knows it.
     """
     with scope(workspace.id, actor.pk):
         require(actor, Verb.WRITE_ARTIFACT)
         row = Artifact.objects.select_for_update().filter(pk=artifact_id).first()
         if row is None:
             raise NotFound(f"artifact {artifact_id}")
+        precondition.check(REVISION)
         _delete(actor, row, "artifact.delete")
 
 

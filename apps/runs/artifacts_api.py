@@ -24,9 +24,10 @@ from rest_framework.response import Response
 from apps.ops import filters
 from apps.ops.filters import AllowedFilters
 from apps.ops.paging import NewestFirst
+from apps.ops.preconditions import EDIT_ERRORS, IF_NONE_MATCH, PARAMETER, Precondition, etag, tagged
 from apps.runs import artifacts, files
 from apps.runs.models import Artifact
-from apps.workspaces.api import LIST_ERRORS, NOT_FOUND, PROBLEM, WRITE_ERRORS, WorkspaceAPIView
+from apps.workspaces.api import LIST_ERRORS, NOT_FOUND, PROBLEM, WorkspaceAPIView
 from apps.workspaces.missing import NotFound
 
 
@@ -75,15 +76,21 @@ class ArtifactList(WorkspaceAPIView, ListAPIView[Artifact]):
 class ArtifactDetail(WorkspaceAPIView):
     """One artifact."""
 
-    @extend_schema(operation_id="artifacts_retrieve", responses={200: ArtifactSerializer, **NOT_FOUND})
+    @extend_schema(
+        operation_id="artifacts_retrieve", parameters=[IF_NONE_MATCH],
+        responses={200: ArtifactSerializer, **NOT_FOUND},
+    )  # fmt: skip
     def get(self, request: Request, slug: str, artifact_id: str) -> Response:
         found = artifacts.artifact(self.workspace, artifact_id)
-        return Response(ArtifactSerializer(found, context={"view": self}).data)
+        return tagged(request, etag(artifacts.REVISION), ArtifactSerializer(found, context={"view": self}).data)
 
-    @extend_schema(operation_id="artifacts_destroy", responses={204: None, **WRITE_ERRORS})
+    @extend_schema(
+        operation_id="artifacts_destroy", parameters=[PARAMETER],
+        responses={204: None, **NOT_FOUND, 403: PROBLEM, **EDIT_ERRORS},
+    )  # fmt: skip
     def delete(self, request: Request, slug: str, artifact_id: str) -> Response:
         """Delete it. Its file goes soon after, unless another artifact has the same content."""
-        artifacts.delete_artifact(self.actor, self.workspace, artifact_id)
+        artifacts.delete_artifact(self.actor, self.workspace, artifact_id, Precondition.of(request))
         return Response(status=204)
 
 

@@ -433,6 +433,7 @@ class Export(WorkspaceModel):
 class Retention(WorkspaceModel):
     """For how long a workspace keeps what its runs left; without a row the configuration's `runs.keep_days` counts."""
 
+    revision = models.PositiveIntegerField(default=1, editable=False, help_text="Grows with every change.")
     artifact_days = models.PositiveIntegerField(null=True, help_text="Days; null: for ever.")
     checkpoint_days = models.PositiveIntegerField(
         default=0, help_text="Days for which checkpoints outlive their run; 0: they go when it is over."

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from django.conf import settings
 
+from apps.ops.preconditions import ANY, Precondition
 from apps.runs.models import Retention
 from apps.workspaces.models import Workspace
 from apps.workspaces.permissions import Verb, require
@@ -20,10 +21,14 @@ def retention() -> Retention:
     """That of the workspace in force; without a row of its own the configuration's, unsaved."""
     own = Retention.objects.first()
     usual = settings.ATTRACTOR.runs.keep_days
-    return own or Retention(workspace_id=current_workspace_id(), artifact_days=usual, checkpoint_days=0)
+    unsaid = Retention(workspace_id=current_workspace_id(), revision=0, artifact_days=usual, checkpoint_days=0)
+    return own or unsaid
 
 
-def keep_for(actor: User, workspace: Workspace, artifact_days: int | None, checkpoint_days: int) -> Retention:
+def keep_for(
+    actor: User, workspace: Workspace, artifact_days: int | None, checkpoint_days: int,
+    precondition: Precondition = ANY,
+) -> Retention:  # fmt: skip
     """Set it.
 
     Args:
@@ -32,12 +37,15 @@ def keep_for(actor: User, workspace: Workspace, artifact_days: int | None, check
 
     Raises:
         PermissionDenied: the actor does not manage the workspace.
+        PreconditionRequired, PreconditionFailed: it is not as the actor knows it.
     """
     with scope(workspace.id, actor.pk):
         require(actor, Verb.MANAGE_WORKSPACE)
-        row, _ = Retention.objects.update_or_create(
-            workspace_id=workspace.pk,
-            defaults={"artifact_days": artifact_days, "checkpoint_days": checkpoint_days},
-        )  # fmt: skip
+        # Two who set it at once come one after the other, also where there is no row yet.
+        Workspace.objects.select_for_update(no_key=True).get(pk=workspace.pk)
+        row = retention()
+        precondition.check(row.revision)
+        row.revision, row.artifact_days, row.checkpoint_days = row.revision + 1, artifact_days, checkpoint_days
+        row.save()
         audit(actor, "retention.set", row, artifact_days=artifact_days, checkpoint_days=checkpoint_days)
     return row

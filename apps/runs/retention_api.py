@@ -5,6 +5,7 @@ from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from apps.ops.preconditions import EDIT_ERRORS, IF_NONE_MATCH, PARAMETER, Precondition, etag, tagged
 from apps.ops.requests import StrictSerializer, body_of
 from apps.runs.retention import keep_for, retention
 from apps.workspaces.api import NOT_FOUND, WRITE_ERRORS, WorkspaceAPIView
@@ -25,15 +26,19 @@ class RetentionSerializer(StrictSerializer):
 class RetentionView(WorkspaceAPIView):
     """For how long artifacts and checkpoints of runs that are over are kept. Imported files are kept for ever."""
 
-    @extend_schema(operation_id="retention_retrieve", responses={200: RetentionSerializer, **NOT_FOUND})
+    @extend_schema(
+        operation_id="retention_retrieve", parameters=[IF_NONE_MATCH], responses={200: RetentionSerializer, **NOT_FOUND}
+    )
     def get(self, request: Request, slug: str) -> Response:
-        return Response(RetentionSerializer(retention()).data)
+        found = retention()
+        return tagged(request, etag(found.revision), RetentionSerializer(found).data)
 
     @extend_schema(
-        operation_id="retention_update", request=RetentionSerializer,
-        responses={200: RetentionSerializer, **WRITE_ERRORS},
+        operation_id="retention_update", parameters=[PARAMETER], request=RetentionSerializer,
+        responses={200: RetentionSerializer, **WRITE_ERRORS, **EDIT_ERRORS},
     )  # fmt: skip
     def put(self, request: Request, slug: str) -> Response:
         """Only owners and administrators may. What is older goes within seconds, in small batches."""
         body = body_of(RetentionSerializer, request)
-        return Response(RetentionSerializer(keep_for(self.actor, self.workspace, **body)).data)
+        row = keep_for(self.actor, self.workspace, **body, precondition=Precondition.of(request))
+        return Response(RetentionSerializer(row).data, headers={"ETag": etag(row.revision)})

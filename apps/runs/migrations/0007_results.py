@@ -314,6 +314,12 @@ class Migration(migrations.Migration):
                     ),
                 ),
                 (
+                    "revision",
+                    models.PositiveIntegerField(
+                        default=1, editable=False, help_text="Grows with every change."
+                    ),
+                ),
+                (
                     "artifact_days",
                     models.PositiveIntegerField(
                         help_text="Days; null: for ever.", null=True

@@ -28,9 +28,9 @@ export class ApiClient {
     });
   }
 
-  /** Deletes what is at an address. Raises ApiProblem. */
+  /** Deletes what is at an address, whatever state it is in. Raises ApiProblem. */
   async delete(url: string): Promise<void> {
-    await this.#send<null>(url, { method: "DELETE", headers: { "X-CSRFToken": this.#csrf } });
+    await this.#send<null>(url, { method: "DELETE", headers: { "X-CSRFToken": this.#csrf, "If-Match": "*" } });
   }
 
   async #send<T>(url: string, init: RequestInit): Promise<T> {

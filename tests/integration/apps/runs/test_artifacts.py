@@ -68,7 +68,9 @@ def test_equal_runs_share_one_file_which_goes_with_the_last(ann: Any, ended_run:
         assert artifacts.stored_bytes() == one.size
     place = files.stored(ann.workspace.id, one.content)
     for number, row in enumerate((one, two)):
-        assert ann.client.delete(f"{ann.root}/artifacts/{row.pk}/").status_code == 204
+        address = f"{ann.root}/artifacts/{row.pk}/"
+        assert ann.client.delete(address).status_code == 428
+        assert ann.client.delete(address, headers={"If-Match": ann.client.get(address)["ETag"]}).status_code == 204
         sweep()
         assert storages["default"].exists(place) == (number == 0)
     assert ann.get(f"/artifacts/{one.pk}/").status_code == 404

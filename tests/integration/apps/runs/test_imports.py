@@ -89,11 +89,13 @@ def test_a_file_that_kills_its_reader_is_a_refusal(ann: Any, monkeypatch: Any) -
 def test_retention_is_set_by_managers_and_told_to_all(ann: Any, member_of: Any, client: Any) -> None:
     assert ann.get("/retention/").json() == {"artifact_days": None, "checkpoint_days": 0}
     client.force_login(member_of(ann, Role.EDITOR))
+    edits = {"If-Match": ann.get("/retention/")["ETag"]}
     body = {"artifact_days": 30, "checkpoint_days": 2}
     address = f"{ann.root}/retention/"
-    assert client.put(address, body, content_type="application/json").status_code == 403
-    assert ann.client.put(address, body, content_type="application/json").json() == body
+    assert client.put(address, body, content_type="application/json", headers=edits).status_code == 403
+    assert ann.client.put(address, body, content_type="application/json", headers=edits).json() == body
     assert client.get(address).json() == body
+    assert ann.client.put(address, body, content_type="application/json", headers=edits).status_code == 412
     assert ann.client.put(address, {"artifact_days": 0}, content_type="application/json").status_code == 400
     with scope(ann.workspace.id):
         assert Retention.objects.count() == 1
