@@ -68,8 +68,8 @@ class ImportList(WorkspaceAPIView):
 
         422 lists everything that is wrong with it, by row and column. The file is kept as it came.
         """
-        name, expected = _asked(request)
         imports.may_import(self.actor, self.workspace, _declared(request))
+        name, expected = _asked(request)
         with tempfile.TemporaryDirectory(prefix="import.", dir=_scratch()) as folder:
             path = Path(folder) / "file"
             _copy(cast(IO[bytes], request.data), path)

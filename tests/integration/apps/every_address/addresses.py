@@ -128,8 +128,8 @@ API: dict[tuple[str, str], Row] = {
     ("api-artifact", "get"): Row(),
     ("api-artifact", "delete"): edit(204),
     ("api-artifact-content", "get"): Row(),
-    # A name without a suffix: the owner is refused for what was sent, all others for who they are.
-    ("api-imports", "post"): Row(422, lambda _: b"x", writes=True),
+    # A file has a name: the owner is refused for what was sent, all others for who they are.
+    ("api-imports", "post"): Row(400, lambda _: b"x", writes=True),
     ("api-retention", "get"): Row(),
     ("api-retention", "put"): edit(200, lambda _: {"artifact_days": 9, "checkpoint_days": 0}),
     ("api-keys", "get"): Row(),
