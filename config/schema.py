@@ -88,6 +88,12 @@ class Runs(Section):
     attempts: int = Field(
         ge=1, le=1000, description="Attempts that may die without having brought the run further; then it fails."
     )
+    keep_days: int | None = Field(
+        ge=1,
+        le=36_500,
+        description="Artifacts are kept for so long where a workspace says nothing, days; null: for ever.",
+    )
+    export_at_once: int = Field(ge=0, description="Exports of less than this are written while one waits, bytes.")
 
 
 class Quotas(Section):
@@ -103,6 +109,11 @@ class Quotas(Section):
     compute_seconds: int = Field(
         ge=1, description="Time for which the runs of one calendar month (UTC) may hold workers together, s."
     )
+    storage: int = Field(
+        ge=0, description="Artifacts of a workspace, and what its active runs and exports may still add, bytes."
+    )
+    recording: int = Field(ge=0, description="What one run may record, bytes.")
+    upload: int = Field(ge=1, description="Largest file that may be imported, bytes.")
 
 
 class Webhooks(Section):

@@ -264,6 +264,8 @@ SPECTACULAR_SETTINGS = {
         "AttemptStateEnum": "apps.runs.states.AttemptState",
         "EventKindEnum": "apps.runs.models.RunEvent.Kind",
         "CommandKindEnum": "apps.runs.models.RunCommand.Kind",
+        "ArtifactKindEnum": "apps.runs.models.Artifact.Kind",
+        "ExportFormatEnum": "apps.runs.exports_api.FORMATS",
         "PointStateEnum": "apps.runs.models.RunPoint.State",
         "VerdictEnum": "apps.runs.models.Reproduction.Verdict",
         "DeliveryStateEnum": "apps.webhooks.models.WebhookDelivery.State",

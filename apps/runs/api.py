@@ -34,6 +34,14 @@ from apps.workspaces.scope import scope
 EVENTS_AT_ONCE = 1000
 
 
+class RecordedPortSerializer(StrictSerializer):
+    node = serializers.CharField(max_length=64)
+    port = serializers.CharField(max_length=64)
+    every = serializers.IntegerField(
+        min_value=1, max_value=2**31, required=False, help_text="Of so many ticks the first value; 1 when left out."
+    )
+
+
 class NewRunSerializer(StrictSerializer):
     graph = serializers.UUIDField()
     seed = serializers.IntegerField(required=False, help_text="0 to 2^63 - 1; drawn when left out.")
@@ -43,6 +51,10 @@ class NewRunSerializer(StrictSerializer):
     max_seconds = serializers.IntegerField(
         required=False, help_text="Time for which it may hold workers before it fails; the quota's when left out."
     )
+    record = serializers.ListField(
+        child=RecordedPortSerializer(), max_length=256, required=False,
+        help_text="What is recorded: numeric output ports. Left out: metrics and what views show. Empty: nothing.",
+    )  # fmt: skip
 
 
 class ControlSerializer(StrictSerializer):
@@ -109,8 +121,9 @@ class RunList(WorkspaceAPIView, ListAPIView[Run]):
             nonlocal warnings
             what = graph(body["graph"])
             run = services.submit(
-                self.actor, self.workspace, what, body.get("seed"), body.get("ticks"), body.get("max_seconds")
-            )
+                self.actor, self.workspace, what, body.get("seed"), body.get("ticks"), body.get("max_seconds"),
+                body.get("record"),
+            )  # fmt: skip
             warnings = run.warnings  # filled when the transaction has ended
             return run.pk
 

@@ -50,6 +50,12 @@ class Run(WorkspaceModel):
     points_done = models.PositiveIntegerField(default=0)
     points_failed = models.PositiveIntegerField(default=0)
     memory_bytes = models.BigIntegerField(help_text="Estimated by the plan when submitted.")
+    recording = models.JSONField(
+        default=list, editable=False, help_text="[{node, port, every}] of what is recorded; empty: nothing."
+    )
+    recording_bytes = models.PositiveBigIntegerField(
+        default=0, editable=False, help_text="What its recording may take, at most."
+    )
     flops = models.FloatField(help_text="Estimated work of all ticks when submitted.")
     max_seconds = models.PositiveIntegerField(
         help_text="Time for which it may hold workers, in all attempts together; then it fails."
@@ -331,3 +337,164 @@ class RunCommand(WorkspaceModel):
 
     def __str__(self) -> str:
         return f"{self.run_id} #{self.seq} {self.kind}"
+
+
+class RunSegment(WorkspaceModel):
+    """Some ticks of what a run records, in the object storage; `recordings` says where.
+
+    The segments of a run follow each other without gap. When it is over they are put together as one artifact.
+    """
+
+    run = OwnedForeignKey(Run, on_delete=models.CASCADE, related_name="segments", db_index=False)
+    content = models.CharField(max_length=64, help_text="SHA-256 of the file, in hexadecimal.")
+    attempt = models.PositiveIntegerField(help_text="Number of the attempt that made it.")
+    first = models.PositiveBigIntegerField(help_text="The first tick in it.")
+    until = models.PositiveBigIntegerField(help_text="The first tick after it.")
+    size = models.PositiveBigIntegerField(help_text="Bytes.")
+    last = models.JSONField(help_text="The last tick that was recorded of each port, up to here.")
+
+    class Meta(WorkspaceModel.Meta):
+        ordering = ("first",)
+        constraints = (
+            *WorkspaceModel.Meta.constraints,
+            models.UniqueConstraint(fields=["run", "first"], name="runs_runsegment_first"),
+            models.CheckConstraint(name="runs_runsegment_ticks", condition=models.Q(until__gt=models.F("first"))),
+        )
+
+    def __str__(self) -> str:
+        return f"{self.run_id} ticks {self.first} to {self.until}"
+
+
+class Artifact(WorkspaceModel):
+    """A file that a run left, that was made of one, or that somebody brought; written once, see `artifacts`."""
+
+    class Kind(models.TextChoices):
+        RECORDING = "recording", "Recording"
+        EXPORT = "export", "Export"
+        IMPORT = "import", "Import"
+
+    kind = models.CharField(max_length=10, choices=Kind.choices)
+    run = OwnedForeignKey(Run, null=True, on_delete=models.CASCADE, related_name="artifacts", db_index=False)
+    name = models.CharField(max_length=200)
+    media_type = models.CharField(max_length=100)
+    content = models.CharField(max_length=64, help_text="SHA-256 of what it holds, in hexadecimal; its place.")
+    size = models.PositiveBigIntegerField(help_text="Bytes.")
+    lineage = models.JSONField(
+        default=dict, help_text="What it was made from: run, attempt, export, artifact, content."
+    )
+    facts = models.JSONField(default=dict, help_text="What is in it.")
+    created_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+", editable=False
+    )
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+
+    class Meta(WorkspaceModel.Meta):
+        indexes = (
+            models.Index(fields=["workspace", "-created_at"], name="runs_artifact_created"),
+            models.Index(fields=["workspace", "content"], name="runs_artifact_content"),
+            models.Index(fields=["run"], name="runs_artifact_run"),
+        )
+        constraints = (
+            *WorkspaceModel.Meta.constraints,
+            models.UniqueConstraint(
+                fields=["run"], name="runs_artifact_recording", condition=models.Q(kind="recording")
+            ),
+            models.CheckConstraint(
+                name="runs_artifact_kind", condition=models.Q(kind__in=["recording", "export", "import"])
+            ),
+        )
+
+    def __str__(self) -> str:
+        return f"{self.name} {self.content[:12]}"
+
+
+class DiscardedFile(WorkspaceModel):
+    """A content that an artifact had which was deleted: its file goes, unless another artifact has it."""
+
+    content = models.CharField(max_length=64)
+
+    class Meta(WorkspaceModel.Meta):
+        constraints = (
+            *WorkspaceModel.Meta.constraints,
+            models.UniqueConstraint(fields=["workspace", "content"], name="runs_discardedfile_content"),
+        )
+
+    def __str__(self) -> str:
+        return self.content
+
+
+class Export(WorkspaceModel):
+    """What a run recorded, or the points of a sweep, being written in another format.
+
+    `claim` numbers those who have taken it; every write of one names its number and fails when it is not this one.
+    """
+
+    class State(models.TextChoices):
+        QUEUED = "queued", "Queued"
+        RUNNING = "running", "Running"
+        SUCCEEDED = "succeeded", "Succeeded"
+        FAILED = "failed", "Failed"
+        CANCELLED = "cancelled", "Cancelled"
+
+    run = OwnedForeignKey(Run, on_delete=models.CASCADE, related_name="exports", db_index=False)
+    format = models.CharField(max_length=10)
+    ports = models.JSONField(default=list, help_text="`node.port` of what is exported; empty: everything.")
+    state = models.CharField(max_length=10, choices=State.choices, default=State.QUEUED)
+    progress = models.FloatField(default=0.0, help_text="0 to 1.")
+    error = models.JSONField(null=True, help_text="{code, message, mend}")
+    artifact = OwnedForeignKey(
+        Artifact, null=True, on_delete=models.SET_NULL, related_name="made_by", editable=False
+    )  # fmt: skip
+    reserved_bytes = models.PositiveBigIntegerField(default=0, help_text="What its file may take, as estimated.")
+    claim = models.PositiveIntegerField(default=0, editable=False)
+    claimed_at = models.DateTimeField(null=True, editable=False)
+    created_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+", editable=False
+    )
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+    finished_at = models.DateTimeField(null=True)
+
+    class Meta(WorkspaceModel.Meta):
+        indexes = (
+            models.Index(fields=["run", "-created_at"], name="runs_export_run"),
+            models.Index(
+                fields=["created_at"], name="runs_export_active", condition=models.Q(state__in=["queued", "running"])
+            ),
+        )
+        constraints = (
+            *WorkspaceModel.Meta.constraints,
+            models.CheckConstraint(
+                name="runs_export_state",
+                condition=models.Q(state__in=["queued", "running", "succeeded", "failed", "cancelled"]),
+            ),
+            models.CheckConstraint(
+                name="runs_export_error",
+                condition=models.Q(state="failed", error__isnull=False)
+                | (~models.Q(state="failed") & models.Q(error__isnull=True)),
+            ),
+            models.CheckConstraint(
+                name="runs_export_progress", condition=models.Q(progress__gte=0.0, progress__lte=1.0)
+            ),
+        )
+
+    def __str__(self) -> str:
+        return f"{self.run_id} as {self.format}: {self.state}"
+
+
+class Retention(WorkspaceModel):
+    """For how long a workspace keeps what its runs left; without a row the configuration's `runs.keep_days` counts."""
+
+    revision = models.PositiveIntegerField(default=1, editable=False, help_text="Grows with every change.")
+    artifact_days = models.PositiveIntegerField(null=True, help_text="Days; null: for ever.")
+    checkpoint_days = models.PositiveIntegerField(
+        default=0, help_text="Days for which checkpoints outlive their run; 0: they go when it is over."
+    )
+
+    class Meta(WorkspaceModel.Meta):
+        constraints = (
+            *WorkspaceModel.Meta.constraints,
+            models.UniqueConstraint(fields=["workspace"], name="runs_retention_workspace"),
+        )
+
+    def __str__(self) -> str:
+        return f"{self.workspace_id}: {self.artifact_days} days"

@@ -7,6 +7,7 @@ from django.conf import settings
 from django.db.models import Count, Sum
 
 from apps.ops.refusal import Fault, Invalid
+from apps.runs.artifacts import promised_bytes, stored_bytes
 from apps.runs.models import Run
 from apps.runs.refusals import QuotaExceeded
 from apps.runs.selectors import compute_seconds
@@ -18,13 +19,14 @@ MAX_SEED = 2**63 - 1
 
 @dataclass(frozen=True)
 class Demand:
-    """What one run would take: ticks, estimated bytes of memory, estimated floating-point operations, and the seconds
-    for which it may hold a worker at most."""
+    """What one run would take: ticks, estimated bytes of memory, estimated floating-point operations, the seconds
+    for which it may hold a worker at most, and the bytes that it may record."""
 
     ticks: int
     memory_bytes: int
     flops: float
     seconds: int
+    storage_bytes: int = 0
 
 
 def check_request(seed: int, demand: Demand) -> None:
@@ -56,6 +58,14 @@ def check_request(seed: int, demand: Demand) -> None:
                 f"The run would take about {demand.flops:.3g} floating-point operations; "
                 f"{quotas.flops:.3g} are allowed.",
                 "Run fewer ticks or smaller nodes, or ask the operator for a higher quotas.flops.",
+            )
+        )
+    if demand.storage_bytes > quotas.recording:
+        faults.append(
+            Fault(
+                "record",
+                f"The run would record up to {demand.storage_bytes:.3g} bytes; {quotas.recording:.3g} are allowed.",
+                "Record fewer ports, or more rarely (every), or ask the operator for a higher quotas.recording.",
             )
         )
     if faults:
@@ -91,6 +101,8 @@ def admit(workspace_id: UUID, demand: Demand) -> None:
         faults.append(
             Fault("flops", f"Together the active runs would take more than {quotas.flops:.3g} operations.", wait)
         )
+    if demand.storage_bytes:
+        faults += storage_faults(demand.storage_bytes)
     spent = compute_seconds()
     if spent + used["seconds"] + demand.seconds > quotas.compute_seconds:
         faults.append(
@@ -104,3 +116,22 @@ def admit(workspace_id: UUID, demand: Demand) -> None:
         )
     if faults:
         raise QuotaExceeded(faults)
+
+
+def storage_faults(more: int) -> list[Fault]:
+    """Why the workspace in force may not store so many bytes more, as far as it may not.
+
+    What active runs and exports may still write counts as written. The caller holds the workspace's row.
+    """
+    allowed = settings.ATTRACTOR.quotas.storage
+    taken, promised = stored_bytes(), promised_bytes()
+    if taken + promised + more <= allowed:
+        return []
+    return [
+        Fault(
+            "storage",
+            f"Artifacts take {taken:.3g} bytes, active runs and exports may write {promised:.3g}, and this one "
+            f"{more:.3g}; {allowed:.3g} are allowed.",
+            "Delete artifacts, record less, or ask the operator for a higher quotas.storage.",
+        )
+    ]

@@ -51,6 +51,38 @@ class GraphChanged(Refusal):
     title = "The graph has changed since"
 
 
+class FormatNotAllowed(Refusal):
+    """What the run left cannot be written in this format."""
+
+    status = 400
+    code = "format_not_allowed"
+    title = "The format does not fit"
+
+
+class NothingRecorded(Refusal):
+    """There is nothing to export, or not yet."""
+
+    status = 409
+    code = "nothing_recorded"
+    title = "There is nothing to export"
+
+
+class ExportIsOver(Refusal):
+    """What has ended cannot be cancelled."""
+
+    status = 409
+    code = "export_is_over"
+    title = "The export is over"
+
+
+class NotImported(Refusal):
+    """A file has faults; every one is listed."""
+
+    status = 422
+    code = "not_imported"
+    title = "The file cannot be imported"
+
+
 class NotClaimable(Exception):
     """The run is not waiting for a worker (any more): the message that named it was a repetition."""
 

@@ -12,7 +12,7 @@ from apps.runs.selectors import place_of
 
 _ACTIONS = (
     "events", "result", "cancel", "pause", "resume", "controls", "triggers", "points", "rerun", "apply", "manifest",
-    "reproducibility", "reproduce", "verdict",
+    "reproducibility", "reproduce", "verdict", "formats", "exports",
 )  # fmt: skip
 
 
@@ -45,7 +45,7 @@ class RunErrorSerializer(serializers.Serializer[Any]):
     mend = serializers.CharField()
 
 
-_Urls = inline_serializer("RunUrls", {name: serializers.CharField() for name in (*_ACTIONS, "socket")})
+_Urls = inline_serializer("RunUrls", {name: serializers.CharField() for name in (*_ACTIONS, "artifacts", "socket")})
 
 
 class RunSummarySerializer(serializers.ModelSerializer[Run]):
@@ -86,6 +86,7 @@ class RunSummarySerializer(serializers.ModelSerializer[Run]):
         slug = run.workspace.slug
         address = {"slug": slug, "run_id": run.pk}
         urls = {name: reverse(f"api-run-{name}", kwargs=address) for name in _ACTIONS}
+        urls["artifacts"] = f"{reverse('api-artifacts', kwargs={'slug': slug})}?run={run.pk}"
         return {**urls, "socket": f"/ws/v1/workspaces/{slug}/runs/{run.pk}/"}
 
 
@@ -100,9 +101,12 @@ class RunHelloSerializer(RunSummarySerializer):
 
     queue = serializers.SerializerMethodField()
     design = serializers.DictField(allow_null=True, help_text="What a sweep or a fit computes.")
+    recording = serializers.ListField(
+        child=serializers.DictField(), help_text="{node, port, every} of what it records."
+    )
 
     class Meta(RunSummarySerializer.Meta):
-        fields = (*RunSummarySerializer.Meta.fields, "design", "queue")
+        fields = (*RunSummarySerializer.Meta.fields, "design", "recording", "recording_bytes", "queue")
         read_only_fields: tuple[str, ...] = fields
 
     @extend_schema_field(RunPlaceSerializer(allow_null=True))

@@ -67,6 +67,7 @@ def submit(
     seed: int | None = None,
     ticks: int | None = None,
     max_seconds: int | None = None,
+    record: Sequence[Mapping[str, Any]] | None = None,
 ) -> Run:
     """Queue a run of the graph's newest version.
 
@@ -74,6 +75,7 @@ def submit(
         seed: 0 … 2^63 - 1; drawn when not given.
         ticks: length; without one what the preset is meant to last, else 1000.
         max_seconds: time for which it may hold workers before it fails; without one `quotas.run_seconds`.
+        record: [{node, port, every}] of what it records; without one metrics and what views show, see `recordings`.
 
     Returns:
         The queued run. Once the outermost transaction has been committed its `warnings` say so if the broker
@@ -86,6 +88,7 @@ def submit(
         PermissionDenied: the actor may not run graphs here.
     """
     from apps.projects.checking import checked
+    from apps.runs.recordings import designed
 
     with scope(workspace.id, actor.pk):
         require(actor, Verb.SUBMIT_RUN)
@@ -94,8 +97,11 @@ def submit(
         _, plan = checked(version.spec)
         length = usual_ticks(graph) if ticks is None else ticks
         limit = settings.ATTRACTOR.quotas.run_seconds if max_seconds is None else max_seconds
-        demand = Demand(length, plan.estimate.memory_bytes, plan.estimate.flops_per_tick * length, limit)
-        run = enqueue(actor, version, graph.project_id, drawn_seed() if seed is None else seed, demand)
+        recording, storage = designed(plan, max(1, length), record)
+        demand = Demand(length, plan.estimate.memory_bytes, plan.estimate.flops_per_tick * length, limit, storage)
+        run = enqueue(
+            actor, version, graph.project_id, drawn_seed() if seed is None else seed, demand, recording=recording
+        )
     return run
 
 
@@ -115,7 +121,7 @@ def enqueue(
     run = Run.objects.create(
         workspace_id=version.workspace_id, project_id=project_id, graph_version=version, seed=seed,
         ticks=demand.ticks, memory_bytes=demand.memory_bytes, flops=demand.flops, max_seconds=demand.seconds,
-        created_by=actor, **fields,
+        recording_bytes=demand.storage_bytes, created_by=actor, **fields,
     )  # fmt: skip
     append_events(run, [Happening("status", {"state": RunState.QUEUED})])
     run.save(update_fields=["last_event"])

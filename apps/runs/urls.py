@@ -2,9 +2,11 @@
 
 from django.urls import path
 
-from apps.runs import api, comparisons_api, points_api, provenance_api
+from apps.runs import api, artifacts_api, comparisons_api, exports_api, points_api, provenance_api
 from apps.runs.attempts_api import RunAttempts, RunCheckpoints
 from apps.runs.checks_api import GraphCheck
+from apps.runs.imports_api import ImportList
+from apps.runs.retention_api import RetentionView
 from apps.runs.usage_api import Usage
 
 _RUN = "runs/<uuid:run_id>/"
@@ -33,6 +35,15 @@ urlpatterns = [
     path(f"{_RUN}reproduce/", provenance_api.RunReproduce.as_view(), name="api-run-reproduce"),
     path(f"{_RUN}verdict/", provenance_api.RunVerdict.as_view(), name="api-run-verdict"),
     path(f"{_RUN}apply/", points_api.RunApply.as_view(), name="api-run-apply"),
+    path(f"{_RUN}formats/", exports_api.RunFormats.as_view(), name="api-run-formats"),
+    path(f"{_RUN}exports/", exports_api.RunExports.as_view(), name="api-run-exports"),
+    path("exports/<uuid:export_id>/", exports_api.ExportDetail.as_view(), name="api-export"),
+    path("exports/<uuid:export_id>/cancel/", exports_api.ExportCancel.as_view(), name="api-export-cancel"),
+    path("artifacts/", artifacts_api.ArtifactList.as_view(), name="api-artifacts"),
+    path("artifacts/<uuid:artifact_id>/", artifacts_api.ArtifactDetail.as_view(), name="api-artifact"),
+    path("artifacts/<uuid:artifact_id>/content/", artifacts_api.ArtifactContent.as_view(), name="api-artifact-content"),
+    path("imports/", ImportList.as_view(), name="api-imports"),
+    path("retention/", RetentionView.as_view(), name="api-retention"),
     path("sweeps/", points_api.SweepList.as_view(), name="api-sweeps"),
     path("fits/", points_api.FitList.as_view(), name="api-fits"),
 ]

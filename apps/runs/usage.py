@@ -8,6 +8,7 @@ from typing import Literal
 from django.conf import settings
 from django.db.models import Count, Sum
 
+from apps.runs.artifacts import promised_bytes, stored_bytes
 from apps.runs.models import Run
 from apps.runs.selectors import compute_seconds
 from apps.runs.states import ACTIVE
@@ -44,4 +45,5 @@ def usage() -> list[Measure]:
         Measure("memory", "bytes", used["memory"], quotas.memory, "now"),
         Measure("flops", "operations", used["flops"], quotas.flops, "now"),
         Measure("compute", "seconds", compute_seconds() + used["seconds"], quotas.compute_seconds, "month"),
+        Measure("storage", "bytes", stored_bytes() + promised_bytes(), quotas.storage, "now"),
     ]

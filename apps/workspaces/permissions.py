@@ -21,13 +21,14 @@ class Verb(StrEnum):
     WRITE_GRAPH = "graph.write"
     SUBMIT_RUN = "run.submit"
     CONTROL_RUN = "run.control"
+    WRITE_ARTIFACT = "artifact.write"
     MANAGE_WEBHOOKS = "webhook.manage"
     MAKE_KEY = "key.make"
     MANAGE_WORKSPACE = "workspace.manage"
 
 
 _READING = frozenset({Verb.READ})
-_RUNNING = _READING | {Verb.WRITE_PROJECT, Verb.WRITE_GRAPH, Verb.SUBMIT_RUN, Verb.CONTROL_RUN}
+_RUNNING = _READING | {Verb.WRITE_PROJECT, Verb.WRITE_GRAPH, Verb.SUBMIT_RUN, Verb.CONTROL_RUN, Verb.WRITE_ARTIFACT}
 ALLOWED: dict[Role, frozenset[Verb]] = {
     Role.OWNER: frozenset(Verb),
     Role.ADMIN: frozenset(Verb),

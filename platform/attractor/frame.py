@@ -77,6 +77,41 @@ class Subscription:
         )  # fmt: skip
 
 
+@dataclass(slots=True)
+class Tap:
+    """A wish to record a numeric port: of every `every` ticks of the run the first value, whole.
+
+    Which values are taken follows from their ticks alone (`window` is that of the last one), so that a session which
+    goes on takes what one takes that was never stopped.
+    """
+
+    node: str
+    port: str
+    source: str
+    kind: str
+    every: int
+    window: int = -1
+    seq: int = 0
+
+    def frame(self, block: Block, first: int, seconds: Callable[[int], float]) -> Frame | None:
+        """What is recorded of a block that starts at tick `first`; None when that is nothing."""
+        ticks: list[int] = []
+        items: list[torch.Tensor] = []
+        for tick, item in enumerate(block.items, first):
+            if item is not ABSENT and tick // self.every != self.window:
+                self.window = tick // self.every
+                ticks.append(tick)
+                items.append(item)
+        if not items:
+            return None
+        self.seq += 1
+        data = torch.stack(items).detach().cpu().numpy()
+        return Frame(
+            self.node, self.port, self.source, self.kind, ticks[-1], seconds(ticks[-1]),
+            np.asarray(ticks, dtype=np.int64), data, self.seq,
+        )  # fmt: skip
+
+
 def _spread(value: torch.Tensor, take: int | None) -> torch.Tensor:
     if take is None or value.dim() == 0 or value.shape[0] <= take:
         return value

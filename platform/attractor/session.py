@@ -15,7 +15,7 @@ from attractor import checkpoint
 from attractor.block_pass import ProgramState, remember
 from attractor.control import ControlChange, Schedule, legal_change, legal_trigger
 from attractor.errors import AttractorError, CheckpointRefused, ControlRejected, Problem
-from attractor.frame import Frame, Subscription
+from attractor.frame import Frame, Subscription, Tap
 from attractor.node import DEFAULT_BLOCK, Event, HostNode
 from attractor.plan import Plan
 from attractor.program import Program
@@ -33,6 +33,7 @@ class BlockReport:
         frames: one for every subscription that has something to show.
         events: what nodes said, and the control changes that took hold.
         ticks_per_s, eta_s: measured over the run so far (without pauses).
+        recorded: what the taps took, see `Session.record`.
     """
 
     first: int
@@ -42,6 +43,7 @@ class BlockReport:
     events: tuple[Event, ...]
     ticks_per_s: float
     eta_s: float
+    recorded: tuple[Frame, ...] = ()
 
     @property
     def progress(self) -> float:
@@ -108,6 +110,7 @@ class Session:
         self._last: dict[tuple[str, str], Any] = {}
         self.trail = Trail.of(plan, ticks) if trail else None
         self._wishes = _Wishes()
+        self._taps: list[Tap] = []
         self._failure: BaseException | None = None
         self._cancelled = threading.Event()
         self._running = threading.Event()
@@ -135,6 +138,18 @@ class Session:
         """No more frames of this port."""
         with self._wishes.lock:
             self._wishes.subscriptions.pop((node, port), None)
+
+    def record(self, node: str, port: str, every: int = 1, last: int | None = None) -> None:
+        """Have every block report the values of an output port, of `every` ticks the first. Call it before iterating.
+
+        Args:
+            last: the last tick of which a value was taken, where a session goes on that was recorded before.
+
+        Raises:
+            ControlRejected: there is no such port.
+        """
+        source, kind = self._watched(node, port)
+        self._taps.append(Tap(node, port, source, kind, every, -1 if last is None else last // every))
 
     def set_control(self, target: str, value: Any) -> None:
         """Change the base value of a live parameter, ``"array.coupling"``, from the next block on.
@@ -229,12 +244,18 @@ class Session:
             for sub in watched
             if (sub.node, sub.port) in values
         ]
+        recorded = [
+            tap.frame(values[(tap.node, tap.port)], first, self._seconds)
+            for tap in self._taps
+            if (tap.node, tap.port) in values
+        ]
         self._busy_s += time.perf_counter() - begun
         self._busy_ticks += ticks
         speed = self._busy_ticks / self._busy_s if self._busy_s else 0.0
         return BlockReport(
             first, self.tick, self.ticks, tuple(frame for frame in frames if frame is not None),
             (*events, *self._program.events()), speed, (self.ticks - self.tick) / speed if speed else 0.0,
+            tuple(frame for frame in recorded if frame is not None),
         )  # fmt: skip
 
     def _intact(self) -> None:

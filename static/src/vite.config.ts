@@ -21,7 +21,7 @@ export default defineConfig({
   },
   test: {
     environment: "happy-dom",
-    include: ["{site,shared,api,graph,live,series,compare}/**/*.test.{ts,tsx}"],
+    include: ["{site,shared,api,graph,live,series,compare,files}/**/*.test.{ts,tsx}"],
     restoreMocks: true,
   },
 });

@@ -23,7 +23,7 @@ from apps.live import valkey
 from apps.live.frame import LiveFrame
 from apps.live.messages import event_message, progress_message
 from apps.live.subscription import Subscription
-from apps.runs import checkpoints, selectors, services
+from apps.runs import checkpoints, recordings, selectors, services
 from apps.runs.execution import mortality
 from apps.runs.execution.computation import Computation
 from apps.runs.execution.diagnosis import diagnose
@@ -33,6 +33,7 @@ from apps.runs.execution.ledger import Answer, Ledger, Progress, status_payload
 from apps.runs.execution.pace import FIRST_BLOCK, next_block
 from apps.runs.execution.pipe import Pipe
 from apps.runs.execution.publisher import PortRefused, Publisher
+from apps.runs.execution.tape import Tape
 from apps.runs.failure import Failure, out_of_time
 from apps.runs.models import Run, RunAttempt, RunCommand
 from apps.runs.refusals import Fenced
@@ -119,6 +120,7 @@ class Execution:
         )
         self._scratch = scratch_folder(run_id, number)
         self._keeper = Keeper(self._attempt, config.runs.checkpoint, self._scratch, self._ledger.kept, self._on_unkept)
+        self._tape: Tape | None = None
         self._lease = Lease(
             self._attempt,
             config.runs.renew,
@@ -201,6 +203,14 @@ class Execution:
     def dropped(self, contents: list[str]) -> None:
         self._keeper.drop(contents)
 
+    def recorded_too_much(self, tick: int) -> None:
+        if self._tape is not None:
+            self._tape.stop("The recording is as large as it may be", tick)
+
+    def _say(self, message: str, tick: int, level: str = "warning") -> None:
+        said: dict[str, Any] = {"level": level, "node": None, "message": message, "data": {}}
+        self._ledger.tell(Happening("log", said, tick))
+
     def subscribe(self, wanted: Subscription) -> None:
         """Have the session give frames of a port. Raises PortRefused."""
         try:
@@ -226,6 +236,9 @@ class Execution:
         """Compute until the end, or until told to stop."""
         session = self._prepared()
         self._patiently(lambda: services.record_manifest(self._attempt, session.manifest()))
+        if self._run.recording:
+            self._tape = self._patiently(lambda: Tape(self._attempt, self._run, session, self._scratch, self._say))
+            self._keeper.record(self._tape.cut)
         self._take_up(session)
         self._publisher.start()
         self._keeper.start()
@@ -332,6 +345,8 @@ class Execution:
                 self._publisher.offer([self._live(frame) for frame in report.frames])
             if report.events:
                 self._tell(report.events)
+            if self._tape is not None and self._tape.take(report):
+                self._keeper.keep_recorded()
             self._keeper.offer(session)
             session.block = next_block(report.tick - report.first, time.perf_counter() - begun)
             begun = time.perf_counter()
@@ -442,6 +457,8 @@ class Execution:
             if outcome.state is not RunState.QUEUED:
                 # What a run that goes on has not done yet is still to be done by its next attempt.
                 self._refuse_unanswered()
+                if self._tape is not None and self._keeper.ident is not None and not self._lost.is_set():
+                    self._keep_tape(self._tape, cancelled=outcome.state is RunState.CANCELLED)
             elif self._may_keep(overdue) and isinstance(self._session, Session):
                 self._keeper.keep(self._session)
                 self._keeper.settle(LAST_CHECKPOINT_SECONDS)
@@ -453,12 +470,37 @@ class Execution:
             self._publish_end(run, last_event)
         if self._publisher.ident is not None:
             self._publisher.close(LAST_FRAMES_SECONDS)
+        if run is not None:
+            self._gather(run)
         shutil.rmtree(self._scratch, ignore_errors=True)
         self._pipe.send({"op": "done", "state": run.state if run is not None else "lost"})
         return True
 
     def _may_keep(self, overdue: bool) -> bool:
         return self._keeper.ident is not None and not (overdue or self._lost.is_set())
+
+    def _keep_tape(self, tape: Tape, *, cancelled: bool) -> None:
+        """Keep what was recorded up to the end; who cancels does not wait for a storage that is away."""
+        deadline = time.monotonic() + (LAST_CHECKPOINT_SECONDS if not cancelled else LAST_FRAMES_SECONDS)
+        self._keeper.keep_recorded()
+        self._keeper.settle(deadline - time.monotonic())
+        while not self._keeper.all_recorded and time.monotonic() < deadline:
+            time.sleep(STORAGE_RETRY_SECONDS / 4)
+            self._keeper.retry()
+            self._keeper.settle(max(0.0, deadline - time.monotonic()))
+        if not self._keeper.all_recorded:
+            message = "The storage did not take the end of what the run recorded: the recording is incomplete."
+            self._say(message, self._progress.tick, "error")
+
+    def _gather(self, run: Run) -> None:
+        """Put the recording together; what hinders it now does not hinder the sweeper later."""
+        if self._tape is None or not run.is_final:
+            return
+        try:
+            with scope(run.workspace_id):
+                recordings.gather(run.pk)
+        except (OperationalError, InterfaceError, *checkpoints.AWAY) as error:
+            logger.warning("the recording is not put together yet: %s", error)
 
     def _refuse_unanswered(self) -> None:
         tick = self._progress.tick

@@ -19,6 +19,7 @@ from apps.runs.execution.publisher import Publisher
 from apps.runs.execution.thread import RunThread
 from apps.runs.models import RunAttempt, RunCommand, RunEvent
 from apps.runs.points import DonePoint, record_points
+from apps.runs.recordings import StoredSegment, record_segment
 from apps.runs.refusals import Fenced
 from apps.runs.services import Happening
 from apps.workspaces.missing import NotFound
@@ -71,6 +72,9 @@ class Commanded(Protocol):
     def dropped(self, contents: list[str]) -> None:
         """Checkpoints have no row any more."""
 
+    def recorded_too_much(self, tick: int) -> None:
+        """The recording is as large as it may be: what was recorded from a tick on is not kept."""
+
 
 class Ledger(RunThread):
     """Reads commands every `every` seconds and writes what happened, in order, each write under the fence.
@@ -95,7 +99,7 @@ class Ledger(RunThread):
         self._every = every
         self._on_lost = on_lost
         self._changed = threading.Condition()
-        self._entries: deque[Happening | Answer | Kept | DonePoints] = deque()
+        self._entries: deque[Happening | Answer | Kept | StoredSegment | DonePoints] = deque()
         self._closing = False
         self._given_up = False
         self._commands_read = 0
@@ -113,14 +117,21 @@ class Ledger(RunThread):
             self._entries.extend(happenings)
             self._changed.notify_all()
 
+    def tell(self, happening: Happening) -> None:
+        """Have an event written, without waiting: the writing thread itself may say something."""
+        with self._changed:
+            self._entries.append(happening)
+            self._changed.notify_all()
+
     def answer(self, answer: Answer) -> None:
         """Have the answer to a command written, with an event that tells it."""
         with self._changed:
             self._entries.append(answer)
             self._changed.notify_all()
 
-    def kept(self, kept: Kept) -> None:
-        """Have a checkpoint's row written, after all that the run has told up to it: what it knows is then known."""
+    def kept(self, kept: Kept | StoredSegment) -> None:
+        """Have the row of a checkpoint or a segment written, after all that the run has told up to it: what it
+        knows is then known."""
         with self._changed:
             self._entries.append(kept)
             self._changed.notify_all()
@@ -189,6 +200,9 @@ class Ledger(RunThread):
                     rows = self._answered(seq, tick, refusal)
                 case Kept(content, tick, size):
                     self._commanded.dropped(services.record_checkpoint(self._attempt, content, tick, size))
+                case StoredSegment() as segment:
+                    if not record_segment(self._attempt, segment):
+                        self._commanded.recorded_too_much(segment.first)
                 case DonePoints(done):
                     rows = record_points(self._attempt, done, after=self._last_event)
                 case _:
@@ -209,10 +223,10 @@ class Ledger(RunThread):
             # Written already by a try whose success was not heard of.
             return services.record_events(self._attempt, [], after=self._last_event)
 
-    def _next_batch(self) -> list[Happening | Answer | Kept | DonePoints]:
+    def _next_batch(self) -> list[Happening | Answer | Kept | StoredSegment | DonePoints]:
         """The entries of the next write, left in place until it has succeeded: a row of events, or one other."""
         with self._changed:
-            batch: list[Happening | Answer | Kept | DonePoints] = []
+            batch: list[Happening | Answer | Kept | StoredSegment | DonePoints] = []
             for entry in self._entries:
                 if not isinstance(entry, Happening):
                     return batch or [entry]

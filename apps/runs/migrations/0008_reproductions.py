@@ -11,7 +11,7 @@ from apps.workspaces.operations import AddCompositeForeignKey, EnableRowLevelSec
 class Migration(migrations.Migration):
 
     dependencies = [
-        ("runs", "0006_sweeps"),
+        ("runs", "0007_results"),
         ("workspaces", "0003_api_keys"),
     ]
 

@@ -106,6 +106,12 @@ class Estimate(Model):
     """
 
 
+class ExportError(Model):
+    code: str
+    message: str
+    mend: str
+
+
 class Fault(Model):
     place: str
     """
@@ -146,6 +152,28 @@ class Fitted(Model):
     """
     min: float | None = None
     max: float | None = None
+
+
+class Format(Model):
+    format: Literal["csv", "hdf5", "midi", "netcdf", "npz", "parquet", "png", "wav"]
+    """
+    * `csv` - csv
+    * `hdf5` - hdf5
+    * `midi` - midi
+    * `netcdf` - netcdf
+    * `npz` - npz
+    * `parquet` - parquet
+    * `png` - png
+    * `wav` - wav
+    """
+    ports: list[str]
+    """
+    Ports that it takes; a table of points has none.
+    """
+    one: bool
+    """
+    Whether a file holds one port only.
+    """
 
 
 class Graph(Model):
@@ -261,6 +289,28 @@ class Me(Model):
     """
 
 
+class Port(RootModel[str]):
+    root: Annotated[str, Field(max_length=130)]
+
+
+class NewExport(Model):
+    format: Literal["csv", "hdf5", "midi", "netcdf", "npz", "parquet", "png", "wav"]
+    """
+    * `csv` - csv
+    * `hdf5` - hdf5
+    * `midi` - midi
+    * `netcdf` - netcdf
+    * `npz` - npz
+    * `parquet` - parquet
+    * `png` - png
+    * `wav` - wav
+    """
+    ports: Annotated[list[Port] | None, Field(max_length=256)] = None
+    """
+    `node.port` of what is written; left out: all that the format takes.
+    """
+
+
 class NewFit(Model):
     graph: UUID
     params: Annotated[list[Fitted], Field(max_length=64, min_length=1)]
@@ -308,22 +358,6 @@ class NewKey(Model):
 
 class NewProject(Model):
     name: Annotated[str, Field(max_length=160)]
-
-
-class NewRun(Model):
-    graph: UUID
-    seed: int | None = None
-    """
-    0 to 2^63 - 1; drawn when left out.
-    """
-    ticks: int | None = None
-    """
-    Length; one tick is 1/100 s, or an audio block where that is shorter.
-    """
-    max_seconds: int | None = None
-    """
-    Time for which it may hold workers before it fails; the quota's when left out.
-    """
 
 
 class Event(RootModel[str]):
@@ -434,10 +468,30 @@ class Prospect(Model):
     changed: list[Circumstance]
 
 
+class RecordedPort(Model):
+    node: Annotated[str, Field(max_length=64)]
+    port: Annotated[str, Field(max_length=64)]
+    every: Annotated[int | None, Field(ge=1, le=2147483648)] = None
+    """
+    Of so many ticks the first value; 1 when left out.
+    """
+
+
 class Rerun(Model):
     max_seconds: int | None = None
     """
     Time for which it may hold workers before it fails; that of the other when left out.
+    """
+
+
+class Retention(Model):
+    artifact_days: Annotated[int | None, Field(ge=1, le=36500)]
+    """
+    Artifacts of runs are deleted so many days after they were made; null: never.
+    """
+    checkpoint_days: Annotated[int, Field(ge=0, le=3650)]
+    """
+    Checkpoints outlive their run by so many days.
     """
 
 
@@ -598,6 +652,9 @@ class RunUrls(Model):
     reproducibility: str
     reproduce: str
     verdict: str
+    formats: str
+    exports: str
+    artifacts: str
     socket: str
 
 
@@ -675,6 +732,14 @@ class SubmittedRun(Model):
     design: Annotated[dict[str, Any] | None, Field(...)]
     """
     What a sweep or a fit computes.
+    """
+    recording: list[dict[str, Any]]
+    """
+    {node, port, every} of what it records.
+    """
+    recording_bytes: int
+    """
+    What its recording may take, at most.
     """
     queue: Annotated[RunPlace | None, Field(...)]
     result: Annotated[dict[str, Any] | None, Field(...)]
@@ -763,6 +828,40 @@ class Workspace(Model):
     name: Annotated[str, Field(max_length=160)]
     personal: bool
     created_at: AwareDatetime
+
+
+class Artifact(Model):
+    id: UUID
+    kind: Literal["recording", "export", "import"]
+    """
+    * `recording` - Recording
+    * `export` - Export
+    * `import` - Import
+    """
+    run: Annotated[UUID | None, Field(...)]
+    name: str
+    media_type: str
+    content: str
+    """
+    SHA-256 of what it holds, in hexadecimal; its place.
+    """
+    size: int
+    """
+    Bytes.
+    """
+    lineage: dict[str, Any]
+    """
+    What it was made from: run, attempt, result_hash, export, artifact, content.
+    """
+    facts: dict[str, Any]
+    """
+    What is in it.
+    """
+    created_at: AwareDatetime
+    url: str
+    """
+    Of its file.
+    """
 
 
 class Axis(Model):
@@ -973,6 +1072,42 @@ class DeliveryWithLog(Model):
     log: list[Try]
 
 
+class Export(Model):
+    id: UUID
+    run: UUID
+    format: Literal["csv", "hdf5", "midi", "netcdf", "npz", "parquet", "png", "wav"]
+    """
+    * `csv` - csv
+    * `hdf5` - hdf5
+    * `midi` - midi
+    * `netcdf` - netcdf
+    * `npz` - npz
+    * `parquet` - parquet
+    * `png` - png
+    * `wav` - wav
+    """
+    ports: list[str]
+    state: Literal["queued", "running", "succeeded", "failed", "cancelled"]
+    """
+    * `queued` - Queued
+    * `running` - Running
+    * `succeeded` - Succeeded
+    * `failed` - Failed
+    * `cancelled` - Cancelled
+    """
+    progress: float
+    """
+    0 to 1.
+    """
+    error: Annotated[ExportError | None, Field(...)]
+    artifact: Annotated[Artifact | None, Field(...)]
+    """
+    Its file, once there is one that was not deleted.
+    """
+    created_at: AwareDatetime
+    finished_at: Annotated[AwareDatetime | None, Field(...)]
+
+
 class GraphVersion(Model):
     number: Annotated[int, Field(ge=0, le=2147483647)]
     content_hash: Annotated[str, Field(max_length=80)]
@@ -1103,11 +1238,32 @@ class MyWorkspace(Model):
             "graph.write",
             "run.submit",
             "run.control",
+            "artifact.write",
             "webhook.manage",
             "key.make",
             "workspace.manage",
         ]
     ]
+
+
+class NewRun(Model):
+    graph: UUID
+    seed: int | None = None
+    """
+    0 to 2^63 - 1; drawn when left out.
+    """
+    ticks: int | None = None
+    """
+    Length; one tick is 1/100 s, or an audio block where that is shorter.
+    """
+    max_seconds: int | None = None
+    """
+    Time for which it may hold workers before it fails; the quota's when left out.
+    """
+    record: Annotated[list[RecordedPort] | None, Field(max_length=256)] = None
+    """
+    What is recorded: numeric output ports. Left out: metrics and what views show. Empty: nothing.
+    """
 
 
 class NewSweep(Model):
@@ -1151,6 +1307,18 @@ class NodeDifference(Model):
     changed: list[ChangedNode]
 
 
+class PaginatedArtifactList(Model):
+    next: Annotated[
+        str | None,
+        Field(examples=['http://api.example.org/accounts/?cursor=cD00ODY%3D"']),
+    ] = None
+    previous: Annotated[
+        str | None,
+        Field(examples=["http://api.example.org/accounts/?cursor=cj0xJnA9NDg3"]),
+    ] = None
+    results: list[Artifact]
+
+
 class PaginatedDeliveryList(Model):
     next: Annotated[
         str | None,
@@ -1161,6 +1329,18 @@ class PaginatedDeliveryList(Model):
         Field(examples=["http://api.example.org/accounts/?cursor=cj0xJnA9NDg3"]),
     ] = None
     results: list[Delivery]
+
+
+class PaginatedExportList(Model):
+    next: Annotated[
+        str | None,
+        Field(examples=['http://api.example.org/accounts/?cursor=cD00ODY%3D"']),
+    ] = None
+    previous: Annotated[
+        str | None,
+        Field(examples=["http://api.example.org/accounts/?cursor=cj0xJnA9NDg3"]),
+    ] = None
+    results: list[Export]
 
 
 class PaginatedGraphVersionSummaryList(Model):
@@ -1351,6 +1531,14 @@ class Run(Model):
     design: Annotated[dict[str, Any] | None, Field(...)]
     """
     What a sweep or a fit computes.
+    """
+    recording: list[dict[str, Any]]
+    """
+    {node, port, every} of what it records.
+    """
+    recording_bytes: int
+    """
+    What its recording may take, at most.
     """
     queue: Annotated[RunPlace | None, Field(...)]
     result: Annotated[dict[str, Any] | None, Field(...)]

@@ -28,6 +28,11 @@ export class ApiClient {
     });
   }
 
+  /** Deletes what is at an address, whatever state it is in. Raises ApiProblem. */
+  async delete(url: string): Promise<void> {
+    await this.#send<null>(url, { method: "DELETE", headers: { "X-CSRFToken": this.#csrf, "If-Match": "*" } });
+  }
+
   async #send<T>(url: string, init: RequestInit): Promise<T> {
     let response: Response;
     try {

@@ -11,6 +11,7 @@ import { ShortcutDialog, useShortcuts } from "./Shortcuts";
 import { Sparkline } from "./Sparkline";
 import { CancelDialog, StateChip, Transport, useTransport } from "./Transport";
 import { useLive, useSnapshot } from "./context";
+import { FilesPanel } from "../files/FilesPanel";
 import { GateMapView } from "./views/GateMapView";
 import { PhaseView } from "./views/PhaseView";
 import { FitPanel } from "../series/FitPanel";
@@ -72,6 +73,7 @@ export function RunPage({ positions }: { positions: Positions }) {
             {single && !past && series.map((view) => <SeriesView key={view.node.id} view={view} />)}
           </div>
           {single && <ResultPanel />}
+          <FilesPanel />
           <GraphPanel positions={positions} />
         </div>
         <aside className="run-side">

@@ -25,11 +25,11 @@ class Wire extends EventTarget {
 }
 
 const urls = Object.fromEntries(
-  ["events", "result", "cancel", "pause", "resume", "controls", "triggers", "socket", "points", "rerun", "apply"].map((name) => [name, `/run/${name}/`]),
+  ["events", "result", "cancel", "pause", "resume", "controls", "triggers", "socket", "points", "rerun", "apply", "formats", "exports", "artifacts"].map((name) => [name, `/run/${name}/`]),
 ) as Run["urls"];
 
 const run: Run = {
-  id: "r", kind: "single", origin: null, design: null, points_total: null, points_done: 0, points_failed: 0, state: "running", paused: false, seed: 7, ticks: 1000, max_seconds: 3600, tick: 0, progress: 0, eta_s: null, ticks_per_s: null,
+  id: "r", kind: "single", origin: null, design: null, recording: [], recording_bytes: 0, points_total: null, points_done: 0, points_failed: 0, state: "running", paused: false, seed: 7, ticks: 1000, max_seconds: 3600, tick: 0, progress: 0, eta_s: null, ticks_per_s: null,
   error: null, result_hash: "", queue: null, preset: null, created_at: "", started_at: null, finished_at: null, urls,
   graph: { id: "g", name: "G", version: 1, content_hash: "h", spec: { nodes: [] } },
 };

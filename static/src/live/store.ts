@@ -165,6 +165,14 @@ export class RunStore {
   }
 
   /** Asks something else of the API in the name of the page. Raises ApiProblem. */
+  async get<T>(url: string): Promise<T> {
+    return this.#api.get<T>(url);
+  }
+
+  async delete(url: string): Promise<void> {
+    await this.#api.delete(url);
+  }
+
   async post<T>(url: string, body: unknown = {}): Promise<T> {
     return this.#api.post<T>(url, body);
   }

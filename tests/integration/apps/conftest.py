@@ -4,6 +4,7 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,8 +15,8 @@ from apps.accounts.models import User
 from apps.accounts.services import register
 from apps.projects.models import Graph, Project
 from apps.projects.services import create_graph
-from apps.runs import services
-from apps.runs.models import Run
+from apps.runs import files, recordings, services
+from apps.runs.models import Run, RunAttempt
 from apps.workspaces.models import Role, Workspace
 from apps.workspaces.scope import scope
 from apps.workspaces.selectors import workspaces_of
@@ -72,6 +73,46 @@ def make_tenant(name: str) -> Tenant:
         project = Project.objects.get()
     graph = create_graph(user, workspace, project, "array", array_spec())
     return Tenant(user, workspace, project, graph, logged_in(user))
+
+
+def record(attempt: RunAttempt, folder: Path, ticks: int = 1000, cuts: int = 2) -> None:
+    """Have an attempt record the first ticks of its run as a worker does, in so many segments."""
+    from attractor import GraphSpec, Plan, Session
+    from attractor.recording.column import columns
+    from attractor.recording.recorder import Recorder
+
+    with scope(attempt.workspace_id):
+        run = Run.objects.select_related("graph_version").get(pk=attempt.run_id)
+    plan = Plan.of(GraphSpec.parse(run.graph_version.spec))
+    found = columns(plan, [(one["node"], one["port"], one["every"]) for one in run.recording])
+    session = Session(plan, run.seed, ticks, -(-ticks // cuts), tier="eager")
+    for one in found:
+        session.record(one.node, one.port, one.every)
+    recorder = Recorder(found, {"tick_seconds": plan.clock.tick_seconds, "ticks": run.ticks, "seed": run.seed})
+    for report in session:
+        recorder.take(report.recorded, report.tick)
+        segment = recorder.cut(folder)
+        assert segment is not None
+        files.put(files.segment(run.workspace_id, run.pk, segment.content), segment.path)
+        stored = recordings.StoredSegment(segment.content, segment.first, segment.until, segment.size, segment.last)
+        assert recordings.record_segment(attempt, stored)
+
+
+@pytest.fixture
+def ended_run(tmp_path: Path) -> Callable[..., Run]:
+    """A run of a tenant that has recorded and succeeded; its recording is put together."""
+
+    def make(tenant: Tenant, ticks: int = 100, **more: Any) -> Run:
+        run = tenant.submit(ticks=ticks, **more)
+        with scope(tenant.workspace.id):
+            attempt = services.claim(run.pk, "w")
+        record(attempt, tmp_path / str(run.pk), ticks)
+        services.finish(attempt, "succeeded", tick=ticks, result={"answer": 42}, result_hash="h")
+        with scope(tenant.workspace.id):
+            recordings.gather(run.pk)
+        return tenant.look(run)
+
+    return make
 
 
 @pytest.fixture

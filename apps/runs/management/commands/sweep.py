@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import signal
+import subprocess
+import sys
 import threading
 from typing import Any
 
@@ -12,6 +14,7 @@ from django.core.management.base import BaseCommand, CommandParser
 from django.db import Error as DatabaseError
 from django.db import connection
 
+from apps.runs import exports
 from apps.runs.sweeping import sweep
 
 log = structlog.get_logger(__name__)
@@ -31,12 +34,33 @@ class Command(BaseCommand):
         stopping = threading.Event()
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: stopping.set())
+        writer = Writer()
         while not stopping.is_set():
             try:
                 sweep()
+                writer.tend()
             except DatabaseError as error:
                 # It comes back, or somebody looks after it; the next round tries again.
                 log.warning("sweep_failed", error=str(error))
             finally:
                 connection.close()
             stopping.wait(settings.ATTRACTOR.runs.sweep)
+        writer.stop()
+
+
+class Writer:
+    """The process that writes exports, while there are any: it needs the engine, and memory that this one must not."""
+
+    def __init__(self) -> None:
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def tend(self) -> None:
+        """Start it when exports wait and none is running."""
+        if (self._process is None or self._process.poll() is not None) and exports.due(1):
+            self._process = subprocess.Popen([sys.executable, "-m", "django", "export"])
+
+    def stop(self) -> None:
+        """End it; what it was writing is written anew by the next."""
+        if self._process is not None and self._process.poll() is None:
+            self._process.terminate()
+            self._process.wait()

@@ -9,7 +9,7 @@ from django.test import Client
 
 from apps.presets.models import Preset
 from apps.projects.services import add_version
-from apps.runs import fits, points, selectors, services, sweeps
+from apps.runs import artifacts, exports, fits, points, selectors, services, sweeps
 from apps.runs.failure import Failure
 from apps.runs.reproductions import reproduce
 from apps.webhooks.models import EVENTS
@@ -27,7 +27,7 @@ def built_front_end() -> None:
 
 
 @pytest.fixture
-def place(ann: Any, bob: Any, member_of: Callable[..., Any]) -> Place:
+def place(ann: Any, bob: Any, member_of: Callable[..., Any], ended_run: Callable[..., Any]) -> Place:
     """Ann's workspace; bob is the stranger."""
     Preset.objects.create(
         id="p", version=1, title="P", category="x", summary="x", content_hash="x", document={"graph": SPEC}
@@ -35,9 +35,8 @@ def place(ann: Any, bob: Any, member_of: Callable[..., Any]) -> Place:
     # A second version, so that the first is another one.
     titled = {**SPEC, "nodes": [{**SPEC["nodes"][0], "title": "x"}]}
     add_version(ann.user, ann.workspace, ann.graph, titled)
-    over, running = ann.submit(), ann.submit()
+    over, running = ended_run(ann), ann.submit()
     with scope(ann.workspace.id):
-        services.finish(services.claim(over.pk, "w"), "succeeded", result={"answer": 42}, result_hash="h")
         services.claim(running.pk, "w")
         swept = sweeps.submit_sweep(ann.user, ann.workspace, ann.graph, SWEEP, 1, 10)
         holding = services.claim(swept.pk, "w")
@@ -53,6 +52,9 @@ def place(ann: Any, bob: Any, member_of: Callable[..., Any]) -> Place:
             services.claim(reproducible.pk, "w"), "succeeded", result={}, result_hash="h", manifest=manifest
         )
         reproduction = reproduce(ann.user, selectors.run(ann.workspace, reproducible.pk))
+    export = exports.submit_export(ann.user, over, "csv")
+    with scope(ann.workspace.id):
+        recording = artifacts.recording_of(over)
     hook, _ = create_webhook(ann.user, ann.workspace, "https://example.org/", EVENTS)
     viewer = Client()
     viewer.force_login(member_of(ann, Role.VIEWER))
@@ -75,6 +77,8 @@ def place(ann: Any, bob: Any, member_of: Callable[..., Any]) -> Place:
             "webhook_id": hook.pk,
             "delivery_id": ping(ann.user, ann.workspace, hook.pk).pk,
             "kind": "osc.array",
+            "artifact_id": recording.pk,
+            "export_id": export.pk,
         },
         clients={"nobody": Client(), "stranger": bob.client, "viewer": viewer, "owner": ann.client},
     )

@@ -17,7 +17,7 @@ from django.utils import timezone
 
 from apps.presets.models import Preset
 from apps.projects.services import add_version, create_graph, create_project
-from apps.runs.models import RunAttempt, RunCheckpoint, RunEvent, RunPoint
+from apps.runs.models import Artifact, Export, RunAttempt, RunCheckpoint, RunEvent, RunPoint
 from apps.webhooks.models import EVENTS, Webhook
 from apps.webhooks.services import ping
 from apps.workspaces.keys import create_key
@@ -68,6 +68,13 @@ def grow(place: Place) -> None:
                 workspace_id=ann.workspace.pk, run_id=place.ids["swept"], index=50 + number, state="succeeded",
                 params={}, seed=1,
             )  # fmt: skip
+            made = Artifact.objects.create(
+                workspace_id=ann.workspace.pk, run=over, kind="export", name="x", media_type="x", size=1,
+                content=f"{number:064x}",
+            )  # fmt: skip
+            Export.objects.create(
+                workspace_id=ann.workspace.pk, run=over, format="csv", state="succeeded", artifact=made
+            )
             Webhook.objects.create(workspace_id=ann.workspace.pk, url="https://example.org/", events=EVENTS)
         create_key(ann.user, ann.workspace, f"k{number}")
         ping(ann.user, ann.workspace, place.ids["webhook_id"])

@@ -10,7 +10,17 @@ from django.db import IntegrityError, ProgrammingError, connection, transaction
 from django.db.models import ForeignKey
 
 from apps.projects.models import Graph, GraphVersion, Project
-from apps.runs.models import Reproduction, Run, RunPoint, RunTrail
+from apps.runs.models import (
+    Artifact,
+    DiscardedFile,
+    Export,
+    Reproduction,
+    Retention,
+    Run,
+    RunPoint,
+    RunSegment,
+    RunTrail,
+)
 from apps.webhooks.models import EVENTS
 from apps.webhooks.post import Answer
 from apps.webhooks.selectors import due
@@ -122,6 +132,12 @@ def test_sql_without_a_scope_and_with_a_foreign_one_sees_nothing(
         Reproduction.objects.create(workspace_id=ann.workspace.id, run=run, manifest={}, expected="h")
         IdempotencyKey.objects.create(workspace_id=ann.workspace.id, actor=ann.user, key="k", request="r")
         create_key(ann.user, ann.workspace, "k")
+        of: dict[str, Any] = {"workspace_id": ann.workspace.id}
+        RunSegment.objects.create(**of, run=run, content="0" * 64, attempt=1, first=0, until=5, size=1, last={})
+        Artifact.objects.create(**of, run=run, kind="export", name="x", media_type="x", content="0" * 64, size=1)
+        DiscardedFile.objects.create(**of, content="0" * 64)
+        Export.objects.create(**of, run=run, format="csv")
+        Retention.objects.create(**of)
     hook, _ = create_webhook(ann.user, ann.workspace, "https://example.org/", EVENTS)
     ping(ann.user, ann.workspace, hook.pk)
     ((workspace_id, _, delivery_id),) = due(1)

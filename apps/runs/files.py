@@ -1,0 +1,104 @@
+"""Files of runs and artifacts in the object storage, under the hash of their content.
+
+A segment of a recording is `runs/<workspace>/<run>/segments/<hash>`, a file of an artifact
+`artifacts/<workspace>/<first two digits>/<hash>`. What is fetched is held to its hash.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO, Any
+from uuid import UUID
+
+from django.core.files import File
+from django.core.files.storage import storages
+
+from apps.runs import checkpoints
+
+AWAY = checkpoints.AWAY
+
+CHUNK = 2**20
+
+
+class Damaged(OSError):
+    """A file in the storage does not have the hash that names it."""
+
+
+def stored(workspace_id: UUID | str, content: str) -> str:
+    """Where the file of an artifact lies."""
+    return f"artifacts/{workspace_id}/{content[:2]}/{content}"
+
+
+def segment(workspace_id: UUID | str, run_id: UUID | str, content: str) -> str:
+    """Where a segment lies."""
+    return f"{_segments(workspace_id, run_id)}/{content}"
+
+
+def _segments(workspace_id: UUID | str, run_id: UUID | str) -> str:
+    return f"runs/{workspace_id}/{run_id}/segments"
+
+
+def put(place: str, path: Path) -> None:
+    """Put a file into the storage. What is there in full stays: the same place is the same content. Raises AWAY."""
+    storage = storages["default"]
+    if exists(place):
+        if storage.size(place) == path.stat().st_size:
+            return
+        storage.delete(place)
+    with path.open("rb") as stream:
+        storage.save(place, File(stream))
+
+
+def exists(place: str) -> bool:
+    """Whether there is a file. Raises AWAY."""
+    return bool(storages["default"].exists(place))
+
+
+def fetch(place: str, content: str, into: Path) -> Path:
+    """Copy a file out of the storage to a path. Raises AWAY; `Damaged`, which is one of these."""
+    digest = hashlib.sha256()
+    into.parent.mkdir(parents=True, exist_ok=True)
+    with storages["default"].open(place) as source, into.open("wb") as target:
+        for chunk in source.chunks(CHUNK):
+            digest.update(chunk)
+            target.write(chunk)
+    if digest.hexdigest() != content:
+        raise Damaged(f"{place} is damaged: it does not have the hash that names it")
+    return into
+
+
+def opened(place: str) -> IO[Any]:
+    """The file as a stream. Raises AWAY."""
+    stream: IO[Any] = storages["default"].open(place)
+    return stream
+
+
+def chunks(stream: IO[Any]) -> Iterator[bytes]:
+    """The stream piece by piece; closed at its end."""
+    with stream:
+        while piece := stream.read(CHUNK):
+            yield piece
+
+
+def delete(place: str) -> None:
+    """Delete a file if it is there. Raises AWAY."""
+    storages["default"].delete(place)
+
+
+def delete_segments(workspace_id: UUID | str, run_id: UUID | str) -> None:
+    """Delete all segments of a run, also what no row names. Raises AWAY."""
+    storage, place = storages["default"], _segments(workspace_id, run_id)
+    try:
+        names = storage.listdir(place)[1]
+    except FileNotFoundError:
+        return
+    for name in names:
+        storage.delete(f"{place}/{name}")
+
+
+def hash_of(path: Path) -> str:
+    """SHA-256 of a file, in hexadecimal."""
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()

@@ -1,0 +1,157 @@
+"""What runs record: designed when a run is submitted, written segment by segment under the fence, put together at its
+end as one artifact.
+"""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from uuid import UUID
+
+import structlog
+from django.conf import settings
+from django.db import connection, transaction
+
+from apps.runs import artifacts, files
+from apps.runs.models import Artifact, Run, RunAttempt, RunSegment
+from apps.runs.services import held_run
+from apps.runs.states import FINAL
+from apps.workspaces.scope import current_workspace_id, scope
+from apps.workspaces.services import audit
+
+if TYPE_CHECKING:
+    from attractor.plan import Plan
+
+FILE_BYTES = 2**20
+"""What the form of Parquet may add to the values of a recording."""
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class StoredSegment:
+    """A segment whose file is in the storage, and which has no row yet; as `attractor.recording.recorder.Segment`."""
+
+    content: str
+    first: int
+    until: int
+    size: int
+    last: Mapping[str, int]
+
+
+def designed(plan: Plan, ticks: int, wanted: Sequence[Mapping[str, Any]] | None) -> tuple[list[dict[str, Any]], int]:
+    """What a run records, and the bytes that it may take.
+
+    Args:
+        wanted: [{node, port, every}]; None for what is recorded unasked, an empty list for nothing.
+
+    Raises:
+        GraphRejected: a port cannot be recorded; every fault is listed.
+    """
+    from attractor.recording.column import columns, raw_bytes, usual_columns
+
+    if wanted is None:
+        found = usual_columns(plan, ticks)
+    else:
+        found = columns(plan, [(one["node"], one["port"], one.get("every", 1)) for one in wanted])
+    design = [{"node": one.node, "port": one.port, "every": one.every} for one in found]
+    return design, raw_bytes(found, ticks) * 17 // 16 + FILE_BYTES if found else 0
+
+
+def record_segment(attempt: RunAttempt, segment: StoredSegment) -> bool:
+    """Note that a segment is in the object storage; False when the recording would become larger than it may be, or
+    did before: no segment follows one that is missing.
+
+    Raises:
+        Fenced: the attempt does not hold the run any more.
+    """
+    with scope(attempt.workspace_id):
+        run = held_run(attempt)
+        before = list(RunSegment.objects.filter(run=run).order_by("first"))
+        if before and before[-1].content == segment.content and before[-1].first == segment.first:
+            return True  # written already by a try whose success was not heard of
+        reached = before[-1].until if before else 0
+        if segment.first != reached or sum(one.size for one in before) + segment.size > run.recording_bytes:
+            return False
+        RunSegment.objects.create(
+            workspace_id=run.workspace_id, run=run, content=segment.content, attempt=attempt.number,
+            first=segment.first, until=segment.until, size=segment.size, last=dict(segment.last),
+        )  # fmt: skip
+    return True
+
+
+def go_on_from(attempt: RunAttempt, tick: int) -> RunSegment | None:
+    """Forget what earlier attempts recorded from a tick on, for it is recorded again; the last segment before it.
+
+    Raises:
+        Fenced: the attempt does not hold the run any more.
+    """
+    with scope(attempt.workspace_id):
+        run = held_run(attempt)
+        RunSegment.objects.filter(run=run, until__gt=tick).delete()
+        return RunSegment.objects.filter(run=run).order_by("-first").first()
+
+
+def gather(run_id: UUID | str) -> Artifact | None:
+    """Put the segments of a run of the workspace in force that is over together as one artifact; None when there are
+    none, or somebody else has done it.
+
+    Raises:
+        files.AWAY: the storage cannot be reached, or a segment is damaged; what is there stays.
+    """
+    from attractor.recording.recording import Recording, join
+
+    workspace_id = current_workspace_id()
+    with scope(workspace_id):
+        run = Run.objects.filter(pk=run_id, state__in=FINAL).defer("result").first()
+        segments = list(RunSegment.objects.filter(run_id=run_id).order_by("first"))
+    if run is None or not segments:
+        return None
+    folder = Path(tempfile.mkdtemp(prefix="gather.", dir=_scratch()))
+    try:
+        paths = [
+            files.fetch(files.segment(workspace_id, run_id, one.content), one.content, folder / str(one.first))
+            for one in segments
+        ]
+        whole = folder / "recording.parquet"
+        rows = join(paths, whole)
+        with Recording(whole) as recording:
+            columns = [one.as_dict() for one in recording.columns]
+        content = files.hash_of(whole)
+        with scope(workspace_id), transaction.atomic():
+            # Whoever else gathers waits here, and then finds no segments any more.
+            Run.objects.select_for_update(no_key=True).get(pk=run_id)
+            if not RunSegment.objects.filter(run_id=run_id).exists():
+                return None
+            facts = {"rows": rows, "ticks": segments[-1].until, "complete": segments[-1].until == run.ticks}
+            made = artifacts.keep(
+                whole, content, kind=Artifact.Kind.RECORDING, run=run, name="recording.parquet",
+                media_type=artifacts.PARQUET, facts={**facts, "columns": columns}, lineage=artifacts.lineage(run),
+                created_by_id=run.created_by_id,
+            )  # fmt: skip
+            RunSegment.objects.filter(run_id=run_id).delete()
+            audit(None, "artifact.record", made, run=str(run.pk), size=made.size, content=content)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+    try:
+        files.delete_segments(workspace_id, run_id)
+    except files.AWAY as error:
+        log.warning("segments_not_deleted", run_id=str(run_id), error=str(error))
+    return made
+
+
+def to_gather(ended_before: float, at_most: int = 20) -> list[tuple[UUID, UUID]]:
+    """(workspace, run) of runs that ended so many seconds ago and have segments, in any workspace; ids only."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT workspace_id, run_id FROM runs_to_gather(%s, %s)", [ended_before, at_most])
+        return list(cursor.fetchall())
+
+
+def _scratch() -> Path:
+    folder = Path(settings.DATA_DIR) / "scratch"
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder

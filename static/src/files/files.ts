@@ -1,0 +1,69 @@
+// What a run left and what can be made of it, as the panel needs it.
+import type { components } from "../api/schema";
+import type { Run } from "../api/run";
+import { whole } from "../shared/format";
+
+type Schemas = components["schemas"];
+
+export type Artifact = Schemas["Artifact"];
+export type Export = Schemas["Export"];
+export type Format = Schemas["Format"];
+
+export interface Page<T> {
+  results: T[];
+}
+
+export interface Files {
+  artifacts: Artifact[];
+  exports: Export[];
+  formats: Format[];
+}
+
+/** A size as people say it. */
+export function size(bytes: number): string {
+  const units = ["B", "kB", "MB", "GB", "TB"];
+  let value = bytes;
+  let unit = 0;
+  while (value >= 999.5 && unit < units.length - 1) {
+    value /= 1000;
+    unit += 1;
+  }
+  return `${unit === 0 ? value : Number(value.toPrecision(3))} ${units[unit]}`;
+}
+
+export function isActive(one: Export): boolean {
+  return one.state === "queued" || one.state === "running";
+}
+
+/** What a run records, in words. */
+export function recorded(run: Pick<Run, "recording">): string {
+  const ports = run.recording as unknown as { node: string; port: string; every: number }[];
+  if (ports.length === 0) return "This run records nothing.";
+  const rates = new Set(ports.map((one) => one.every));
+  const every = rates.size > 1 ? "" : ports[0]!.every === 1 ? ", every tick" : `, every ${whole(ports[0]!.every)} ticks`;
+  const shown = ports.slice(0, 6).map((one) => {
+    const rate = rates.size > 1 ? (one.every === 1 ? " (every tick)" : ` (every ${whole(one.every)} ticks)`) : "";
+    return `${one.node}.${one.port}${rate}`;
+  });
+  const more = ports.length - shown.length;
+  return `Records ${shown.join(", ")}${more > 0 ? ` and ${whole(more)} more` : ""}${every}.`;
+}
+
+/** Whether news is to be expected, so that it is asked again soon. */
+export function expects(run: Pick<Run, "recording" | "kind">, files: Files | null, over: boolean): boolean {
+  if (!over) return false;
+  if (files === null || files.exports.some(isActive)) return true;
+  // Right after its end what a run recorded is put together.
+  return run.kind === "single" && run.recording.length > 0 && files.artifacts.length === 0;
+}
+
+export const FORMAT_NAMES: Record<Format["format"], string> = {
+  csv: "CSV",
+  hdf5: "HDF5",
+  midi: "MIDI",
+  netcdf: "NetCDF (CF)",
+  npz: "NPZ (NumPy)",
+  parquet: "Parquet",
+  png: "PNG picture",
+  wav: "WAV sound",
+};
