@@ -164,15 +164,11 @@ export class RunStore {
     return this.#api.get<T>(url);
   }
 
-  /** Asks something else of the API in the name of the page. Raises ApiProblem. */
-  async get<T>(url: string): Promise<T> {
-    return this.#api.get<T>(url);
-  }
-
   async delete(url: string): Promise<void> {
     await this.#api.delete(url);
   }
 
+  /** Asks something else of the API in the name of the page. Raises ApiProblem. */
   async post<T>(url: string, body: unknown = {}): Promise<T> {
     return this.#api.post<T>(url, body);
   }
