@@ -74,8 +74,13 @@ def promised_bytes() -> int:
 # --- Writes -------------------------------------------------------------------------------------------------------
 
 
+def upload(workspace_id: UUID, path: Path, content: str) -> None:
+    """Put a file into the storage before `keep` is called: nothing is locked while it takes its time. Raises AWAY."""
+    files.put(files.stored(workspace_id, content), path)
+
+
 def keep(path: Path, content: str, **fields: Any) -> Artifact:
-    """Put a file into the storage and write its row, in the scope and the transaction of the caller.
+    """Write the row of a file, which `upload` has put into the storage, in the scope and transaction of the caller.
 
     Args:
         content: the file's SHA-256, in hexadecimal.
@@ -85,7 +90,8 @@ def keep(path: Path, content: str, **fields: Any) -> Artifact:
         files.AWAY: the storage does not take it; nothing was written.
     """
     workspace_id = current_workspace_id()
-    # Who deletes files holds the row too: the file cannot go between the look whether it is there and the commit.
+    # Who deletes files holds the row too: the file cannot go between the look whether it is there and the commit. If it
+    # went before, it is put there again.
     Workspace.objects.select_for_update(no_key=True).get(pk=workspace_id)
     files.put(files.stored(workspace_id, content), path)
     return Artifact.objects.create(workspace_id=workspace_id, content=content, size=path.stat().st_size, **fields)

@@ -265,6 +265,7 @@ def _write(found: Export, folder: Path) -> None:
     graph = re.sub(r"[^A-Za-z0-9_-]+", "-", run.graph_version.graph.name).strip("-")[:60] or "run"
     name = f"{graph}-{str(run.pk)[:8]}.{known.suffix}"
     content = files.hash_of(into)
+    artifacts.upload(found.workspace_id, into, content)
     with scope(found.workspace_id), transaction.atomic():
         row = Export.objects.select_for_update().filter(pk=found.pk, claim=found.claim, state="running").first()
         if row is None:

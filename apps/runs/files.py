@@ -51,6 +51,11 @@ def put(place: str, path: Path) -> None:
         storage.save(place, File(stream))
 
 
+def reach() -> None:
+    """Look whether the storage is there: of one that is not, a file that is not found says nothing. Raises AWAY."""
+    storages["default"].listdir("")
+
+
 def exists(place: str) -> bool:
     """Whether there is a file. Raises AWAY."""
     return bool(storages["default"].exists(place))

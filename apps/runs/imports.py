@@ -68,6 +68,7 @@ def import_file(
     known = format_of(name)
     assert known is not None
     content, size = files.hash_of(path), path.stat().st_size
+    artifacts.upload(workspace.id, path, content)
     with scope(workspace.id, actor.pk):
         Workspace.objects.select_for_update(no_key=True).get(pk=workspace.pk)
         if over := storage_faults(size):

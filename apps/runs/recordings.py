@@ -100,8 +100,10 @@ def gather(run_id: UUID | str) -> Artifact | None:
     """Put the segments of a run of the workspace in force that is over together as one artifact; None when there are
     none, or somebody else has done it.
 
+    A segment that is lost or damaged ends the recording.
+
     Raises:
-        files.AWAY: the storage cannot be reached, or a segment is damaged; what is there stays.
+        files.AWAY: the storage cannot be reached; what is there stays.
     """
     from attractor.recording.recording import Recording, join
 
@@ -113,15 +115,18 @@ def gather(run_id: UUID | str) -> Artifact | None:
         return None
     folder = Path(tempfile.mkdtemp(prefix="gather.", dir=_scratch()))
     try:
-        paths = [
-            files.fetch(files.segment(workspace_id, run_id, one.content), one.content, folder / str(one.first))
-            for one in segments
-        ]
+        paths = _fetched(segments, folder)
+        if not paths:
+            with scope(workspace_id):
+                RunSegment.objects.filter(run_id=run_id).delete()
+            return None
+        segments = segments[: len(paths)]
         whole = folder / "recording.parquet"
         rows = join(paths, whole)
         with Recording(whole) as recording:
             columns = [one.as_dict() for one in recording.columns]
         content = files.hash_of(whole)
+        artifacts.upload(workspace_id, whole, content)
         with scope(workspace_id), transaction.atomic():
             # Whoever else gathers waits here, and then finds no segments any more.
             Run.objects.select_for_update(no_key=True).get(pk=run_id)
@@ -142,6 +147,20 @@ def gather(run_id: UUID | str) -> Artifact | None:
     except files.AWAY as error:
         log.warning("segments_not_deleted", run_id=str(run_id), error=str(error))
     return made
+
+
+def _fetched(segments: Sequence[RunSegment], folder: Path) -> list[Path]:
+    """The files of segments, up to one that is lost or damaged."""
+    paths = []
+    for one in segments:
+        place = files.segment(one.workspace_id, one.run_id, one.content)
+        try:
+            paths.append(files.fetch(place, one.content, folder / str(one.first)))
+        except (FileNotFoundError, files.Damaged) as error:
+            files.reach()
+            log.warning("segment_lost", place=place, tick=one.first, error=str(error))
+            break
+    return paths
 
 
 def to_gather(ended_before: float, at_most: int = 20) -> list[tuple[UUID, UUID]]:

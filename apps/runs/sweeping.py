@@ -76,4 +76,7 @@ def _gather() -> int:
                 gathered += recordings.gather(run_id) is not None
         except files.AWAY as error:
             log.warning("recording_not_gathered", run_id=str(run_id), error=str(error))
+        except Exception:
+            # One recording must not keep the sweeper from the runs of all others.
+            log.exception("recording_not_gathered", run_id=str(run_id))
     return gathered

@@ -501,6 +501,9 @@ class Execution:
                 recordings.gather(run.pk)
         except (OperationalError, InterfaceError, *checkpoints.AWAY) as error:
             logger.warning("the recording is not put together yet: %s", error)
+        except Exception:
+            # The run is over, and how it ended is written.
+            logger.exception("the recording could not be put together")
 
     def _refuse_unanswered(self) -> None:
         tick = self._progress.tick

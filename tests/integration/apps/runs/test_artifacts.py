@@ -144,6 +144,25 @@ def test_the_sweeper_puts_together_what_a_dead_process_left(ann: Any, ended_run:
     assert sweep().gathered == 0
 
 
+@pytest.mark.parametrize(("lost", "kept"), [(1, 50), (0, 0)])
+def test_a_segment_that_is_lost_ends_the_recording(
+    ann: Any, ended_run: Any, monkeypatch: Any, lost: int, kept: int
+) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr(recordings, "gather", lambda _: None)
+        run = ended_run(ann)
+    with scope(ann.workspace.id):
+        segments = list(RunSegment.objects.order_by("first"))
+        files.delete(files.segment(ann.workspace.id, run.pk, segments[lost].content))
+        made = recordings.gather(run.pk)
+        assert not RunSegment.objects.exists()
+    if kept:
+        assert made is not None
+        assert (made.facts["rows"], made.facts["complete"]) == (kept, False)
+    else:
+        assert made is None
+
+
 def test_a_small_export_is_there_at_once_and_names_its_source(ann: Any, ended_run: Any) -> None:
     run = ended_run(ann, record=[{"node": "osc", "port": "sync"}])
     formats = {one["format"]: one["ports"] for one in ann.get(f"/runs/{run.pk}/formats/").json()}
