@@ -29,7 +29,7 @@ MESSAGES_HELD = 500
 
 
 class PortRefused(Exception):
-    """A port that cannot be watched; `problem` is {message, mend}."""
+    """A port that cannot be watched; `problem` is {place, message, mend}."""
 
     def __init__(self, problem: dict[str, str]) -> None:
         self.problem = problem
@@ -173,7 +173,8 @@ class Publisher(RunThread):
         except codec.UnknownForm as error:
             port = self._ports[frame.key]
             self._watchable.unsubscribe(*frame.key)
-            self._refuse(port, {"message": str(error), "mend": "Watch another port."})
+            place = f"{frame.node}.{frame.port}"
+            self._refuse(port, {"place": place, "message": str(error), "mend": "Watch another port."})
             return None
 
     def _due_frames(self, now: float, closing: bool) -> list[LiveFrame]:
