@@ -59,7 +59,7 @@ FUNCTIONS = {
 KEPT = FINISHED.replace("CREATE FUNCTION", "CREATE OR REPLACE FUNCTION").replace(
     "WHERE r.state IN",
     "LEFT JOIN public.runs_retention k ON k.workspace_id = r.workspace_id "
-    "WHERE r.finished_at <= now() - make_interval(days => coalesce(k.checkpoint_days, 0)) AND r.state IN",
+    "WHERE r.finished_at <= clock_timestamp() - make_interval(days => coalesce(k.checkpoint_days, 0)) AND r.state IN",
 )
 
 

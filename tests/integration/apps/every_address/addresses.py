@@ -80,6 +80,8 @@ def compared(place: Place) -> dict[str, str]:
     return {"runs": f"{place.over.pk},{place.running.pk}"}
 
 
+HOOK = {"url": "https://example.org/new", "events": ["run.failed"]}
+
 API: dict[tuple[str, str], Row] = {
     ("api-workspace", "get"): Row(),
     ("api-usage", "get"): Row(),
@@ -149,9 +151,7 @@ API: dict[tuple[str, str], Row] = {
     ("api-keys", "post"): Row(201, lambda _: {"name": "new"}, writes=True),
     ("api-key-revoke", "post"): Row(204, writes=True),
     ("api-webhooks", "get"): Row(managers=True),
-    ("api-webhooks", "post"): Row(
-        201, lambda _: {"url": "https://example.org/new", "events": ["run.failed"]}, writes=True, managers=True
-    ),
+    ("api-webhooks", "post"): Row(201, lambda _: HOOK, writes=True, managers=True),
     ("api-webhook", "get"): Row(managers=True),
     ("api-webhook", "patch"): edit(200, lambda _: {"active": False}),
     ("api-webhook", "delete"): edit(204),
@@ -186,6 +186,15 @@ PAGES: dict[tuple[str, str], Row] = {
     ("web:keys", "get"): Row(),
     ("web:keys", "post"): Row(200, lambda _: {"name": "new"}, writes=True),
     ("web:revoke_key", "post"): Row(302, writes=True),
+    ("web:webhooks", "get"): Row(managers=True),
+    ("web:webhooks", "post"): Row(200, lambda _: HOOK, writes=True, managers=True),
+    ("web:webhook", "get"): Row(managers=True),
+    ("web:webhook", "post"): Row(302, lambda _: HOOK, writes=True, managers=True),
+    ("web:rotate_webhook", "post"): Row(200, writes=True, managers=True),
+    ("web:switch_webhook", "post"): Row(302, lambda _: {"active": "false"}, writes=True, managers=True),
+    ("web:ping_webhook", "post"): Row(302, writes=True, managers=True),
+    ("web:replay_delivery", "post"): Row(302, writes=True, managers=True),
+    ("web:delete_webhook", "post"): Row(302, writes=True, managers=True),
     # Its path names no workspace, its form does.
     ("web:use_preset", "post"): Row(
         302, lambda place: {"project": f"{place.tenant.workspace.slug}/{place.tenant.project.pk}"}, writes=True
