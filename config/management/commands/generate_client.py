@@ -57,6 +57,7 @@ def sync_client(source: str) -> str:
     """The client without a loop, out of the one that needs it: the same words, without `async` and `await`."""
     text = re.sub(r'^""".*?"""\n', HEADER.format("The client, for programs without a loop."), source, flags=re.DOTALL)
     text = re.sub(r"\b(async|await) ", "", text)
+    text = re.sub(r"\bAwaitable\[(\w+)\]", r"\1", text)
     for word, other in SYNC.items():
         text = re.sub(rf"\b{word}\b", other, text)
     return _formatted(text)

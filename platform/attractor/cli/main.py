@@ -203,6 +203,21 @@ def _add_runs(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> 
     download.add_argument("--output", type=Path, metavar="DIR", help="the folder (default: run-<id>)")
     download.set_defaults(do=_on_server("download"))
 
+    files = commands.add_parser("files", help="list the recording and the exports of a run, or fetch them")
+    files.add_argument("run")
+    files.add_argument("--output", type=Path, metavar="DIR", help="fetch all of them into this folder")
+    files.add_argument("--json", action="store_true", help="as JSON")
+    files.set_defaults(do=_on_server("files"))
+
+    export = commands.add_parser("export", help="write what a run recorded, or a sweep's points, in another format")
+    export.add_argument("run")
+    export.add_argument("format", choices=("csv", "hdf5", "midi", "netcdf", "npz", "parquet", "png", "wav"))
+    export.add_argument(
+        "--port", action="append", default=[], metavar="NODE.PORT", help="default: all that the format takes"
+    )
+    export.add_argument("--output", type=Path, default=Path(), metavar="PATH", help="file or folder (default: here)")
+    export.set_defaults(do=_on_server("export"))
+
 
 def _add_studies(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     sweep = commands.add_parser(

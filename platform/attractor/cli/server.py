@@ -240,6 +240,29 @@ def download(args: argparse.Namespace) -> int:
     return exits.DONE
 
 
+def files(args: argparse.Namespace) -> int:
+    """`attractor files`."""
+    with Client() as client:
+        found = list(client.run(args.run).artifacts())
+        if args.output is not None:
+            args.output.mkdir(parents=True, exist_ok=True)
+            for one in found:
+                say(f"written: {client.save(one, args.output)}")
+    if args.json:
+        put_json([one.model_dump(mode="json") for one in found])
+    else:
+        put_table(("name", "kind", "bytes", "sha256"), [(one.name, one.kind, one.size, one.content) for one in found])
+    return exits.DONE
+
+
+def export(args: argparse.Namespace) -> int:
+    """`attractor export`."""
+    with Client() as client:
+        artifact = client.run(args.run).export(args.format, args.port)
+        put(client.save(artifact, args.output))
+    return exits.DONE
+
+
 def _download(run: Run, folder: Path) -> None:
     """Write what a run has left: how it is, its graph, its events, and its result if it has one."""
     folder.mkdir(parents=True, exist_ok=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 
 import httpx
@@ -90,6 +90,26 @@ class AsyncTransport:
                     if time.monotonic() > deadline:
                         raise too_slow(DEADLINE * self._timeout)
                 return Answer(response.status_code, {k.lower(): v for k, v in response.headers.items()}, bytes(body))
+        except (httpx.HTTPError, httpx.InvalidURL) as error:
+            failed(error, self._url)
+
+    async def fetch(self, target: str, take: Callable[[bytes], None]) -> Answer:
+        """Ask once for a file, and hand over its parts as they come. The answer has a body only if it is none.
+
+        Raises `Unreachable` and `BadAnswer`. A file may take as long as it does, as long as something comes.
+        """
+        refusal = bytearray()
+        try:
+            async with self._http.stream("GET", self._url + target) as response:
+                async for part in response.aiter_bytes():
+                    if response.status_code == 200:
+                        take(part)
+                    elif len(refusal) + len(part) > MAX_ANSWER:
+                        raise too_large(MAX_ANSWER)
+                    else:
+                        refusal += part
+                headers = {k.lower(): v for k, v in response.headers.items()}
+                return Answer(response.status_code, headers, bytes(refusal))
         except (httpx.HTTPError, httpx.InvalidURL) as error:
             failed(error, self._url)
 

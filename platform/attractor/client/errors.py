@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from attractor.client.types import Fault, RunError
+from attractor.client.types import ExportError, Fault, RunError
 
 
 class ClientError(Exception):
@@ -109,6 +109,21 @@ def kind_of(status: int, code: str) -> type[ApiError]:
 
 class RunNotOver(ClientError):
     """A run that goes on has no result yet: `wait` for it, or `follow` it."""
+
+
+class ExportFailed(ClientError):
+    """There is no file of an export.
+
+    Attributes:
+        state: `failed`, `cancelled`, or `succeeded` when its file was deleted since.
+        error: code, message and mend of one that failed.
+    """
+
+    def __init__(self, state: str, error: ExportError | None) -> None:
+        self.state = state
+        self.error = error
+        why = "its file was deleted" if state == "succeeded" else f"it is {state}"
+        super().__init__(f"the export has no file: {why}" if error is None else f"{error.message} {error.mend}")
 
 
 class RunNotSucceeded(ClientError):

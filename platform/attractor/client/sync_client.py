@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import html
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, TypeVar
@@ -13,9 +13,10 @@ from uuid import UUID
 
 from attractor.client import login, types
 from attractor.client.bar import shown
-from attractor.client.errors import BadAnswer, ClientError, RunNotOver, RunNotSucceeded, Unreachable
+from attractor.client.errors import BadAnswer, ClientError, ExportFailed, RunNotOver, RunNotSucceeded, Unreachable
 from attractor.client.feed import Feed, Gap
 from attractor.client.graph_file import GraphFile
+from attractor.client.landing import Landing
 from attractor.client.request import Request, new_key, read
 from attractor.client.result import Result
 from attractor.client.retry import Retry
@@ -228,6 +229,32 @@ class Client:
         body = types.CancelledRuns.model_validate({"runs": list(runs)})
         return self._ask(Request("POST", self._in_workspace("runs/cancel/"), types.Cancelled, body=body))
 
+    # Files.
+
+    def artifacts(self, run: UUID | str | None = None) -> Iterator[types.Artifact]:
+        """What runs recorded, exports and imported files, newest first; of one run, or of the whole workspace."""
+        query = {} if run is None else {"run": str(run)}
+        for one in self._pages(self._in_workspace("artifacts/"), types.PaginatedArtifactList, query):
+            yield one
+
+    def save(self, artifact: types.Artifact, path: Path | str = ".") -> Path:
+        """Fetch the file of an artifact.
+
+        Args:
+            artifact: of this workspace.
+            path: of the file, or a folder that is there, into which it goes under its own name.
+
+        Returns:
+            The file. It is there whole and as its hash says, or not at all.
+
+        Raises:
+            BadAnswer: what came has another hash.
+        """
+        where = self._in_workspace(f"artifacts/{_part(artifact.id)}/content/")
+        with Landing(artifact, path) as landing:
+            self._fetch(Request("GET", where, type(None)), landing)
+        return landing.path
+
     # The ways to the server that everything above goes.
 
     def _run_info(self, run: UUID | str) -> types.Run:
@@ -240,11 +267,12 @@ class Client:
     def _make(self, path: str, body: Any, answer: type[T]) -> T:
         return self._ask(Request("POST", self._in_workspace(path), answer, body=body, key=new_key()))
 
-    def _pages(self, path: str, answer: Any) -> Iterator[Any]:
+    def _pages(self, path: str, answer: Any, query: Mapping[str, str] | None = None) -> Iterator[Any]:
         cursor: str | None = None
         seen: set[str] = set()
         while True:
-            page = self._ask(Request("GET", path, answer, {} if cursor is None else {"cursor": cursor}))
+            asked = {**(query or {}), **({} if cursor is None else {"cursor": cursor})}
+            page = self._ask(Request("GET", path, answer, asked))
             for one in page.results:
                 yield one
             if page.next is None:
@@ -256,12 +284,29 @@ class Client:
             seen.add(cursor)
 
     def _ask(self, request: Request[T]) -> T:
+        def ask() -> T:
+            answer = self._transport.send(request.method, request.target, request.headers, request.content)
+            return read(request, answer)
+
+        return self._again(request, ask)
+
+    def _fetch(self, request: Request[None], landing: Landing) -> None:
+        def fetch() -> None:
+            landing.begin()
+            answer = self._transport.fetch(request.target, landing.take)
+            if answer.status != 200:
+                read(request, answer)
+                raise BadAnswer(f"the server answered {answer.status}, not the file")
+
+        self._again(request, fetch)
+
+    def _again(self, request: Request[Any], ask: Callable[[], T]) -> T:
+        """Ask until there is an answer, for as long as the client is patient."""
         sent = 0
         while True:
             sent += 1
             try:
-                answer = self._transport.send(request.method, request.target, request.headers, request.content)
-                return read(request, answer)
+                return ask()
             except ClientError as error:
                 pause = self._retry.pause(request, sent, error)
                 if pause is None:
@@ -463,6 +508,42 @@ class Run:
     def table(self) -> list[dict[str, Any]]:
         """The points as rows: number, parameters, seed, metrics and error of each. `frame_of` makes a DataFrame."""
         return [row_of(point) for point in self.points()]
+
+    def artifacts(self) -> Iterator[types.Artifact]:
+        """What it recorded, and its exports, newest first. `save` of the client fetches one."""
+        for one in self._client.artifacts(self.id):
+            yield one
+
+    def formats(self) -> list[types.Format]:
+        """In which formats what it left can be exported, and which ports each takes; none while it goes on."""
+        return self._client._ask(Request("GET", self._path("formats/"), list[types.Format]))
+
+    def export(self, format: str, ports: Sequence[str] = (), timeout: float = 600.0) -> types.Artifact:
+        """Write what it recorded, or the points of a sweep or fit, in another format, and wait for it.
+
+        Args:
+            format: `hdf5`, `parquet`, `netcdf`, `csv`, `npz`, `wav`, `midi` or `png`.
+            ports: `node.port` of what is written; none: all that the format takes.
+            timeout: seconds; raises TimeoutError after it. The export goes on.
+
+        Raises:
+            Invalid: the format does not take the ports; `faults` names those that do.
+            Conflict: there is nothing to export.
+            ExportFailed: it failed or was cancelled, or its file was deleted.
+        """
+        said: dict[str, Any] = {"format": format, **({"ports": list(ports)} if ports else {})}
+        body = types.NewExport.model_validate(said)
+        found = self._client._make(f"runs/{_part(self.id)}/exports/", body, types.Export)
+        until = time.monotonic() + timeout
+        where = self._client._in_workspace(f"exports/{_part(found.id)}/")
+        while found.state in {"queued", "running"}:
+            if time.monotonic() > until:
+                raise TimeoutError(f"export {found.id} is not over after {timeout:g} s; it goes on")
+            self._client._transport.sleep(POLL_SECONDS)
+            found = self._client._ask(Request("GET", where, types.Export))
+        if found.artifact is None:
+            raise ExportFailed(found.state, found.error)
+        return found.artifact
 
     def cancel(self) -> types.RunCommand:
         """Stop it within some seconds. Raises `Conflict` when it is over."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 
 import httpx
@@ -80,6 +80,23 @@ class Transport:
                     if time.monotonic() > deadline:
                         raise too_slow(DEADLINE * self._timeout)
                 return Answer(response.status_code, {k.lower(): v for k, v in response.headers.items()}, bytes(body))
+        except (httpx.HTTPError, httpx.InvalidURL) as error:
+            failed(error, self._url)
+
+    def fetch(self, target: str, take: Callable[[bytes], None]) -> Answer:
+        """Ask once for a file; see `AsyncTransport.fetch`."""
+        refusal = bytearray()
+        try:
+            with self._http.stream("GET", self._url + target) as response:
+                for part in response.iter_bytes():
+                    if response.status_code == 200:
+                        take(part)
+                    elif len(refusal) + len(part) > MAX_ANSWER:
+                        raise too_large(MAX_ANSWER)
+                    else:
+                        refusal += part
+                headers = {k.lower(): v for k, v in response.headers.items()}
+                return Answer(response.status_code, headers, bytes(refusal))
         except (httpx.HTTPError, httpx.InvalidURL) as error:
             failed(error, self._url)
 

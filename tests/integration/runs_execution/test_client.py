@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import csv
+import hashlib
 import json
 import os
 import re
@@ -12,10 +14,13 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import h5py
+import numpy as np
 import pytest
 from client_updates import QUICK, STATES, numbers, states
 from cut_wire import CutWire
 from django.core.management import call_command
+from pyarrow import parquet
 from run_processes import Program, Server, Tenant
 
 from attractor.cli import exits
@@ -58,6 +63,43 @@ def test_from_a_file_to_its_result_in_both_worlds(
             return (await second.result()).hash
 
     assert asyncio.run(again()) == result.hash
+
+
+def test_what_a_run_recorded_comes_as_files(
+    client: Client, here: Path, server: Server, secret: str, tenant: Tenant, shared_worker: Program,
+    graph_file: Path, eventually: Any, capsys: Any,
+) -> None:  # fmt: skip
+    run = client.run_file(graph_file, seed=5).wait(timeout=120)
+    with pytest.raises(Invalid) as refused:
+        run.export("midi")
+    assert refused.value.faults
+    # The recording becomes a file some seconds after the end.
+    eventually(lambda: list(run.artifacts()), "the recording")
+    (recording,) = client.artifacts(run.id)
+    table = parquet.read_table(client.save(recording, here / "deep" / "one.parquet"))
+    assert table.num_rows == 300
+    assert {one.format for one in run.formats()} >= {"csv", "hdf5"}
+
+    async def exported() -> Path:
+        async with AsyncClient(f"http://127.0.0.1:{server.port}", secret) as other:
+            return await other.save(await (await other.run(run.id)).export("csv", ["osc.sync"]), here / "sync.csv")
+
+    with asyncio.run(exported()).open(newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    (name,) = [name for name in rows[0] if name.startswith("osc.sync")]
+    # Digits that give the same number again, in the precision that it has.
+    values = np.asarray(table.column("osc.sync"), np.float32)
+    assert np.array_equal(np.array([row[name] for row in rows], np.float32), values)
+
+    capsys.readouterr()
+    assert main(["export", str(run.id), "hdf5", "--output", str(here)]) == exits.DONE
+    with h5py.File(capsys.readouterr().out.strip()) as file:
+        assert np.array_equal(file["osc/sync/values"][:], values)
+    assert main(["files", str(run.id), "--output", str(here / "all"), "--json"]) == exits.DONE
+    listed = json.loads(capsys.readouterr().out)
+    assert {one["kind"] for one in listed} == {"recording", "export"}
+    for one in listed:
+        assert hashlib.sha256((here / "all" / one["name"]).read_bytes()).hexdigest() == one["content"]
 
 
 def test_the_command_line_computes_the_same_hash_here_as_the_server(

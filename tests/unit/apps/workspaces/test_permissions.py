@@ -12,7 +12,7 @@ MAY_MANAGE = {"owner", "admin"}
 @pytest.mark.parametrize("role", Role.values)
 def test_roles(role: str) -> None:
     assert may(role, Verb.READ)
-    for verb in (Verb.WRITE_PROJECT, Verb.WRITE_GRAPH, Verb.SUBMIT_RUN, Verb.CONTROL_RUN):
+    for verb in (Verb.WRITE_PROJECT, Verb.WRITE_GRAPH, Verb.SUBMIT_RUN, Verb.CONTROL_RUN, Verb.WRITE_ARTIFACT):
         assert may(role, verb) == (role in MAY_WRITE), verb
     assert may(role, Verb.MAKE_KEY) == (role in MAY_WRITE - {"api"})
     for verb in (Verb.MANAGE_WEBHOOKS, Verb.MANAGE_WORKSPACE):
@@ -21,6 +21,6 @@ def test_roles(role: str) -> None:
 
 def test_every_verb_is_covered_above() -> None:
     assert {verb.value for verb in Verb} == {
-        "workspace.read", "project.write", "graph.write", "run.submit", "run.control", "key.make", "webhook.manage",
-        "workspace.manage",
+        "workspace.read", "project.write", "graph.write", "run.submit", "run.control", "artifact.write", "key.make",
+        "webhook.manage", "workspace.manage",
     }  # fmt: skip
