@@ -141,7 +141,7 @@ def fuzz_all(place: Place, role: str, login: dict[str, Any], examples: int, numb
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("role", ROLES)
+@pytest.mark.parametrize("role", ["editor", "key"])  # the two ways in; everybody else is asked below
 def test_no_request_is_answered_by_a_fault(place: Place, callers: dict[str, dict[str, Any]], role: str) -> None:
     fuzz_all(place, role, callers[role], 1, 1)
 
