@@ -111,7 +111,7 @@ class ArtifactContent(WorkspaceAPIView):
     @extend_schema(
         operation_id="artifacts_content_retrieve",
         responses={
-            (200, "application/octet-stream"): OpenApiResponse(OpenApiTypes.BINARY, "The file, in its media type."),
+            (200, "*/*"): OpenApiResponse(OpenApiTypes.BINARY, "The file, in its media type."),
             **NOT_FOUND, 503: PROBLEM,
         },
     )  # fmt: skip
