@@ -5,7 +5,6 @@ end as one artifact.
 from __future__ import annotations
 
 import shutil
-import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,10 +12,9 @@ from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 import structlog
-from django.conf import settings
 from django.db import connection, transaction
 
-from apps.runs import artifacts, files
+from apps.runs import artifacts, files, scratch
 from apps.runs.models import Artifact, Run, RunAttempt, RunSegment
 from apps.runs.services import held_run
 from apps.runs.states import FINAL
@@ -113,7 +111,7 @@ def gather(run_id: UUID | str) -> Artifact | None:
         segments = list(RunSegment.objects.filter(run_id=run_id).order_by("first"))
     if run is None or not segments:
         return None
-    folder = Path(tempfile.mkdtemp(prefix="gather.", dir=_scratch()))
+    folder = scratch.folder("gather")
     try:
         paths = _fetched(segments, folder)
         if not paths:
@@ -168,9 +166,3 @@ def to_gather(ended_before: float, at_most: int = 20) -> list[tuple[UUID, UUID]]
     with connection.cursor() as cursor:
         cursor.execute("SELECT workspace_id, run_id FROM runs_to_gather(%s, %s)", [ended_before, at_most])
         return list(cursor.fetchall())
-
-
-def _scratch() -> Path:
-    folder = Path(settings.DATA_DIR) / "scratch"
-    folder.mkdir(parents=True, exist_ok=True)
-    return folder

@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-import psutil
 import structlog
 from django.conf import settings
 from django.db import InterfaceError, OperationalError, connection
@@ -23,7 +22,7 @@ from apps.live import valkey
 from apps.live.frame import LiveFrame
 from apps.live.messages import event_message, progress_message
 from apps.live.subscription import Subscription
-from apps.runs import checkpoints, recordings, selectors, services
+from apps.runs import checkpoints, recordings, scratch, selectors, services
 from apps.runs.execution import mortality
 from apps.runs.execution.computation import Computation
 from apps.runs.execution.diagnosis import diagnose
@@ -118,7 +117,7 @@ class Execution:
         self._ledger = Ledger(
             self._attempt, self, self._publisher, config.runs.command_poll, self._on_lost, self._on_fault
         )
-        self._scratch = scratch_folder(run_id, number)
+        self._scratch = scratch.named(f"{run_id}-{number}")
         self._keeper = Keeper(self._attempt, config.runs.checkpoint, self._scratch, self._ledger.kept, self._on_unkept)
         self._tape: Tape | None = None
         self._lease = Lease(
@@ -134,7 +133,7 @@ class Execution:
 
     def run(self) -> None:
         """Compute the run and write its end. Raises nothing: whatever happens is the run's outcome."""
-        sweep_scratch()
+        scratch.sweep()
         structlog.contextvars.bind_contextvars(
             run_id=str(self._run.pk), workspace_id=str(self._run.workspace_id), attempt=self._attempt.number
         )
@@ -585,22 +584,6 @@ class Execution:
             self._publisher.tell_status(progress_message(payload, rows[-1].seq if rows else None))
         except (OperationalError, InterfaceError) as error:
             logger.warning("the last events were not published: %s", error)
-
-
-def scratch_folder(run_id: str, number: int) -> Path:
-    """Where an attempt writes what does not outlive it; the process is in its name."""
-    return _scratch() / f"{run_id}-{number}.{os.getpid()}"
-
-
-def sweep_scratch() -> None:
-    """Remove the folders of processes that are no more."""
-    for folder in _scratch().glob("*.*"):
-        if not psutil.pid_exists(int(folder.suffix[1:])):
-            shutil.rmtree(folder, ignore_errors=True)
-
-
-def _scratch() -> Path:
-    return Path(settings.DATA_DIR) / "scratch"
 
 
 def _value(command: RunCommand) -> Any:
