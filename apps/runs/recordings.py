@@ -18,7 +18,7 @@ from apps.runs import artifacts, files, scratch
 from apps.runs.models import Artifact, Run, RunAttempt, RunSegment
 from apps.runs.services import held_run
 from apps.runs.states import FINAL
-from apps.workspaces.scope import current_workspace_id, scope
+from apps.workspaces.scope import scope
 from apps.workspaces.services import audit
 
 if TYPE_CHECKING:
@@ -94,19 +94,19 @@ def go_on_from(attempt: RunAttempt, tick: int) -> RunSegment | None:
         return RunSegment.objects.filter(run=run).order_by("-first").first()
 
 
-def gather(run_id: UUID | str) -> Artifact | None:
-    """Put the segments of a run of the workspace in force that is over together as one artifact; None when there are
-    none, or somebody else has done it.
+def gather(workspace_id: UUID, run_id: UUID | str) -> Artifact | None:
+    """Put the segments of a run that is over together as one artifact; None when there are none, or somebody else has
+    done it.
 
-    A segment that is lost or damaged ends the recording.
+    A segment that is lost or damaged ends the recording. Call it in no transaction: what is put together must be
+    committed before the segments are deleted, and nothing is locked while files are fetched and put.
 
     Raises:
         files.AWAY: the storage cannot be reached; what is there stays.
     """
     from attractor.recording.recording import Recording, join
 
-    workspace_id = current_workspace_id()
-    with scope(workspace_id):
+    with transaction.atomic(durable=True), scope(workspace_id):
         run = Run.objects.filter(pk=run_id, state__in=FINAL).defer("result").first()
         segments = list(RunSegment.objects.filter(run_id=run_id).order_by("first"))
     if run is None or not segments:
@@ -115,7 +115,7 @@ def gather(run_id: UUID | str) -> Artifact | None:
     try:
         paths = _fetched(segments, folder)
         if not paths:
-            with scope(workspace_id):
+            with transaction.atomic(durable=True), scope(workspace_id):
                 RunSegment.objects.filter(run_id=run_id).delete()
             return None
         segments = segments[: len(paths)]
@@ -125,7 +125,7 @@ def gather(run_id: UUID | str) -> Artifact | None:
             columns = [one.as_dict() for one in recording.columns]
         content = files.hash_of(whole)
         artifacts.upload(workspace_id, whole, content)
-        with scope(workspace_id), transaction.atomic():
+        with transaction.atomic(durable=True), scope(workspace_id):
             # Whoever else gathers waits here, and then finds no segments any more.
             Run.objects.select_for_update(no_key=True).get(pk=run_id)
             if not RunSegment.objects.filter(run_id=run_id).exists():

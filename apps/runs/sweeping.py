@@ -72,8 +72,7 @@ def _gather() -> int:
     gathered = 0
     for workspace_id, run_id in recordings.to_gather(GATHER_AFTER_SECONDS):
         try:
-            with scope(workspace_id):
-                gathered += recordings.gather(run_id) is not None
+            gathered += recordings.gather(workspace_id, run_id) is not None
         except files.AWAY as error:
             log.warning("recording_not_gathered", run_id=str(run_id), error=str(error))
         except Exception:

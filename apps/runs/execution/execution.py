@@ -101,6 +101,7 @@ class Execution:
         self._telling = threading.Lock()
         self._ending = threading.Lock()
         self._ended = False
+        self._gone = threading.Event()
         self._outcome: Ending | None = None
         self._lost = threading.Event()
         self._late = threading.Event()
@@ -145,7 +146,9 @@ class Execution:
             self._advance()
         except Exception as error:  # noqa: BLE001 every fault of any node is an outcome of the run
             self._fault = self._fault or error
-        self._end()
+        if not self._end():
+            # The process must not go before the thread that ends it has tidied up.
+            self._gone.wait()
         if clock is not None:
             clock.cancel()
         self._lease.close()
@@ -465,14 +468,17 @@ class Execution:
             self._keeper.close()
             run = None if self._lost.is_set() else self._finished(outcome, found)
             self._ended = True
-        if run is not None:
-            self._publish_end(run, last_event)
-        if self._publisher.ident is not None:
-            self._publisher.close(LAST_FRAMES_SECONDS)
-        if run is not None:
-            self._gather(run)
-        shutil.rmtree(self._scratch, ignore_errors=True)
-        self._pipe.send({"op": "done", "state": run.state if run is not None else "lost"})
+        try:
+            if run is not None:
+                self._publish_end(run, last_event)
+            if self._publisher.ident is not None:
+                self._publisher.close(LAST_FRAMES_SECONDS)
+            if run is not None:
+                self._gather(run)
+            shutil.rmtree(self._scratch, ignore_errors=True)
+            self._pipe.send({"op": "done", "state": run.state if run is not None else "lost"})
+        finally:
+            self._gone.set()
         return True
 
     def _may_keep(self, overdue: bool) -> bool:
@@ -496,8 +502,7 @@ class Execution:
         if self._tape is None or not run.is_final:
             return
         try:
-            with scope(run.workspace_id):
-                recordings.gather(run.pk)
+            recordings.gather(run.workspace_id, run.pk)
         except (OperationalError, InterfaceError, *checkpoints.AWAY) as error:
             logger.warning("the recording is not put together yet: %s", error)
         except Exception:

@@ -108,8 +108,7 @@ def ended_run(tmp_path: Path) -> Callable[..., Run]:
             attempt = services.claim(run.pk, "w")
         record(attempt, tmp_path / str(run.pk), ticks)
         services.finish(attempt, "succeeded", tick=ticks, result={"answer": 42}, result_hash="h")
-        with scope(tenant.workspace.id):
-            recordings.gather(run.pk)
+        recordings.gather(tenant.workspace.id, run.pk)
         return tenant.look(run)
 
     return make

@@ -134,7 +134,7 @@ def test_segments_follow_each_other_and_fit_their_limit(ann: Any) -> None:
 def test_the_sweeper_puts_together_what_a_dead_process_left(ann: Any, ended_run: Any, monkeypatch: Any) -> None:
     monkeypatch.setattr("apps.runs.sweeping.GATHER_AFTER_SECONDS", -60.0)
     gather = recordings.gather
-    monkeypatch.setattr(recordings, "gather", lambda _: None)
+    monkeypatch.setattr(recordings, "gather", lambda *_: None)
     run = ended_run(ann)
     monkeypatch.setattr(recordings, "gather", gather)
     with scope(ann.workspace.id):
@@ -144,17 +144,32 @@ def test_the_sweeper_puts_together_what_a_dead_process_left(ann: Any, ended_run:
     assert sweep().gathered == 0
 
 
+def test_segments_are_deleted_only_when_what_was_put_together_is_committed(
+    ann: Any, ended_run: Any, monkeypatch: Any
+) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr(recordings, "gather", lambda *_: None)
+        run = ended_run(ann)
+    with scope(ann.workspace.id):
+        # A transaction around it could still be rolled back when the files are gone.
+        with pytest.raises(RuntimeError, match="durable"):
+            recordings.gather(ann.workspace.id, run.pk)
+        (content, _) = RunSegment.objects.order_by("first").values_list("content", flat=True)
+    assert files.exists(files.segment(ann.workspace.id, run.pk, content))
+
+
 @pytest.mark.parametrize(("lost", "kept"), [(1, 50), (0, 0)])
 def test_a_segment_that_is_lost_ends_the_recording(
     ann: Any, ended_run: Any, monkeypatch: Any, lost: int, kept: int
 ) -> None:
     with monkeypatch.context() as patch:
-        patch.setattr(recordings, "gather", lambda _: None)
+        patch.setattr(recordings, "gather", lambda *_: None)
         run = ended_run(ann)
     with scope(ann.workspace.id):
         segments = list(RunSegment.objects.order_by("first"))
         files.delete(files.segment(ann.workspace.id, run.pk, segments[lost].content))
-        made = recordings.gather(run.pk)
+    made = recordings.gather(ann.workspace.id, run.pk)
+    with scope(ann.workspace.id):
         assert not RunSegment.objects.exists()
     if kept:
         assert made is not None
