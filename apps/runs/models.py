@@ -352,6 +352,7 @@ class RunSegment(WorkspaceModel):
     until = models.PositiveBigIntegerField(help_text="The first tick after it.")
     size = models.PositiveBigIntegerField(help_text="Bytes.")
     last = models.JSONField(help_text="The last tick that was recorded of each port, up to here.")
+    raw = models.PositiveBigIntegerField(help_text="Bytes of its values, to which the limit of a recording is held.")
 
     class Meta(WorkspaceModel.Meta):
         ordering = ("first",)

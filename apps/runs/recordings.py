@@ -23,9 +23,13 @@ from apps.workspaces.services import audit
 
 if TYPE_CHECKING:
     from attractor.plan import Plan
+    from attractor.recording.column import Column
 
 FILE_BYTES = 2**20
 """What the form of Parquet may add to the values of a recording."""
+
+CHUNK_BYTES = 2**10
+"""What the form of Parquet takes for a column in a row group."""
 
 log = structlog.get_logger(__name__)
 
@@ -39,6 +43,7 @@ class StoredSegment:
     until: int
     size: int
     last: Mapping[str, int]
+    raw: int
 
 
 def designed(plan: Plan, ticks: int, wanted: Sequence[Mapping[str, Any]] | None) -> tuple[list[dict[str, Any]], int]:
@@ -57,7 +62,16 @@ def designed(plan: Plan, ticks: int, wanted: Sequence[Mapping[str, Any]] | None)
     else:
         found = columns(plan, [(one["node"], one["port"], one.get("every", 1)) for one in wanted])
     design = [{"node": one.node, "port": one.port, "every": one.every} for one in found]
-    return design, raw_bytes(found, ticks) * 17 // 16 + FILE_BYTES if found else 0
+    return design, raw_bytes(found, ticks) * 17 // 16 + FILE_BYTES + _form_bytes(found, ticks) if found else 0
+
+
+def _form_bytes(found: Sequence[Column], ticks: int) -> int:
+    """What the row groups of a recording add to its values."""
+    from attractor.recording.table import group_rows
+
+    # As many rows as there may be: ports that are recorded now and then need not be so at the same ticks.
+    rows = min(ticks, sum(-(-ticks // every) for every in {one.every for one in found}))
+    return -(-rows // group_rows(found)) * (len(found) + 2) * CHUNK_BYTES
 
 
 def record_segment(attempt: RunAttempt, segment: StoredSegment) -> bool:
@@ -73,11 +87,12 @@ def record_segment(attempt: RunAttempt, segment: StoredSegment) -> bool:
         if before and before[-1].content == segment.content and before[-1].first == segment.first:
             return True  # written already by a try whose success was not heard of
         reached = before[-1].until if before else 0
-        if segment.first != reached or sum(one.size for one in before) + segment.size > run.recording_bytes:
+        if segment.first != reached or sum(one.raw for one in before) + segment.raw > run.recording_bytes:
             return False
         RunSegment.objects.create(
             workspace_id=run.workspace_id, run=run, content=segment.content, attempt=attempt.number,
             first=segment.first, until=segment.until, size=segment.size, last=dict(segment.last),
+            raw=segment.raw,
         )  # fmt: skip
     return True
 

@@ -52,6 +52,8 @@ T = TypeVar("T")
 STOP_SECONDS = 1.5
 """A session that has not reached a block boundary this long after it was told to stop is ended from outside."""
 LAST_FRAMES_SECONDS = 1.0
+CANCEL_SECONDS = 1.8
+"""How long after a run was cancelled its end waits for the storage, at most."""
 LAST_CHECKPOINT_SECONDS = 3.0
 """How long a worker that shuts down waits for the storage."""
 STORAGE_SECONDS = 60.0
@@ -108,6 +110,7 @@ class Execution:
         # Set with whatever interrupts the run, for those who wait for something else.
         self._interrupted = threading.Event()
         self._cancelled = False
+        self._cancelled_at: float | None = None
         self._out_of_time: Failure | None = None
         self._stop_reason: Failure | None = None
         self._fault: BaseException | None = None
@@ -174,7 +177,7 @@ class Execution:
         While the session is still being prepared only cancel is done at once; the others wait for it.
         """
         if command.kind == RunCommand.Kind.CANCEL:
-            self._cancelled = True
+            self._cancelled, self._cancelled_at = True, time.monotonic()
             self._interrupt()
             self._ledger.answer(Answer(command.seq, self._progress.tick))
             return
@@ -460,7 +463,7 @@ class Execution:
                 # What a run that goes on has not done yet is still to be done by its next attempt.
                 self._refuse_unanswered()
                 if self._tape is not None and self._keeper.ident is not None and not self._lost.is_set():
-                    self._keep_tape(self._tape, cancelled=outcome.state is RunState.CANCELLED)
+                    self._keep_tape()
             elif self._may_keep(overdue) and isinstance(self._session, Session):
                 self._keeper.keep(self._session)
                 self._keeper.settle(LAST_CHECKPOINT_SECONDS)
@@ -484,15 +487,19 @@ class Execution:
     def _may_keep(self, overdue: bool) -> bool:
         return self._keeper.ident is not None and not (overdue or self._lost.is_set())
 
-    def _keep_tape(self, tape: Tape, *, cancelled: bool) -> None:
-        """Keep what was recorded up to the end; who cancels does not wait for a storage that is away."""
-        deadline = time.monotonic() + (LAST_CHECKPOINT_SECONDS if not cancelled else LAST_FRAMES_SECONDS)
+    def _keep_tape(self) -> None:
+        """Keep what was recorded up to the end, for which the run waits as long as for its checkpoints; who cancels,
+        now or while it waits, does not wait for a storage that is away."""
+        since = time.monotonic()
         self._keeper.keep_recorded()
-        self._keeper.settle(deadline - time.monotonic())
-        while not self._keeper.all_recorded and time.monotonic() < deadline:
-            time.sleep(STORAGE_RETRY_SECONDS / 4)
-            self._keeper.retry()
-            self._keeper.settle(max(0.0, deadline - time.monotonic()))
+        while not self._keeper.all_recorded and self._keeper.is_alive() and not self._lost.is_set():
+            deadline = since + STORAGE_SECONDS
+            if self._cancelled_at is not None:
+                deadline = min(deadline, self._cancelled_at + CANCEL_SECONDS)
+            if time.monotonic() >= deadline:
+                break
+            self._keeper.settle(min(STORAGE_RETRY_SECONDS / 4, deadline - time.monotonic()))
+            self._keeper.retry_recorded()
         if not self._keeper.all_recorded:
             message = "The storage did not take the end of what the run recorded: the recording is incomplete."
             self._say(message, self._progress.tick, "error")

@@ -390,6 +390,12 @@ class Migration(migrations.Migration):
                     ),
                 ),
                 (
+                    "raw",
+                    models.PositiveBigIntegerField(
+                        help_text="Bytes of its values, to which the limit of a recording is held."
+                    ),
+                ),
+                (
                     "run",
                     apps.workspaces.rows.OwnedForeignKey(
                         db_index=False,

@@ -94,7 +94,9 @@ def record(attempt: RunAttempt, folder: Path, ticks: int = 1000, cuts: int = 2) 
         segment = recorder.cut(folder)
         assert segment is not None
         files.put(files.segment(run.workspace_id, run.pk, segment.content), segment.path)
-        stored = recordings.StoredSegment(segment.content, segment.first, segment.until, segment.size, segment.last)
+        stored = recordings.StoredSegment(
+            segment.content, segment.first, segment.until, segment.size, segment.last, segment.raw
+        )
         assert recordings.record_segment(attempt, stored)
 
 
