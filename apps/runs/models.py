@@ -366,6 +366,29 @@ class RunSegment(WorkspaceModel):
         return f"{self.run_id} ticks {self.first} to {self.until}"
 
 
+class Gathering(WorkspaceModel):
+    """What is to be done for a run that records, when it is over: put its segments together, and delete their files.
+
+    It is there before the first file is, and goes when none can come any more.
+    """
+
+    run = OwnedForeignKey(Run, on_delete=models.CASCADE, related_name="gatherings", db_index=False)
+    tries = models.PositiveIntegerField(
+        default=0, help_text="How often it was taken up by others than the run's own process."
+    )
+    due_at = models.DateTimeField(default=timezone.now, help_text="When it is taken up next, once the run is over.")
+
+    class Meta(WorkspaceModel.Meta):
+        indexes = (models.Index(fields=["due_at"], name="runs_gathering_due"),)
+        constraints = (
+            *WorkspaceModel.Meta.constraints,
+            models.UniqueConstraint(fields=["run"], name="runs_gathering_run"),
+        )
+
+    def __str__(self) -> str:
+        return f"{self.run_id} due {self.due_at}"
+
+
 class Artifact(WorkspaceModel):
     """A file that a run left, that was made of one, or that somebody brought; written once, see `artifacts`."""
 

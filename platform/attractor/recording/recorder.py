@@ -38,7 +38,9 @@ class Segment:
 
 
 class Recorder:
-    """Holds what was recorded since the last segment. `take` belongs to the thread of the session, `cut` to any, one at a time.
+    """Holds what was recorded since the last segment.
+
+    `take` belongs to the thread of the session, `cut` to any, one at a time.
 
     Args:
         columns: what is recorded.
