@@ -239,8 +239,8 @@ def gather_due() -> int:
 
 
 def to_gather(ended_before: float, at_most: int = 20) -> list[tuple[UUID, UUID]]:
-    """(workspace, run) of runs that ended so many seconds ago and whose segments are to be dealt with now, in any workspace,
-    those first that wait longest; ids only."""
+    """(workspace, run) of runs that ended so many seconds ago and whose segments are due, in any workspace, those first
+    that wait longest; ids only."""
     with connection.cursor() as cursor:
         cursor.execute("SELECT workspace_id, run_id FROM runs_to_gather(%s, %s)", [ended_before, at_most])
         return list(cursor.fetchall())
