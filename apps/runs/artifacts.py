@@ -59,8 +59,8 @@ def recording_of(run: Run) -> Artifact | None:
 
 
 def stored_bytes() -> int:
-    """What the files of the workspace's artifacts take, a content that several have once, and what checkpoints take that
-    have outlived their runs."""
+    """What the files of the workspace's artifacts take, a content that several have once, and what checkpoints take
+    that have outlived their runs."""
     sizes = Artifact.objects.order_by().values("content").annotate(bytes=Max("size"))
     left = RunCheckpoint.objects.filter(run__state__in=FINAL).aggregate(total=Sum("size", default=0))["total"]
     return int(sizes.aggregate(total=Sum("bytes", default=0))["total"]) + int(left)

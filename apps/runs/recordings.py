@@ -149,7 +149,8 @@ def _put_together(run: Run, segments: Sequence[RunSegment]) -> Artifact | None:
         paths = _fetched(segments, folder)
         if not paths:
             with transaction.atomic(durable=True), scope(workspace_id):
-                RunSegment.objects.filter(run_id=run_id).delete()
+                if RunSegment.objects.filter(run_id=run_id).delete()[0]:
+                    audit(None, "recording.lose", run, ticks=segments[-1].until)
             return None
         segments = segments[: len(paths)]
         whole = folder / "recording.parquet"

@@ -247,6 +247,21 @@ def test_a_segment_that_is_lost_ends_the_recording(
         assert (made.facts["rows"], made.facts["complete"]) == (kept, False)
     else:
         assert made is None
+    with scope(ann.workspace.id):
+        assert AuditEvent.objects.filter(action="recording.lose").exists() == (not kept)
+
+
+def test_an_empty_mount_loses_no_recording(ann: Any, ungathered: Any, settings: Any, tmp_path: Any) -> None:
+    options = {"BACKEND": "django.core.files.storage.FileSystemStorage", "OPTIONS": {"location": tmp_path / "mount"}}
+    (tmp_path / "mount").mkdir()
+    there = settings.STORAGES
+    settings.STORAGES = {**there, "default": options}
+    with pytest.raises(files.AWAY):
+        recordings.gather(ann.workspace.id, ungathered.pk)
+    settings.STORAGES = there
+    made = recordings.gather(ann.workspace.id, ungathered.pk)
+    assert made is not None
+    assert made.facts["complete"]
 
 
 def test_a_small_export_is_there_at_once_and_names_its_source(ann: Any, ended_run: Any) -> None:
