@@ -54,6 +54,8 @@ STOP_SECONDS = 1.5
 LAST_FRAMES_SECONDS = 1.0
 CANCEL_SECONDS = 1.8
 """How long after a run was cancelled its end waits for the storage, at most."""
+LEAST_SECONDS = 0.2
+"""What a storage that is there may take for it even when the run came to its end late."""
 LAST_CHECKPOINT_SECONDS = 3.0
 """How long a worker that shuts down waits for the storage."""
 STORAGE_SECONDS = 60.0
@@ -495,11 +497,14 @@ class Execution:
         while not self._keeper.all_recorded and self._keeper.is_alive() and not self._lost.is_set():
             deadline = since + STORAGE_SECONDS
             if self._cancelled_at is not None:
-                deadline = min(deadline, self._cancelled_at + CANCEL_SECONDS)
-            if time.monotonic() >= deadline:
+                deadline = min(deadline, max(self._cancelled_at + CANCEL_SECONDS, since + LEAST_SECONDS))
+            left = deadline - time.monotonic()
+            if left <= 0.0:
                 break
-            self._keeper.settle(min(STORAGE_RETRY_SECONDS / 4, deadline - time.monotonic()))
-            self._keeper.retry_recorded()
+            self._keeper.settle(min(STORAGE_RETRY_SECONDS / 4, left))
+            if not self._keeper.all_recorded:
+                self._lost.wait(max(0.0, min(STORAGE_RETRY_SECONDS / 4, deadline - time.monotonic())))
+                self._keeper.retry_recorded()
         if not self._keeper.all_recorded:
             message = "The storage did not take the end of what the run recorded: the recording is incomplete."
             self._say(message, self._progress.tick, "error")
