@@ -18,8 +18,8 @@ from django.db.models import Max, QuerySet, Sum
 
 from apps.ops.preconditions import ANY, Precondition
 from apps.runs import files
-from apps.runs.models import Artifact, DiscardedFile, Export, Run
-from apps.runs.states import ACTIVE
+from apps.runs.models import Artifact, DiscardedFile, Export, Run, RunCheckpoint, RunSegment
+from apps.runs.states import ACTIVE, FINAL
 from apps.workspaces.missing import NotFound
 from apps.workspaces.models import Workspace
 from apps.workspaces.permissions import Verb, require
@@ -59,16 +59,22 @@ def recording_of(run: Run) -> Artifact | None:
 
 
 def stored_bytes() -> int:
-    """What the files of the workspace's artifacts take; a content that several have counts once."""
+    """What the files of the workspace's artifacts take, a content that several have once, and what checkpoints take
+    that have outlived their runs."""
     sizes = Artifact.objects.order_by().values("content").annotate(bytes=Max("size"))
-    return int(sizes.aggregate(total=Sum("bytes", default=0))["total"])
+    left = RunCheckpoint.objects.filter(run__state__in=FINAL).aggregate(total=Sum("size", default=0))["total"]
+    return int(sizes.aggregate(total=Sum("bytes", default=0))["total"]) + int(left)
 
 
 def promised_bytes() -> int:
-    """What active runs may still record and active exports may write."""
+    """What active runs may still record, what others did that is not yet put together, and what active exports may
+    write."""
     runs = Run.objects.filter(state__in=ACTIVE).aggregate(total=Sum("recording_bytes", default=0))["total"]
     under_way = Export.objects.filter(state__in=(Export.State.QUEUED, Export.State.RUNNING))
-    return int(runs) + int(under_way.aggregate(total=Sum("reserved_bytes", default=0))["total"])
+    waiting = (
+        RunSegment.objects.order_by().filter(run__state__in=FINAL).aggregate(total=Sum("size", default=0))["total"]
+    )
+    return int(runs) + int(waiting) + int(under_way.aggregate(total=Sum("reserved_bytes", default=0))["total"])
 
 
 # --- Writes -------------------------------------------------------------------------------------------------------

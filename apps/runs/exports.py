@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 import shutil
-import tempfile
 import time
 from collections.abc import Callable, Sequence
 from datetime import timedelta
@@ -23,7 +22,7 @@ from django.db.models import QuerySet
 from django.db.models.functions import Now
 
 from apps.ops.refusal import Fault
-from apps.runs import artifacts, files
+from apps.runs import artifacts, files, scratch
 from apps.runs.models import Artifact, Export, Run
 from apps.runs.point_table import point_table, table_bytes
 from apps.runs.quotas import storage_faults
@@ -188,7 +187,7 @@ def write_export(workspace_id: UUID, export_id: UUID) -> bool:
     found = _claim(workspace_id, export_id)
     if found is None:
         return False
-    folder = Path(tempfile.mkdtemp(prefix="export.", dir=_scratch()))
+    folder = scratch.folder("export")
     try:
         _write(found, folder)
     except Stopped:
@@ -301,9 +300,3 @@ def _end(found: Export, state: str, error: dict[str, str] | None = None) -> None
         held = Export.objects.filter(pk=found.pk, claim=found.claim, state=Export.State.RUNNING)
         over = None if state == Export.State.QUEUED else Now()
         held.update(state=state, error=error, finished_at=over)
-
-
-def _scratch() -> Path:
-    folder = Path(settings.DATA_DIR) / "scratch"
-    folder.mkdir(parents=True, exist_ok=True)
-    return folder

@@ -52,8 +52,12 @@ def put(place: str, path: Path) -> None:
 
 
 def reach() -> None:
-    """Look whether the storage is there: of one that is not, a file that is not found says nothing. Raises AWAY."""
-    storages["default"].listdir("")
+    """Look whether the storage is there: of one that is not, a file that is not found says nothing. Raises AWAY.
+
+    One in which there is nothing at all is not there: it is where a folder or bucket is to be mounted and is not.
+    """
+    if not any(storages["default"].listdir("")):
+        raise FileNotFoundError("the storage is empty, but is known to have had files: it may not be mounted")
 
 
 def exists(place: str) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-import tempfile
+import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import IO, Any, cast
@@ -19,7 +19,7 @@ from rest_framework.response import Response
 from apps.ops.parsers import BoundedJSONParser
 from apps.ops.problems import EncodingNotTaken, PayloadTooLarge
 from apps.ops.requests import StrictSerializer
-from apps.runs import artifacts, imports
+from apps.runs import artifacts, imports, scratch
 from apps.runs.artifacts_api import ArtifactSerializer
 from apps.workspaces.api import PROBLEM, WRITE_ERRORS, WorkspaceAPIView
 
@@ -70,10 +70,13 @@ class ImportList(WorkspaceAPIView):
         """
         imports.may_import(self.actor, self.workspace, _declared(request))
         name, expected = _asked(request)
-        with tempfile.TemporaryDirectory(prefix="import.", dir=_scratch()) as folder:
-            path = Path(folder) / "file"
+        folder = scratch.folder("import")
+        try:
+            path = folder / "file"
             _copy(cast(IO[bytes], request.data), path)
             made = imports.import_file(self.actor, self.workspace, path, name, expected)
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
         found = artifacts.artifact(self.workspace, made.pk)
         return Response(ArtifactSerializer(found, context={"view": self}).data, status=201)
 
@@ -123,9 +126,3 @@ def _copy(stream: IO[bytes], path: Path) -> None:
             if size > allowed:
                 raise PayloadTooLarge(f"A file may have {allowed} bytes. Split it.")
             file.write(piece)
-
-
-def _scratch() -> Path:
-    folder = Path(settings.DATA_DIR) / "scratch"
-    folder.mkdir(parents=True, exist_ok=True)
-    return folder

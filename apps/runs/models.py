@@ -352,6 +352,7 @@ class RunSegment(WorkspaceModel):
     until = models.PositiveBigIntegerField(help_text="The first tick after it.")
     size = models.PositiveBigIntegerField(help_text="Bytes.")
     last = models.JSONField(help_text="The last tick that was recorded of each port, up to here.")
+    raw = models.PositiveBigIntegerField(help_text="Bytes of its values, to which the limit of a recording is held.")
 
     class Meta(WorkspaceModel.Meta):
         ordering = ("first",)
@@ -363,6 +364,29 @@ class RunSegment(WorkspaceModel):
 
     def __str__(self) -> str:
         return f"{self.run_id} ticks {self.first} to {self.until}"
+
+
+class Gathering(WorkspaceModel):
+    """What is to be done for a run that records, when it is over: put its segments together, and delete their files.
+
+    It is there before the first file is, and goes when none can come any more.
+    """
+
+    run = OwnedForeignKey(Run, on_delete=models.CASCADE, related_name="gatherings", db_index=False)
+    tries = models.PositiveIntegerField(
+        default=0, help_text="How often it was taken up by others than the run's own process."
+    )
+    due_at = models.DateTimeField(default=timezone.now, help_text="When it is taken up next, once the run is over.")
+
+    class Meta(WorkspaceModel.Meta):
+        indexes = (models.Index(fields=["due_at"], name="runs_gathering_due"),)
+        constraints = (
+            *WorkspaceModel.Meta.constraints,
+            models.UniqueConstraint(fields=["run"], name="runs_gathering_run"),
+        )
+
+    def __str__(self) -> str:
+        return f"{self.run_id} due {self.due_at}"
 
 
 class Artifact(WorkspaceModel):

@@ -5,29 +5,40 @@ end as one artifact.
 from __future__ import annotations
 
 import shutil
-import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 import structlog
-from django.conf import settings
-from django.db import connection, transaction
+from django.db import DatabaseError, connection, transaction
+from django.utils import timezone
 
-from apps.runs import artifacts, files
-from apps.runs.models import Artifact, Run, RunAttempt, RunSegment
+from apps.runs import artifacts, files, scratch
+from apps.runs.models import Artifact, Gathering, Run, RunAttempt, RunSegment
 from apps.runs.services import held_run
 from apps.runs.states import FINAL
-from apps.workspaces.scope import current_workspace_id, scope
+from apps.workspaces.scope import scope
 from apps.workspaces.services import audit
 
 if TYPE_CHECKING:
     from attractor.plan import Plan
+    from attractor.recording.column import Column
 
 FILE_BYTES = 2**20
 """What the form of Parquet may add to the values of a recording."""
+
+CHUNK_BYTES = 2**10
+"""What the form of Parquet takes for a column in a row group."""
+
+GATHER_AFTER_SECONDS = 10.0
+"""A run's own process puts its recording together when it has ended; after this long it has not lived to do it."""
+RETRY_SECONDS = 30.0
+RETRY_MOST_SECONDS = 86_400.0
+LATE_SECONDS = 3600.0
+"""For so long after its run is over a segment may still come, of a process that has lost the run and does not know."""
 
 log = structlog.get_logger(__name__)
 
@@ -41,6 +52,7 @@ class StoredSegment:
     until: int
     size: int
     last: Mapping[str, int]
+    raw: int
 
 
 def designed(plan: Plan, ticks: int, wanted: Sequence[Mapping[str, Any]] | None) -> tuple[list[dict[str, Any]], int]:
@@ -59,7 +71,16 @@ def designed(plan: Plan, ticks: int, wanted: Sequence[Mapping[str, Any]] | None)
     else:
         found = columns(plan, [(one["node"], one["port"], one.get("every", 1)) for one in wanted])
     design = [{"node": one.node, "port": one.port, "every": one.every} for one in found]
-    return design, raw_bytes(found, ticks) * 17 // 16 + FILE_BYTES if found else 0
+    return design, raw_bytes(found, ticks) * 17 // 16 + FILE_BYTES + _form_bytes(found, ticks) if found else 0
+
+
+def _form_bytes(found: Sequence[Column], ticks: int) -> int:
+    """What the row groups of a recording add to its values."""
+    from attractor.recording.table import group_rows
+
+    # As many rows as there may be: ports that are recorded now and then need not be so at the same ticks.
+    rows = min(ticks, sum(-(-ticks // every) for every in {one.every for one in found}))
+    return -(-rows // group_rows(found)) * (len(found) + 2) * CHUNK_BYTES
 
 
 def record_segment(attempt: RunAttempt, segment: StoredSegment) -> bool:
@@ -74,12 +95,14 @@ def record_segment(attempt: RunAttempt, segment: StoredSegment) -> bool:
         before = list(RunSegment.objects.filter(run=run).order_by("first"))
         if before and before[-1].content == segment.content and before[-1].first == segment.first:
             return True  # written already by a try whose success was not heard of
+        Gathering.objects.get_or_create(workspace_id=run.workspace_id, run=run)
         reached = before[-1].until if before else 0
-        if segment.first != reached or sum(one.size for one in before) + segment.size > run.recording_bytes:
+        if segment.first != reached or sum(one.raw for one in before) + segment.raw > run.recording_bytes:
             return False
         RunSegment.objects.create(
             workspace_id=run.workspace_id, run=run, content=segment.content, attempt=attempt.number,
             first=segment.first, until=segment.until, size=segment.size, last=dict(segment.last),
+            raw=segment.raw,
         )  # fmt: skip
     return True
 
@@ -92,33 +115,42 @@ def go_on_from(attempt: RunAttempt, tick: int) -> RunSegment | None:
     """
     with scope(attempt.workspace_id):
         run = held_run(attempt)
+        Gathering.objects.get_or_create(workspace_id=run.workspace_id, run=run)
         RunSegment.objects.filter(run=run, until__gt=tick).delete()
         return RunSegment.objects.filter(run=run).order_by("-first").first()
 
 
-def gather(run_id: UUID | str) -> Artifact | None:
-    """Put the segments of a run of the workspace in force that is over together as one artifact; None when there are
-    none, or somebody else has done it.
+def gather(workspace_id: UUID, run_id: UUID | str) -> Artifact | None:
+    """Put the segments of a run that is over together as one artifact; None when there are none, or somebody else has
+    done it.
 
-    A segment that is lost or damaged ends the recording.
+    A segment that is lost or damaged ends the recording. Call it in no transaction: what is put together must be
+    committed before the segments are deleted, and nothing is locked while files are fetched and put.
 
     Raises:
         files.AWAY: the storage cannot be reached; what is there stays.
     """
-    from attractor.recording.recording import Recording, join
-
-    workspace_id = current_workspace_id()
-    with scope(workspace_id):
+    with transaction.atomic(durable=True), scope(workspace_id):
         run = Run.objects.filter(pk=run_id, state__in=FINAL).defer("result").first()
         segments = list(RunSegment.objects.filter(run_id=run_id).order_by("first"))
-    if run is None or not segments:
+    if run is None:
         return None
-    folder = Path(tempfile.mkdtemp(prefix="gather.", dir=_scratch()))
+    made = _put_together(run, segments) if segments else None
+    _delete_files(run)
+    return made
+
+
+def _put_together(run: Run, segments: Sequence[RunSegment]) -> Artifact | None:
+    from attractor.recording.recording import Recording, join
+
+    workspace_id, run_id = run.workspace_id, run.pk
+    folder = scratch.folder("gather")
     try:
         paths = _fetched(segments, folder)
         if not paths:
-            with scope(workspace_id):
-                RunSegment.objects.filter(run_id=run_id).delete()
+            with transaction.atomic(durable=True), scope(workspace_id):
+                if RunSegment.objects.filter(run_id=run_id).delete()[0]:
+                    audit(None, "recording.lose", run, ticks=segments[-1].until)
             return None
         segments = segments[: len(paths)]
         whole = folder / "recording.parquet"
@@ -127,7 +159,7 @@ def gather(run_id: UUID | str) -> Artifact | None:
             columns = [one.as_dict() for one in recording.columns]
         content = files.hash_of(whole)
         artifacts.upload(workspace_id, whole, content)
-        with scope(workspace_id), transaction.atomic():
+        with transaction.atomic(durable=True), scope(workspace_id):
             # Whoever else gathers waits here, and then finds no segments any more.
             Run.objects.select_for_update(no_key=True).get(pk=run_id)
             if not RunSegment.objects.filter(run_id=run_id).exists():
@@ -142,11 +174,28 @@ def gather(run_id: UUID | str) -> Artifact | None:
             audit(None, "artifact.record", made, run=str(run.pk), size=made.size, content=content)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
-    try:
-        files.delete_segments(workspace_id, run_id)
-    except files.AWAY as error:
-        log.warning("segments_not_deleted", run_id=str(run_id), error=str(error))
     return made
+
+
+def _delete_files(run: Run) -> None:
+    """Delete the files of a run's segments, and once more when those are there that came late; a storage that is away
+    is asked again."""
+    try:
+        files.delete_segments(run.workspace_id, run.pk)
+    except files.AWAY as error:
+        log.warning("segments_not_deleted", run_id=str(run.pk), error=str(error))
+        return
+    if run.finished_at is None:
+        raise RuntimeError("a run that is over has ended at some time")
+    last = run.finished_at + timedelta(seconds=LATE_SECONDS)
+    with transaction.atomic(durable=True), scope(run.workspace_id):
+        if RunSegment.objects.filter(run=run).exists():
+            return
+        found = Gathering.objects.filter(run=run)
+        if last < timezone.now():
+            found.delete()
+        else:
+            found.update(due_at=last)
 
 
 def _fetched(segments: Sequence[RunSegment], folder: Path) -> list[Path]:
@@ -163,14 +212,36 @@ def _fetched(segments: Sequence[RunSegment], folder: Path) -> list[Path]:
     return paths
 
 
+def gather_due() -> int:
+    """Put the recordings together of runs whose own process did not live to do it, and delete what is left of their
+    segments; how many recordings.
+
+    One that fails waits twice as long each time, and those that wait longest come first: it holds up no other.
+    """
+    gathered = 0
+    for workspace_id, run_id in to_gather(GATHER_AFTER_SECONDS):
+        with transaction.atomic(durable=True), scope(workspace_id):
+            found = Gathering.objects.select_for_update().filter(run_id=run_id, due_at__lte=timezone.now()).first()
+            if found is None:
+                continue
+            wait = min(RETRY_MOST_SECONDS, RETRY_SECONDS * 2 ** min(found.tries, 20))
+            found.tries, found.due_at = found.tries + 1, timezone.now() + timedelta(seconds=wait)
+            found.save(update_fields=["tries", "due_at"])
+        try:
+            gathered += gather(workspace_id, run_id) is not None
+        except files.AWAY as error:
+            log.warning("recording_not_gathered", run_id=str(run_id), error=str(error))
+        except DatabaseError:
+            raise
+        except Exception:
+            # One recording must not keep anybody from all others.
+            log.exception("recording_not_gathered", run_id=str(run_id), tries=found.tries)
+    return gathered
+
+
 def to_gather(ended_before: float, at_most: int = 20) -> list[tuple[UUID, UUID]]:
-    """(workspace, run) of runs that ended so many seconds ago and have segments, in any workspace; ids only."""
+    """(workspace, run) of runs that ended so many seconds ago and whose segments are due, in any workspace, those first
+    that wait longest; ids only."""
     with connection.cursor() as cursor:
         cursor.execute("SELECT workspace_id, run_id FROM runs_to_gather(%s, %s)", [ended_before, at_most])
         return list(cursor.fetchall())
-
-
-def _scratch() -> Path:
-    folder = Path(settings.DATA_DIR) / "scratch"
-    folder.mkdir(parents=True, exist_ok=True)
-    return folder

@@ -7,15 +7,12 @@ from dataclasses import dataclass
 import structlog
 from django.conf import settings
 
-from apps.runs import artifacts, checkpoints, files, recordings, selectors, services
+from apps.runs import artifacts, checkpoints, selectors, services
 from apps.workspaces.scope import scope
 
 RESEND_AFTER_SECONDS = 10.0
 """A run whose message was sent longer ago and that still waits gets another: the first may be lost. When all workers
 are busy it is merely one message too many, which the claim makes harmless."""
-
-GATHER_AFTER_SECONDS = 10.0
-"""A run's own process puts its recording together when it has ended; after this long it has not lived to do it."""
 
 log = structlog.get_logger(__name__)
 
@@ -23,12 +20,11 @@ log = structlog.get_logger(__name__)
 @dataclass(frozen=True, slots=True)
 class Swept:
     """What a round did: runs taken from workers that were lost, messages sent again, runs whose checkpoints went,
-    recordings put together, files of artifacts that went."""
+    files of artifacts that went."""
 
     lost: int = 0
     resent: int = 0
     forgotten: int = 0
-    gathered: int = 0
     dropped: int = 0
 
 
@@ -56,7 +52,7 @@ def sweep() -> Swept:
             with scope(workspace_id):
                 services.forget_checkpoints(run_id)
             forgotten += 1
-    return Swept(lost, resent, forgotten, _gather(), _tidy())
+    return Swept(lost, resent, forgotten, _tidy())
 
 
 def _tidy() -> int:
@@ -65,18 +61,3 @@ def _tidy() -> int:
         with scope(workspace_id):
             artifacts.expire(artifact_id)
     return sum(artifacts.drop_file(workspace_id, content) for workspace_id, content in artifacts.discarded())
-
-
-def _gather() -> int:
-    """Put the recordings together of runs whose own process did not live to do it; how many."""
-    gathered = 0
-    for workspace_id, run_id in recordings.to_gather(GATHER_AFTER_SECONDS):
-        try:
-            with scope(workspace_id):
-                gathered += recordings.gather(run_id) is not None
-        except files.AWAY as error:
-            log.warning("recording_not_gathered", run_id=str(run_id), error=str(error))
-        except Exception:
-            # One recording must not keep the sweeper from the runs of all others.
-            log.exception("recording_not_gathered", run_id=str(run_id))
-    return gathered

@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-import psutil
 import structlog
 from django.conf import settings
 from django.db import InterfaceError, OperationalError, connection
@@ -23,7 +22,7 @@ from apps.live import valkey
 from apps.live.frame import LiveFrame
 from apps.live.messages import event_message, progress_message
 from apps.live.subscription import Subscription
-from apps.runs import checkpoints, recordings, selectors, services
+from apps.runs import checkpoints, recordings, scratch, selectors, services
 from apps.runs.execution import mortality
 from apps.runs.execution.computation import Computation
 from apps.runs.execution.diagnosis import diagnose
@@ -53,6 +52,10 @@ T = TypeVar("T")
 STOP_SECONDS = 1.5
 """A session that has not reached a block boundary this long after it was told to stop is ended from outside."""
 LAST_FRAMES_SECONDS = 1.0
+CANCEL_SECONDS = 1.8
+"""How long after a run was cancelled its end waits for the storage, at most."""
+LEAST_SECONDS = 0.2
+"""What a storage that is there may take for it even when the run came to its end late."""
 LAST_CHECKPOINT_SECONDS = 3.0
 """How long a worker that shuts down waits for the storage."""
 STORAGE_SECONDS = 60.0
@@ -102,12 +105,14 @@ class Execution:
         self._telling = threading.Lock()
         self._ending = threading.Lock()
         self._ended = False
+        self._gone = threading.Event()
         self._outcome: Ending | None = None
         self._lost = threading.Event()
         self._late = threading.Event()
         # Set with whatever interrupts the run, for those who wait for something else.
         self._interrupted = threading.Event()
         self._cancelled = False
+        self._cancelled_at: float | None = None
         self._out_of_time: Failure | None = None
         self._stop_reason: Failure | None = None
         self._fault: BaseException | None = None
@@ -118,7 +123,7 @@ class Execution:
         self._ledger = Ledger(
             self._attempt, self, self._publisher, config.runs.command_poll, self._on_lost, self._on_fault
         )
-        self._scratch = scratch_folder(run_id, number)
+        self._scratch = scratch.named(f"{run_id}-{number}")
         self._keeper = Keeper(self._attempt, config.runs.checkpoint, self._scratch, self._ledger.kept, self._on_unkept)
         self._tape: Tape | None = None
         self._lease = Lease(
@@ -134,7 +139,7 @@ class Execution:
 
     def run(self) -> None:
         """Compute the run and write its end. Raises nothing: whatever happens is the run's outcome."""
-        sweep_scratch()
+        scratch.sweep()
         structlog.contextvars.bind_contextvars(
             run_id=str(self._run.pk), workspace_id=str(self._run.workspace_id), attempt=self._attempt.number
         )
@@ -146,7 +151,9 @@ class Execution:
             self._advance()
         except Exception as error:  # noqa: BLE001 every fault of any node is an outcome of the run
             self._fault = self._fault or error
-        self._end()
+        if not self._end():
+            # The process must not go before the thread that ends it has tidied up.
+            self._gone.wait()
         if clock is not None:
             clock.cancel()
         self._lease.close()
@@ -172,7 +179,7 @@ class Execution:
         While the session is still being prepared only cancel is done at once; the others wait for it.
         """
         if command.kind == RunCommand.Kind.CANCEL:
-            self._cancelled = True
+            self._cancelled, self._cancelled_at = True, time.monotonic()
             self._interrupt()
             self._ledger.answer(Answer(command.seq, self._progress.tick))
             return
@@ -458,7 +465,7 @@ class Execution:
                 # What a run that goes on has not done yet is still to be done by its next attempt.
                 self._refuse_unanswered()
                 if self._tape is not None and self._keeper.ident is not None and not self._lost.is_set():
-                    self._keep_tape(self._tape, cancelled=outcome.state is RunState.CANCELLED)
+                    self._keep_tape()
             elif self._may_keep(overdue) and isinstance(self._session, Session):
                 self._keeper.keep(self._session)
                 self._keeper.settle(LAST_CHECKPOINT_SECONDS)
@@ -466,28 +473,38 @@ class Execution:
             self._keeper.close()
             run = None if self._lost.is_set() else self._finished(outcome, found)
             self._ended = True
-        if run is not None:
-            self._publish_end(run, last_event)
-        if self._publisher.ident is not None:
-            self._publisher.close(LAST_FRAMES_SECONDS)
-        if run is not None:
-            self._gather(run)
-        shutil.rmtree(self._scratch, ignore_errors=True)
-        self._pipe.send({"op": "done", "state": run.state if run is not None else "lost"})
+        try:
+            if run is not None:
+                self._publish_end(run, last_event)
+            if self._publisher.ident is not None:
+                self._publisher.close(LAST_FRAMES_SECONDS)
+            if run is not None:
+                self._gather(run)
+            shutil.rmtree(self._scratch, ignore_errors=True)
+            self._pipe.send({"op": "done", "state": run.state if run is not None else "lost"})
+        finally:
+            self._gone.set()
         return True
 
     def _may_keep(self, overdue: bool) -> bool:
         return self._keeper.ident is not None and not (overdue or self._lost.is_set())
 
-    def _keep_tape(self, tape: Tape, *, cancelled: bool) -> None:
-        """Keep what was recorded up to the end; who cancels does not wait for a storage that is away."""
-        deadline = time.monotonic() + (LAST_CHECKPOINT_SECONDS if not cancelled else LAST_FRAMES_SECONDS)
+    def _keep_tape(self) -> None:
+        """Keep what was recorded up to the end, for which the run waits as long as for its checkpoints; who cancels,
+        now or while it waits, does not wait for a storage that is away."""
+        since = time.monotonic()
         self._keeper.keep_recorded()
-        self._keeper.settle(deadline - time.monotonic())
-        while not self._keeper.all_recorded and time.monotonic() < deadline:
-            time.sleep(STORAGE_RETRY_SECONDS / 4)
-            self._keeper.retry()
-            self._keeper.settle(max(0.0, deadline - time.monotonic()))
+        while not self._keeper.all_recorded and self._keeper.is_alive() and not self._lost.is_set():
+            deadline = since + STORAGE_SECONDS
+            if self._cancelled_at is not None:
+                deadline = min(deadline, max(self._cancelled_at + CANCEL_SECONDS, since + LEAST_SECONDS))
+            left = deadline - time.monotonic()
+            if left <= 0.0:
+                break
+            self._keeper.settle(min(STORAGE_RETRY_SECONDS / 4, left))
+            if not self._keeper.all_recorded:
+                self._lost.wait(max(0.0, min(STORAGE_RETRY_SECONDS / 4, deadline - time.monotonic())))
+                self._keeper.retry_recorded()
         if not self._keeper.all_recorded:
             message = "The storage did not take the end of what the run recorded: the recording is incomplete."
             self._say(message, self._progress.tick, "error")
@@ -497,8 +514,7 @@ class Execution:
         if self._tape is None or not run.is_final:
             return
         try:
-            with scope(run.workspace_id):
-                recordings.gather(run.pk)
+            recordings.gather(run.workspace_id, run.pk)
         except (OperationalError, InterfaceError, *checkpoints.AWAY) as error:
             logger.warning("the recording is not put together yet: %s", error)
         except Exception:
@@ -585,22 +601,6 @@ class Execution:
             self._publisher.tell_status(progress_message(payload, rows[-1].seq if rows else None))
         except (OperationalError, InterfaceError) as error:
             logger.warning("the last events were not published: %s", error)
-
-
-def scratch_folder(run_id: str, number: int) -> Path:
-    """Where an attempt writes what does not outlive it; the process is in its name."""
-    return _scratch() / f"{run_id}-{number}.{os.getpid()}"
-
-
-def sweep_scratch() -> None:
-    """Remove the folders of processes that are no more."""
-    for folder in _scratch().glob("*.*"):
-        if not psutil.pid_exists(int(folder.suffix[1:])):
-            shutil.rmtree(folder, ignore_errors=True)
-
-
-def _scratch() -> Path:
-    return Path(settings.DATA_DIR) / "scratch"
 
 
 def _value(command: RunCommand) -> Any:

@@ -54,6 +54,7 @@ class Keeper(RunThread):
         self._on_kept = on_kept
         self._due = time.monotonic() + every
         self._counting = threading.Condition()
+        self._cutting = threading.Lock()
         self._jobs = 0
         self._work: queue.SimpleQueue[tuple[Path, int] | tuple[()] | Segment | list[str] | None] = queue.SimpleQueue()
         self._segments: deque[Segment] = deque()
@@ -65,9 +66,11 @@ class Keeper(RunThread):
 
     def keep_recorded(self) -> None:
         """Keep what was recorded since the last time."""
-        segment = self._cut()
-        if segment is not None:
-            self._begin(segment)
+        # The thread that ends an overdue run cuts beside that of the session: segments come in the order of their cuts.
+        with self._cutting:
+            segment = self._cut()
+            if segment is not None:
+                self._begin(segment)
 
     def offer(self, session: Session) -> None:
         """Keep a checkpoint if one is due and the last one is under way no more. Call it between two blocks."""
@@ -96,9 +99,11 @@ class Keeper(RunThread):
         if contents:
             self._work.put(contents)
 
-    def retry(self) -> None:
-        """Try again what the storage did not take."""
+    def retry_recorded(self) -> None:
+        """Try segments again that the storage did not take, unless they are under way."""
         with self._counting:
+            if self._jobs or not self._segments:
+                return
             self._jobs += 1
         self._work.put(())
 
@@ -147,6 +152,6 @@ class Keeper(RunThread):
         while self._segments:
             one = self._segments[0]
             files.put(files.segment(self._attempt.workspace_id, self._attempt.run_id, one.content), one.path)
-            self._on_kept(StoredSegment(one.content, one.first, one.until, one.size, one.last))
+            self._on_kept(StoredSegment(one.content, one.first, one.until, one.size, one.last, one.raw))
             self._segments.popleft()
             one.path.unlink()

@@ -36,8 +36,9 @@ OVER = "r.state IN ('succeeded', 'failed', 'cancelled')"
 FUNCTIONS = {
     "runs_to_gather": (
         "ended_before double precision, at_most integer", "run_id uuid",
-        "SELECT DISTINCT r.workspace_id, r.id FROM public.runs_runsegment s JOIN public.runs_run r ON r.id = s.run_id "
-        f"WHERE {OVER} AND r.finished_at < now() - make_interval(secs => ended_before)",
+        "SELECT g.workspace_id, g.run_id FROM public.runs_gathering g JOIN public.runs_run r ON r.id = g.run_id "
+        f"WHERE {OVER} AND r.finished_at < now() - make_interval(secs => ended_before) AND g.due_at <= now() "
+        "ORDER BY g.due_at, r.finished_at",
     ),
     "runs_discarded_files": (
         "at_most integer", "content varchar",
@@ -390,6 +391,12 @@ class Migration(migrations.Migration):
                     ),
                 ),
                 (
+                    "raw",
+                    models.PositiveBigIntegerField(
+                        help_text="Bytes of its values, to which the limit of a recording is held."
+                    ),
+                ),
+                (
                     "run",
                     apps.workspaces.rows.OwnedForeignKey(
                         db_index=False,
@@ -414,6 +421,73 @@ class Migration(migrations.Migration):
                 "abstract": False,
                 "base_manager_name": "objects",
             },
+        ),
+        migrations.CreateModel(
+            name="Gathering",
+            fields=[
+                (
+                    "id",
+                    models.UUIDField(
+                        default=uuid.uuid4,
+                        editable=False,
+                        primary_key=True,
+                        serialize=False,
+                    ),
+                ),
+                (
+                    "tries",
+                    models.PositiveIntegerField(
+                        default=0,
+                        help_text="How often it was taken up by others than the run's own process.",
+                    ),
+                ),
+                (
+                    "due_at",
+                    models.DateTimeField(
+                        default=django.utils.timezone.now,
+                        help_text="When it is taken up next, once the run is over.",
+                    ),
+                ),
+                (
+                    "run",
+                    apps.workspaces.rows.OwnedForeignKey(
+                        db_index=False,
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="gatherings",
+                        to="runs.run",
+                    ),
+                ),
+                (
+                    "workspace",
+                    models.ForeignKey(
+                        db_index=False,
+                        editable=False,
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="+",
+                        to="workspaces.workspace",
+                    ),
+                ),
+            ],
+            options={
+                "abstract": False,
+                "base_manager_name": "objects",
+            },
+        ),
+        migrations.AddConstraint(
+            model_name="gathering",
+            constraint=models.UniqueConstraint(
+                fields=("workspace", "id"), name="runs_gathering_workspace_id"
+            ),
+        ),
+        migrations.AddConstraint(
+            model_name="gathering",
+            constraint=models.UniqueConstraint(
+                fields=("run",), name="runs_gathering_run"
+            ),
+        ),
+        migrations.AddIndex(
+            model_name="gathering",
+            index=models.Index(fields=["due_at"], name="runs_gathering_due"),
         ),
         migrations.AddIndex(
             model_name="artifact",
@@ -546,16 +620,16 @@ class Migration(migrations.Migration):
                 name="runs_runsegment_ticks",
             ),
         ),
-        *(EnableRowLevelSecurity(name) for name in ("RunSegment", "Artifact", "DiscardedFile", "Export", "Retention")),
+        *(EnableRowLevelSecurity(name) for name in ("RunSegment", "Gathering", "Artifact", "DiscardedFile", "Export", "Retention")),
         *(
             AddCompositeForeignKey(name, field)
             for name, field in (
-                ("RunSegment", "run"), ("Artifact", "run"), ("Export", "run"), ("Export", "artifact"),
+                ("RunSegment", "run"), ("Gathering", "run"), ("Artifact", "run"), ("Export", "run"), ("Export", "artifact"),
             )
         ),
         *(
             AddReadPolicy(name, "sweeping", SWEEPING, owner_only=True)
-            for name in ("RunSegment", "Artifact", "DiscardedFile", "Export", "Retention")
+            for name in ("RunSegment", "Gathering", "Artifact", "DiscardedFile", "Export", "Retention")
         ),
         RefuseUpdates("RunSegment"),
         RefuseUpdates("Artifact", ["created_by_id"]),

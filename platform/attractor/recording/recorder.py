@@ -10,12 +10,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
 import pyarrow.parquet as pq
 
 from attractor.frame import Frame
 from attractor.recording.column import Array, Column
-from attractor.recording.table import schema, table
+from attractor.recording.table import schema, tables
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +24,7 @@ class Segment:
     Attributes:
         content: SHA-256 of the file, in hexadecimal.
         last: the last tick that was recorded of each port up to here, in this segment or one before it.
+        raw: bytes of the values in it, whatever their form in the file takes.
     """
 
     path: Path
@@ -34,10 +34,13 @@ class Segment:
     rows: int
     size: int
     last: Mapping[str, int]
+    raw: int
 
 
 class Recorder:
-    """Holds what was recorded since the last segment. `take` belongs to the thread of the session, `cut` to any.
+    """Holds what was recorded since the last segment.
+
+    `take` belongs to the thread of the session, `cut` to any, one at a time.
 
     Args:
         columns: what is recorded.
@@ -50,7 +53,7 @@ class Recorder:
         self, columns: Sequence[Column], facts: Mapping[str, Any], first: int = 0, last: Mapping[str, int] | None = None
     ) -> None:
         self.columns = list(columns)
-        self.held_bytes = 0
+        self.held_bytes = self._values = 0
         self._schema = schema(columns, facts)
         self.first = self._until = first
         self._last = dict(last or {})
@@ -69,17 +72,21 @@ class Recorder:
                 self._held[name].append((frame.ticks, frame.data))
                 self._last[name] = int(frame.ticks[-1])
                 self.held_bytes += frame.data.nbytes + frame.ticks.nbytes
+                self._values += frame.data.nbytes
             self._until = until
 
     def cut(self, folder: Path) -> Segment | None:
-        """Write what is held as a segment into a folder; None when no tick has passed since the last."""
+        """Write what is held as a segment into a folder; None when no tick has passed since the last.
+
+        What cannot be written is lost, and `first` stays: it tells from where on.
+        """
         with self._lock:
             first, until, last = self.first, self._until, dict(self._last)
             if first == until:
                 return None
             held, self._held = self._held, {one.name: [] for one in self.columns}
-            self.first, self.held_bytes = until, 0
-        rows = table(
+            raw, self.held_bytes, self._values = self._values, 0, 0
+        found = tables(
             self._schema,
             {
                 name: (np.concatenate([ticks for ticks, _ in parts]), np.concatenate([data for _, data in parts]))
@@ -89,11 +96,11 @@ class Recorder:
         )
         folder.mkdir(parents=True, exist_ok=True)
         path = folder / f"{first}-{until}.parquet"
-        write(rows, path)
+        rows = 0
+        with pq.ParquetWriter(path, self._schema, compression="zstd", use_dictionary=False) as writer:
+            for one in found:
+                writer.write_table(one)
+                rows += one.num_rows
         content = hashlib.sha256(path.read_bytes()).hexdigest()
-        return Segment(path, content, first, until, rows.num_rows, path.stat().st_size, last)
-
-
-def write(rows: pa.Table, path: Path) -> None:
-    """Write a table as one Parquet file."""
-    pq.write_table(rows, path, compression="zstd", use_dictionary=False)
+        self.first = until
+        return Segment(path, content, first, until, rows, path.stat().st_size, last, raw)

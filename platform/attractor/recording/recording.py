@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Self
@@ -12,15 +12,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from attractor.recording.column import Array, Column
-from attractor.recording.table import columns_of, facts_of, values_of
+from attractor.recording.table import columns_of, facts_of, group_rows, values_of
 
-GROUP_BYTES: Final = 2**22
-"""Values of a row group, about: what is held of a recording at once."""
-
-
-def group_rows(columns: Iterable[Column]) -> int:
-    """Rows of a row group. It follows from the columns alone, so that the same values are the same file."""
-    return max(1, GROUP_BYTES // (16 + sum(one.elements * one.dtype.itemsize for one in columns)))
+PART_BYTES: Final = 2**22
+"""Cells of a part, about."""
 
 
 def join(segments: Sequence[Path], into: Path) -> int:
@@ -33,11 +28,14 @@ def join(segments: Sequence[Path], into: Path) -> int:
     with pq.ParquetWriter(into, known, compression="zstd", use_dictionary=False) as writer:
         waiting = known.empty_table()
         for path in segments:
-            waiting = pa.concat_tables([waiting, pq.read_table(path, schema=known, use_threads=False)])
-            while waiting.num_rows >= size:
-                writer.write_table(waiting.slice(0, size).combine_chunks(), row_group_size=size)
-                waiting, rows = waiting.slice(size), rows + size
-            waiting = waiting.combine_chunks()
+            with pq.ParquetFile(path) as segment:
+                for group in range(segment.num_row_groups):
+                    more = segment.read_row_group(group, use_threads=False)
+                    waiting = pa.concat_tables([waiting, more.replace_schema_metadata(known.metadata)])
+                    while waiting.num_rows >= size:
+                        writer.write_table(waiting.slice(0, size).combine_chunks(), row_group_size=size)
+                        waiting, rows = waiting.slice(size), rows + size
+                    waiting = waiting.combine_chunks()
         if waiting.num_rows or not rows:
             writer.write_table(waiting, row_group_size=size)
     return rows + int(waiting.num_rows)
@@ -90,7 +88,7 @@ class Recording:
         names = ["tick", "t", *(one.name for one in wanted)]
         for group in range(self._file.num_row_groups):
             rows = self._file.read_row_group(group, columns=names, use_threads=False).combine_chunks()
-            for batch in rows.to_batches():
+            for batch in rows.to_batches(group_rows(wanted, PART_BYTES)):
                 yield Part(
                     batch.column("tick").to_numpy(),
                     batch.column("t").to_numpy(),

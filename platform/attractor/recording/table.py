@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
 import numpy as np
@@ -13,6 +13,18 @@ from attractor.recording.column import Array, Column
 
 FORMAT: Final = 1
 _KEY: Final = b"attractor"
+
+GROUP_BYTES: Final = 2**24
+"""Cells of a row group, about, those without a value too: what is held of a recording at once."""
+
+
+def group_rows(columns: Iterable[Column], held: int = GROUP_BYTES) -> int:
+    """Rows of a row group. It follows from the columns alone, so that the same values are the same file.
+
+    Args:
+        held: bytes that the cells of so many rows take, with and without a value.
+    """
+    return max(1, held // (16 + sum(one.elements * one.dtype.itemsize for one in columns)))
 
 
 def schema(columns: Sequence[Column], facts: Mapping[str, Any]) -> pa.Schema:
@@ -41,8 +53,8 @@ def columns_of(found: pa.Schema) -> list[Column]:
     return [Column.of_dict(json.loads(field.metadata[_KEY])) for field in found if _KEY in (field.metadata or {})]
 
 
-def table(known: pa.Schema, values: Mapping[str, tuple[Array, Array]]) -> pa.Table:
-    """Rows of a recording.
+def tables(known: pa.Schema, values: Mapping[str, tuple[Array, Array]]) -> Iterator[pa.Table]:
+    """Rows of a recording, a row group at a time: a cell without a value takes as much as one with.
 
     Args:
         values: by column, ticks of shape (n,), growing, and values of shape (n, …).
@@ -51,11 +63,16 @@ def table(known: pa.Schema, values: Mapping[str, tuple[Array, Array]]) -> pa.Tab
     said = [ticks for ticks, _ in values.values() if len(ticks)]
     ticks = np.unique(np.concatenate(said)) if said else np.zeros(0, np.int64)
     seconds = ticks * facts_of(known)["tick_seconds"]
-    arrays: list[pa.Array] = [pa.array(ticks, pa.int64()), pa.array(seconds, pa.float64())]
-    for one in columns:
-        own, data = values.get(one.name, (np.zeros(0, np.int64), np.zeros((0, *one.shape), one.dtype)))
-        arrays.append(_array(one, np.searchsorted(ticks, own), np.asarray(data, one.dtype), len(ticks)))
-    return pa.Table.from_arrays(arrays, schema=known)
+    size = group_rows(columns)
+    for first in range(0, len(ticks), size):
+        some = ticks[first : first + size]
+        arrays: list[pa.Array] = [pa.array(some, pa.int64()), pa.array(seconds[first : first + size], pa.float64())]
+        for one in columns:
+            own, data = values.get(one.name, (np.zeros(0, np.int64), np.zeros((0, *one.shape), one.dtype)))
+            within = slice(*np.searchsorted(own, [some[0], some[-1] + 1]))
+            rows = np.searchsorted(some, own[within])
+            arrays.append(_array(one, rows, np.asarray(data[within], one.dtype), len(some)))
+        yield pa.Table.from_arrays(arrays, schema=known)
 
 
 def values_of(one: Column, chunk: pa.Array) -> tuple[Array, Array]:

@@ -94,7 +94,9 @@ def record(attempt: RunAttempt, folder: Path, ticks: int = 1000, cuts: int = 2) 
         segment = recorder.cut(folder)
         assert segment is not None
         files.put(files.segment(run.workspace_id, run.pk, segment.content), segment.path)
-        stored = recordings.StoredSegment(segment.content, segment.first, segment.until, segment.size, segment.last)
+        stored = recordings.StoredSegment(
+            segment.content, segment.first, segment.until, segment.size, segment.last, segment.raw
+        )
         assert recordings.record_segment(attempt, stored)
 
 
@@ -108,8 +110,7 @@ def ended_run(tmp_path: Path) -> Callable[..., Run]:
             attempt = services.claim(run.pk, "w")
         record(attempt, tmp_path / str(run.pk), ticks)
         services.finish(attempt, "succeeded", tick=ticks, result={"answer": 42}, result_hash="h")
-        with scope(tenant.workspace.id):
-            recordings.gather(run.pk)
+        recordings.gather(tenant.workspace.id, run.pk)
         return tenant.look(run)
 
     return make

@@ -1,6 +1,7 @@
 """What a run records, by a real worker: also when its process is killed, and when the storage refuses."""
 
 import hashlib
+import time
 from pathlib import Path
 
 import netCDF4
@@ -8,6 +9,7 @@ import pytest
 from run_processes import kill, program, started_worker
 
 from apps.runs import artifacts, exports, files, recordings
+from apps.runs.execution.execution import LAST_CHECKPOINT_SECONDS
 from apps.runs.models import RunAttempt, RunSegment
 from apps.runs.refusals import Fenced
 from apps.workspaces.scope import scope
@@ -62,7 +64,7 @@ def test_a_killed_child_leaves_no_trace_in_what_its_run_recorded(tenant, tmp_pat
         with scope(tenant.workspace.id):
             first = RunAttempt.objects.get(run_id=run.pk, number=1)
         with pytest.raises(Fenced):
-            recordings.record_segment(first, recordings.StoredSegment("0" * 64, TICKS, TICKS + 1, 1, {}))
+            recordings.record_segment(first, recordings.StoredSegment("0" * 64, TICKS, TICKS + 1, 1, {}, 1))
         made = recording(tenant, run)
         assert made.facts["complete"]
         assert made.content == undisturbed(tenant, run, tmp_path / "alone")
@@ -79,3 +81,20 @@ def test_a_killed_child_leaves_no_trace_in_what_its_run_recorded(tenant, tmp_pat
     path = files.fetch(files.stored(tenant.workspace.id, done.artifact.content), done.artifact.content, tmp_path / "nc")
     with netCDF4.Dataset(path) as file:
         assert file["osc_x"].shape == (TICKS, 16)
+
+
+@pytest.mark.slow
+def test_a_run_whose_end_finds_the_storage_away_waits_for_it(tenant, testbed, shared_worker, eventually):
+    # A file where the folder of the workspace would be: the storage takes nothing of it.
+    place = testbed.data_dir / "files" / "runs" / str(tenant.workspace.id)
+    place.parent.mkdir(parents=True, exist_ok=True)
+    place.write_bytes(b"")
+    try:
+        run = tenant.submit(ticks=200, record=RECORD)
+        eventually(lambda: tenant.look(run).tick == 200, "the last tick")
+        time.sleep(2 * LAST_CHECKPOINT_SECONDS)
+        assert tenant.look(run).state == "running"
+    finally:
+        place.unlink()
+    eventually(lambda: recording(tenant, run), "the recording")
+    assert (tenant.look(run).state, recording(tenant, run).facts["complete"]) == ("succeeded", True)

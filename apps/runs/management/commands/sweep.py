@@ -14,7 +14,7 @@ from django.core.management.base import BaseCommand, CommandParser
 from django.db import Error as DatabaseError
 from django.db import connection
 
-from apps.runs import exports
+from apps.runs import exports, recordings
 from apps.runs.sweeping import sweep
 
 log = structlog.get_logger(__name__)
@@ -49,14 +49,17 @@ class Command(BaseCommand):
 
 
 class Writer:
-    """The process that writes exports, while there are any: it needs the engine, and memory that this one must not."""
+    """The process that writes exports and puts recordings together, while there are any: it takes its time, and needs
+    the engine and memory, all of which this one must not."""
 
     def __init__(self) -> None:
         self._process: subprocess.Popen[bytes] | None = None
 
     def tend(self) -> None:
-        """Start it when exports wait and none is running."""
-        if (self._process is None or self._process.poll() is not None) and exports.due(1):
+        """Start it when something waits for it and it is not running."""
+        if self._process is not None and self._process.poll() is None:
+            return
+        if exports.due(1) or recordings.to_gather(recordings.GATHER_AFTER_SECONDS, 1):
             self._process = subprocess.Popen([sys.executable, "-m", "django", "export"])
 
     def stop(self) -> None:

@@ -10,12 +10,14 @@ from typing import Any
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
+from django.core.files.base import ContentFile
 from django.core.files.storage import storages
+from django.core.management import call_command
 from django.db import Error, transaction
 from django.utils import timezone
 
 from apps.runs import artifacts, exports, files, recordings, services
-from apps.runs.models import Artifact, Export, Retention, RunSegment
+from apps.runs.models import Artifact, Export, Gathering, Retention, RunSegment
 from apps.runs.refusals import Fenced, FormatNotAllowed, NothingRecorded, QuotaExceeded
 from apps.runs.sweeping import sweep
 from apps.workspaces.models import AuditEvent
@@ -108,8 +110,8 @@ def test_what_cannot_be_recorded_is_refused_by_name(ann: Any) -> None:
     assert [one.place for one in rejected.value.problems] == ["osc.nothing", "no.x"]
 
 
-def segment(first: int, until: int, size: int = 10) -> recordings.StoredSegment:
-    return recordings.StoredSegment(f"{first:064x}", first, until, size, {"osc.x": until - 1})
+def segment(first: int, until: int, raw: int = 10, size: int = 10) -> recordings.StoredSegment:
+    return recordings.StoredSegment(f"{first:064x}", first, until, size, {"osc.x": until - 1}, raw)
 
 
 def test_segments_follow_each_other_and_fit_their_limit(ann: Any) -> None:
@@ -120,7 +122,8 @@ def test_segments_follow_each_other_and_fit_their_limit(ann: Any) -> None:
     assert recordings.record_segment(attempt, segment(0, 10)), "a second telling is no second segment"
     assert not recordings.record_segment(attempt, segment(20, 30)), "there is a gap"
     assert not recordings.record_segment(attempt, segment(10, 20, run.recording_bytes)), "it is too large"
-    assert recordings.record_segment(attempt, segment(10, 20))
+    # However many short segments there are, what their form takes ends no recording.
+    assert recordings.record_segment(attempt, segment(10, 20, size=run.recording_bytes))
     last = recordings.go_on_from(attempt, 15)
     assert last is not None
     assert last.until == 10
@@ -131,17 +134,99 @@ def test_segments_follow_each_other_and_fit_their_limit(ann: Any) -> None:
         assert RunSegment.objects.get().until == 10
 
 
-def test_the_sweeper_puts_together_what_a_dead_process_left(ann: Any, ended_run: Any, monkeypatch: Any) -> None:
-    monkeypatch.setattr("apps.runs.sweeping.GATHER_AFTER_SECONDS", -60.0)
-    gather = recordings.gather
-    monkeypatch.setattr(recordings, "gather", lambda _: None)
-    run = ended_run(ann)
-    monkeypatch.setattr(recordings, "gather", gather)
+@pytest.fixture
+def ungathered(ann: Any, ended_run: Any, monkeypatch: Any) -> Any:
+    """A run that has ended, whose process did not live to put its recording together."""
+    monkeypatch.setattr(recordings, "GATHER_AFTER_SECONDS", -60.0)
+    with monkeypatch.context() as patch:
+        patch.setattr(recordings, "gather", lambda *_: None)
+        return ended_run(ann)
+
+
+def test_what_a_dead_process_left_is_put_together_and_its_files_go(ann: Any, ungathered: Any, monkeypatch: Any) -> None:
+    run = ungathered
     with scope(ann.workspace.id):
         assert artifacts.recording_of(run) is None
-    assert sweep().gathered == 1
+        size = sum(RunSegment.objects.values_list("size", flat=True))
+        assert artifacts.promised_bytes() == size > 0, "until then its segments count"
+    call_command("export")
     assert recording(ann, run).facts["complete"]
-    assert sweep().gathered == 0
+    with scope(ann.workspace.id):
+        assert (artifacts.promised_bytes(), RunSegment.objects.count()) == (0, 0)
+    # What a process brought that had lost the run goes too, in time.
+    place = files.segment(ann.workspace.id, run.pk, "0" * 64)
+    storages["default"].save(place, ContentFile(b"late"))
+    assert recordings.gather_due() == 0
+    assert files.exists(place)
+    monkeypatch.setattr(recordings, "LATE_SECONDS", -60.0)
+    with scope(ann.workspace.id):
+        Gathering.objects.update(due_at=timezone.now() - timedelta(seconds=1))
+    assert recordings.gather_due() == 0
+    assert not files.exists(place)
+    with scope(ann.workspace.id):
+        assert not Gathering.objects.exists()
+
+
+def test_a_recording_that_cannot_be_put_together_holds_up_no_other(ann: Any, ungathered: Any, monkeypatch: Any) -> None:
+    tried = []
+
+    def broken(workspace_id: Any, run_id: Any) -> None:
+        tried.append(run_id)
+        raise ValueError("it cannot be joined")
+
+    due = (ann.workspace.id, ungathered.pk)
+    monkeypatch.setattr(recordings, "gather", broken)
+    for tries in (1, 2):
+        assert due in recordings.to_gather(-60.0)
+        assert recordings.gather_due() == 0
+        assert due not in recordings.to_gather(-60.0), "it waits"
+        assert recordings.gather_due() == 0
+        with scope(ann.workspace.id):
+            row = Gathering.objects.get()
+            Gathering.objects.update(due_at=timezone.now() - timedelta(seconds=1))
+        assert (row.tries, len(tried)) == (tries, tries)
+        assert row.due_at > timezone.now() + timedelta(seconds=tries * recordings.RETRY_SECONDS - 20)
+
+
+def test_segments_whose_deletion_failed_are_deleted_later(ann: Any, ungathered: Any, monkeypatch: Any) -> None:
+    def away(*_: Any) -> None:
+        raise OSError("the storage is away")
+
+    with scope(ann.workspace.id):
+        places = [files.segment(ann.workspace.id, ungathered.pk, one.content) for one in RunSegment.objects.all()]
+    with monkeypatch.context() as patch:
+        patch.setattr(files, "delete_segments", away)
+        assert recordings.gather_due() == 1
+    assert all(map(files.exists, places))
+    with scope(ann.workspace.id):
+        Gathering.objects.update(due_at=timezone.now() - timedelta(seconds=1))
+    assert recordings.gather_due() == 0
+    assert not any(map(files.exists, places))
+
+
+def test_checkpoints_that_outlive_their_run_count(ann: Any) -> None:
+    run = ann.submit()
+    with scope(ann.workspace.id):
+        attempt = services.claim(run.pk, "w")
+        services.record_checkpoint(attempt, "0" * 64, 5, 12345)
+        assert artifacts.stored_bytes() == 0
+    services.finish(attempt, "cancelled", tick=5)
+    with scope(ann.workspace.id):
+        assert artifacts.stored_bytes() == 12345
+
+
+def test_segments_are_deleted_only_when_what_was_put_together_is_committed(
+    ann: Any, ended_run: Any, monkeypatch: Any
+) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr(recordings, "gather", lambda *_: None)
+        run = ended_run(ann)
+    with scope(ann.workspace.id):
+        # A transaction around it could still be rolled back when the files are gone.
+        with pytest.raises(RuntimeError, match="durable"):
+            recordings.gather(ann.workspace.id, run.pk)
+        (content, _) = RunSegment.objects.order_by("first").values_list("content", flat=True)
+    assert files.exists(files.segment(ann.workspace.id, run.pk, content))
 
 
 @pytest.mark.parametrize(("lost", "kept"), [(1, 50), (0, 0)])
@@ -149,18 +234,34 @@ def test_a_segment_that_is_lost_ends_the_recording(
     ann: Any, ended_run: Any, monkeypatch: Any, lost: int, kept: int
 ) -> None:
     with monkeypatch.context() as patch:
-        patch.setattr(recordings, "gather", lambda _: None)
+        patch.setattr(recordings, "gather", lambda *_: None)
         run = ended_run(ann)
     with scope(ann.workspace.id):
         segments = list(RunSegment.objects.order_by("first"))
         files.delete(files.segment(ann.workspace.id, run.pk, segments[lost].content))
-        made = recordings.gather(run.pk)
+    made = recordings.gather(ann.workspace.id, run.pk)
+    with scope(ann.workspace.id):
         assert not RunSegment.objects.exists()
     if kept:
         assert made is not None
         assert (made.facts["rows"], made.facts["complete"]) == (kept, False)
     else:
         assert made is None
+    with scope(ann.workspace.id):
+        assert AuditEvent.objects.filter(action="recording.lose").exists() == (not kept)
+
+
+def test_an_empty_mount_loses_no_recording(ann: Any, ungathered: Any, settings: Any, tmp_path: Any) -> None:
+    options = {"BACKEND": "django.core.files.storage.FileSystemStorage", "OPTIONS": {"location": tmp_path / "mount"}}
+    (tmp_path / "mount").mkdir()
+    there = settings.STORAGES
+    settings.STORAGES = {**there, "default": options}
+    with pytest.raises(files.AWAY):
+        recordings.gather(ann.workspace.id, ungathered.pk)
+    settings.STORAGES = there
+    made = recordings.gather(ann.workspace.id, ungathered.pk)
+    assert made is not None
+    assert made.facts["complete"]
 
 
 def test_a_small_export_is_there_at_once_and_names_its_source(ann: Any, ended_run: Any) -> None:

@@ -63,7 +63,7 @@ def test_what_is_too_large_is_refused_unread(ann: Any, settings: Any) -> None:
     quotas = settings.ATTRACTOR.quotas.model_copy(update={"upload": 10**6, "storage": 10})
     settings.ATTRACTOR = settings.ATTRACTOR.model_copy(update={"quotas": quotas})
     assert send(ann, GOOD, "x.csv").status_code == 429
-    assert not list(Path(live_settings.DATA_DIR).glob("scratch/import.*"))
+    assert not list(Path(live_settings.DATA_DIR).glob("scratch/import-*"))
     assert kept(ann) == []
 
 

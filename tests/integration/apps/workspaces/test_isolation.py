@@ -14,6 +14,7 @@ from apps.runs.models import (
     Artifact,
     DiscardedFile,
     Export,
+    Gathering,
     Reproduction,
     Retention,
     Run,
@@ -133,7 +134,8 @@ def test_sql_without_a_scope_and_with_a_foreign_one_sees_nothing(
         IdempotencyKey.objects.create(workspace_id=ann.workspace.id, actor=ann.user, key="k", request="r")
         create_key(ann.user, ann.workspace, "k")
         of: dict[str, Any] = {"workspace_id": ann.workspace.id}
-        RunSegment.objects.create(**of, run=run, content="0" * 64, attempt=1, first=0, until=5, size=1, last={})
+        RunSegment.objects.create(**of, run=run, content="0" * 64, attempt=1, first=0, until=5, size=1, last={}, raw=1)
+        Gathering.objects.create(**of, run=run)
         Artifact.objects.create(**of, run=run, kind="export", name="x", media_type="x", content="0" * 64, size=1)
         DiscardedFile.objects.create(**of, content="0" * 64)
         Export.objects.create(**of, run=run, format="csv")

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+import tracemalloc
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
@@ -140,3 +142,44 @@ def test_complex_and_boolean_values_come_back(tmp_path: Path) -> None:
             got_ticks, got = recording.series(name)
             np.testing.assert_array_equal(got_ticks, when)
             np.testing.assert_array_equal(got, data)
+
+
+def test_cells_without_a_value_cost_no_memory(tmp_path: Path) -> None:
+    from attractor.frame import Frame
+
+    cells, ticks = 128 * 128, 4000
+    made = [
+        Column("f", "seldom", "field", "", (128, 128), 1000, 100.0), Column("f", "often", "scalar", "", (), 1, 100.0)
+    ]  # fmt: skip
+    recorder = Recorder(made, {"tick_seconds": 0.01})
+    field = np.random.default_rng(1).normal(size=(ticks // 1000, 128, 128)).astype(np.float32)
+    often = np.arange(ticks)
+    for name, kind, when, data in (
+        ("seldom", "field", often[::1000], field), ("often", "scalar", often, often.astype(np.float32)),
+    ):  # fmt: skip
+        recorder.take([Frame("f", name, f"f.{name}", kind, 0, 0.0, when, data, 1)], ticks)
+    dense = 4 * cells * ticks
+    pa.default_memory_pool().release_unused()
+    tracemalloc.start()
+    segment = recorder.cut(tmp_path)
+    assert segment is not None
+    assert segment.raw == field.nbytes + 4 * ticks
+    join([segment.path, segment.path], tmp_path / "joined.parquet")
+    taken = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    groups = [pq.ParquetFile(path).metadata for path in (segment.path, tmp_path / "joined.parquet")]
+    assert taken < dense / 3, "the array of a column over all rows"
+    assert all(one.row_group(n).num_rows * 4 * cells <= 2**24 for one in groups for n in range(one.num_row_groups))
+    with Recording(segment.path) as recording:
+        got_ticks, got = recording.series("f.seldom")
+        assert got_ticks.tolist() == often[::1000].tolist()
+        np.testing.assert_array_equal(got, field)
+
+
+def test_a_segment_that_cannot_be_written_is_lost_from_where_it_began(tmp_path: Path) -> None:
+    recorder = Recorder(columns(PLAN, WANTED), facts(PLAN), 5)
+    recorder.take([], 20)
+    (tmp_path / "file").write_bytes(b"")
+    with pytest.raises(OSError, match="file"):
+        recorder.cut(tmp_path / "file")
+    assert recorder.first == 5
