@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import json
 import time
@@ -14,7 +15,10 @@ import numpy as np
 import pytest
 from django.conf import settings as live_settings
 
+from apps.ops.refusal import Fault
+from apps.runs import files
 from apps.runs.models import Artifact, Retention
+from apps.runs.sweeping import sweep
 from apps.workspaces.models import Role
 from apps.workspaces.scope import scope
 
@@ -65,6 +69,17 @@ def test_what_is_too_large_is_refused_unread(ann: Any, settings: Any) -> None:
     assert send(ann, GOOD, "x.csv").status_code == 429
     assert not list(Path(live_settings.DATA_DIR).glob("scratch/import.*"))
     assert kept(ann) == []
+
+
+def test_the_file_of_a_refused_import_goes(ann: Any, monkeypatch: Any) -> None:
+    """Of many at once, for which there was room when each began, those without room leave nothing."""
+    monkeypatch.setattr("apps.runs.imports.may_import", lambda *_: None)
+    monkeypatch.setattr("apps.runs.imports.storage_faults", lambda _: [Fault("storage", "is full.", "Wait.")])
+    assert send(ann, GOOD, "x.csv").status_code == 429
+    place = files.stored(ann.workspace.id, hashlib.sha256(GOOD).hexdigest())
+    assert files.exists(place)
+    sweep()
+    assert not files.exists(place)
 
 
 def test_a_hostile_archive_is_refused_at_once(ann: Any, tmp_path: Path) -> None:
