@@ -224,6 +224,16 @@ def test_png(recorded: Path, said: Any, tmp_path: Path, port: str, picture: Any)
         np.testing.assert_allclose(back, data, atol=(greatest - least) / 65535)
 
 
+@pytest.mark.parametrize("wrong", [np.nan, np.inf])
+def test_png_of_what_is_not_finite_is_refused(tmp_path: Path, wrong: float) -> None:
+    one = Column("a", "x", "vector", "", (4,), 1, 100.0)
+    data = np.ones((5, 4), one.dtype)
+    data[2, 3] = wrong
+    path = made_of(tmp_path, 5, [(one, np.arange(5), data)])
+    with Recording(path) as recording, pytest.raises(ValueError, match="not finite"):
+        FORMATS["png"].write(recording, [one], tmp_path / "x.png", lambda _: None)
+
+
 def test_a_format_that_a_port_does_not_allow_names_those_that_it_does() -> None:
     assert allowed(COLUMNS)["midi"] == ["beat.hit"]
     assert allowed(COLUMNS)["wav"] == ["osc.sync", "mic.out"]

@@ -120,6 +120,19 @@ def test_every_problem_of_arrays_is_told_at_once(tmp_path: Path) -> None:
     assert places(tmp_path / "bad.wav", "bad.wav") == ["row 41, column samples"]
 
 
+@pytest.mark.parametrize("name", ["a\x00b", "a\x1bb", "x" * 201, "a [\x00]", f"a [{'m' * 41}]"])
+def test_a_name_or_unit_that_cannot_be_shown_is_refused(name: str, tmp_path: Path) -> None:
+    (tmp_path / "x.csv").write_text(f"n,{name}\n1,2\n", "utf-8")
+    (problem,) = check(tmp_path / "x.csv", "x.csv").problems
+    assert "not printable" in problem.message
+    assert str(problem).isprintable()
+    title, _, unit = name.removesuffix("]").partition(" [")
+    field = pa.field(title, pa.int64(), metadata={"unit": unit})
+    pq.write_table(pa.Table.from_arrays([pa.array([1])], schema=pa.schema([field])), tmp_path / "x.parquet")
+    (problem,) = check(tmp_path / "x.parquet", "x.parquet").problems
+    assert str(problem).isprintable()
+
+
 def test_problems_of_one_column_do_not_hide_those_of_others(tmp_path: Path) -> None:
     np.savez(tmp_path / "x.npz", a=np.full(10_000, np.nan), b=np.array([1.0, np.nan]))
     report = check(tmp_path / "x.npz", "x.npz")
