@@ -301,6 +301,7 @@ def _file_storage() -> dict[str, Any]:
             "access_key": storage.access_key.get_secret_value() if storage.access_key else None,
             "secret_key": storage.secret_key.get_secret_value() if storage.secret_key else None,
             "client_config": patience,
+            "max_memory_size": 2**22,  # of a download; the rest waits in a temporary file
             "file_overwrite": True,  # names are content hashes
         },
     }

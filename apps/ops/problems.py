@@ -55,6 +55,18 @@ class PayloadTooLarge(exceptions.APIException):
     default_detail = "The request body is too large."
 
 
+class Unavailable(exceptions.APIException):
+    """What is needed cannot be had just now; the answer says after how many seconds to ask again."""
+
+    status_code = status.HTTP_503_SERVICE_UNAVAILABLE
+    default_code = "unavailable"
+    default_detail = "It cannot be done just now"
+
+    def __init__(self, detail: str, code: str, wait: int = 10) -> None:
+        self.wait = wait
+        super().__init__(detail, code)
+
+
 class EncodingNotTaken(exceptions.APIException):
     """The body is compressed; the answer names the encodings that are taken (RFC 7694)."""
 

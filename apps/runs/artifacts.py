@@ -81,8 +81,23 @@ def promised_bytes() -> int:
 
 
 def upload(workspace_id: UUID, path: Path, content: str) -> None:
-    """Put a file into the storage before `keep` is called: nothing is locked while it takes its time. Raises AWAY."""
+    """Put a file into the storage before `keep` is called: nothing is locked while it takes its time. Raises AWAY.
+
+    Until a row has its content the file counts as discarded: the sweeper deletes it when none comes, for the quota is
+    used up, or whoever wrote it was stopped or died. Call it outside a transaction.
+    """
+    _discard(workspace_id, content)
     files.put(files.stored(workspace_id, content), path)
+    # A sweeper that came meanwhile found no file, and forgot it.
+    _discard(workspace_id, content)
+
+
+def _discard(workspace_id: UUID, content: str) -> None:
+    """Have the sweeper delete a file, unless an artifact has its content."""
+    with scope(workspace_id):
+        # Who deletes files holds the row too: nothing is noted in what is just being forgotten.
+        Workspace.objects.select_for_update(no_key=True).get(pk=workspace_id)
+        DiscardedFile.objects.get_or_create(workspace_id=workspace_id, content=content)
 
 
 def keep(path: Path, content: str, **fields: Any) -> Artifact:
@@ -115,6 +130,7 @@ def delete_artifact(
     """
     with scope(workspace.id, actor.pk):
         require(actor, Verb.WRITE_ARTIFACT)
+        Workspace.objects.select_for_update(no_key=True).get(pk=workspace.pk)
         row = Artifact.objects.select_for_update().filter(pk=artifact_id).first()
         if row is None:
             raise NotFound(f"artifact {artifact_id}")
@@ -125,6 +141,7 @@ def delete_artifact(
 def expire(artifact_id: UUID | str) -> bool:
     """Delete an artifact of the workspace in force that was kept long enough; whether it was still there."""
     with scope(current_workspace_id()):
+        Workspace.objects.select_for_update(no_key=True).get(pk=current_workspace_id())
         row = Artifact.objects.select_for_update().filter(pk=artifact_id).first()
         if row is not None:
             _delete(None, row, "artifact.expire")
@@ -132,7 +149,7 @@ def expire(artifact_id: UUID | str) -> bool:
 
 
 def _delete(actor: User | None, row: Artifact, action: str) -> None:
-    DiscardedFile.objects.get_or_create(workspace_id=row.workspace_id, content=row.content)
+    _discard(row.workspace_id, row.content)
     audit(actor, action, row, kind=row.kind, name=row.name, content=row.content, size=row.size)
     row.delete()
 

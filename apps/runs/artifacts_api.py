@@ -25,6 +25,7 @@ from apps.ops import filters
 from apps.ops.filters import AllowedFilters
 from apps.ops.paging import NewestFirst
 from apps.ops.preconditions import EDIT_ERRORS, IF_NONE_MATCH, PARAMETER, Precondition, etag, tagged
+from apps.ops.problems import Unavailable
 from apps.runs import artifacts, files
 from apps.runs.models import Artifact
 from apps.workspaces.api import LIST_ERRORS, NOT_FOUND, PROBLEM, WorkspaceAPIView
@@ -122,6 +123,8 @@ class ArtifactContent(WorkspaceAPIView):
             stream = files.opened(files.stored(self.workspace.id, found.content))
         except FileNotFoundError as missing:
             raise NotFound(f"file of artifact {artifact_id}") from missing
+        except files.AWAY as away:
+            raise Unavailable("The storage cannot be reached. Ask again soon.", "storage_away") from away
         pieces = files.chunks(stream)
         # An ASGI server would read a plain iterator to its end before the first byte leaves.
         asgi = isinstance(request._request, ASGIRequest)

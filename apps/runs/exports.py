@@ -42,8 +42,6 @@ STALE_SECONDS: Final = 60.0
 CLAIMS: Final = 3
 TELL_SECONDS: Final = 0.5
 ACTIVE: Final = (Export.State.QUEUED, Export.State.RUNNING)
-_TEXT_BYTES: Final = 16
-"""What a number takes as text, about."""
 
 log = structlog.get_logger(__name__)
 
@@ -124,7 +122,7 @@ def submit_export(actor: User, run: Run, name: str, ports: Sequence[str] = ()) -
 
 def _estimate(run: Run, name: str, ports: Sequence[str]) -> int:
     """Bytes that the export may take; raises what `submit_export` does."""
-    from attractor.exporting.formats import FORMATS, NotAllowed, chosen
+    from attractor.exporting.formats import FORMATS, NotAllowed, chosen, estimated_bytes
 
     if run.kind != Run.Kind.SINGLE:
         if not run.is_final:
@@ -148,11 +146,7 @@ def _estimate(run: Run, name: str, ports: Sequence[str]) -> int:
         columns = chosen(name, _columns(recording), ports)
     except NotAllowed as refused:
         raise FormatNotAllowed([Fault("format", str(refused), refused.mend)]) from refused
-    ticks = int(recording.facts["ticks"])
-    bytes_ = sum(one.bytes(ticks) for one in columns)
-    if name == "csv":
-        bytes_ = sum(one.bytes(ticks) // one.dtype.itemsize * 2 * _TEXT_BYTES for one in columns)
-    return bytes_ + 3 * _TEXT_BYTES * int(recording.facts["rows"]) + files.CHUNK
+    return estimated_bytes(name, columns, int(recording.facts["ticks"]), int(recording.facts["rows"]))
 
 
 def at_once(found: Export) -> bool:
@@ -240,7 +234,12 @@ def _write(found: Export, folder: Path) -> None:
 
     known, run = FORMATS[found.format], found.run
     into = folder / f"export.{known.suffix}"
-    progress = _teller(found)
+    tell = _teller(found)
+
+    def progress(share: float) -> None:
+        _hold(found, into)
+        tell(share)
+
     with scope(found.workspace_id):
         source = artifacts.recording_of(run) if run.kind == Run.Kind.SINGLE else None
     made_of: dict[str, Any] = {"export": str(found.pk)}
@@ -263,6 +262,7 @@ def _write(found: Export, folder: Path) -> None:
         path.unlink()
     graph = re.sub(r"[^A-Za-z0-9_-]+", "-", run.graph_version.graph.name).strip("-")[:60] or "run"
     name = f"{graph}-{str(run.pk)[:8]}.{known.suffix}"
+    _hold(found, into)
     content = files.hash_of(into)
     artifacts.upload(found.workspace_id, into, content)
     with scope(found.workspace_id), transaction.atomic():
@@ -276,6 +276,29 @@ def _write(found: Export, folder: Path) -> None:
         row.state, row.progress, row.artifact, row.finished_at = Export.State.SUCCEEDED, 1.0, made, Now()
         row.save(update_fields=["state", "progress", "artifact", "finished_at"])
         audit(None, "artifact.export", made, run=str(run.pk), format=found.format, size=made.size, content=content)
+
+
+def _hold(found: Export, into: Path) -> None:
+    """Hold a file to what was promised for it. One that is larger is promised more while the storage has room.
+
+    Raises:
+        ValueError: it has none.
+        Stopped: the export is not held any more.
+    """
+    size = into.stat().st_size if into.exists() else 0
+    if size <= found.reserved_bytes:
+        return
+    with scope(found.workspace_id):
+        Workspace.objects.select_for_update(no_key=True).get(pk=found.workspace_id)
+        more = size + size // 4 - found.reserved_bytes
+        if storage_faults(more):
+            raise ValueError(
+                f"the file is larger than {found.reserved_bytes:,} bytes, and the storage quota is used up"
+            )
+        held = Export.objects.filter(pk=found.pk, claim=found.claim, state=Export.State.RUNNING)
+        if not held.update(reserved_bytes=size + size // 4):
+            raise Stopped
+    found.reserved_bytes += more
 
 
 def _teller(found: Export) -> Callable[[float], None]:

@@ -7,19 +7,25 @@ A segment of a recording is `runs/<workspace>/<run>/segments/<hash>`, a file of 
 from __future__ import annotations
 
 import hashlib
+import os
+import shutil
+import tempfile
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Any
 from uuid import UUID
 
 from django.core.files import File
-from django.core.files.storage import storages
+from django.core.files.storage import FileSystemStorage, storages
 
 from apps.runs import checkpoints
 
 AWAY = checkpoints.AWAY
 
 CHUNK = 2**20
+PARTIAL_SECONDS = 3600.0
+"""A file of which nothing was written for so long is not being written any more."""
 
 
 class Damaged(OSError):
@@ -41,14 +47,43 @@ def _segments(workspace_id: UUID | str, run_id: UUID | str) -> str:
 
 
 def put(place: str, path: Path) -> None:
-    """Put a file into the storage. What is there in full stays: the same place is the same content. Raises AWAY."""
+    """Put a file into the storage. What is there in full stays: the same place is the same content. Raises AWAY.
+
+    A file is there in full or not at all, also for those who read it meanwhile.
+    """
     storage = storages["default"]
-    if exists(place):
-        if storage.size(place) == path.stat().st_size:
-            return
-        storage.delete(place)
+    if exists(place) and storage.size(place) == path.stat().st_size:
+        return
+    if isinstance(storage, FileSystemStorage):
+        _put_whole(storage, place, path)
+        return
     with path.open("rb") as stream:
         storage.save(place, File(stream))
+
+
+def _put_whole(storage: FileSystemStorage, place: str, path: Path) -> None:
+    partial, target = Path(storage.path("partial")), Path(storage.path(place))
+    for folder in (partial, target.parent):
+        folder.mkdir(parents=True, exist_ok=True)
+    _forget_partial(partial)
+    number, name = tempfile.mkstemp(dir=partial)
+    try:
+        with path.open("rb") as source, os.fdopen(number, "wb") as copy:
+            shutil.copyfileobj(source, copy, CHUNK)
+        Path(name).replace(target)
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise
+
+
+def _forget_partial(folder: Path) -> None:
+    """Delete what processes left that died while they wrote it."""
+    for one in folder.iterdir():
+        try:
+            if one.stat().st_mtime < time.time() - PARTIAL_SECONDS:
+                one.unlink()
+        except FileNotFoundError:
+            continue  # its writer has just put it in its place, or another has deleted it
 
 
 def reach() -> None:

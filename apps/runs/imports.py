@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+import threading
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
+from uuid import UUID
 
 import structlog
 
@@ -27,8 +30,20 @@ if TYPE_CHECKING:
 MEMORY: Final = 2**31
 """Bytes that the check of a file may take."""
 SECONDS: Final = 120
+AT_ONCE: Final = 2
+"""Checks that one process of the web server has under way; each may take MEMORY."""
+WAIT_SECONDS: Final = 10.0
+_checks: Final = threading.BoundedSemaphore(AT_ONCE)
 
 log = structlog.get_logger(__name__)
+
+
+class StorageAway(Exception):
+    """The storage does not take the file."""
+
+
+class Busy(Exception):
+    """As many files are being checked as may be at once."""
 
 
 def may_import(actor: User, workspace: Workspace, size: int) -> None:
@@ -45,18 +60,24 @@ def may_import(actor: User, workspace: Workspace, size: int) -> None:
 
 
 def import_file(
-    actor: User, workspace: Workspace, path: Path, name: str, expected: Sequence[Mapping[str, Any]] = ()
-) -> Artifact:
+    actor: User, workspace: Workspace, path: Path, name: str, expected: Sequence[Mapping[str, Any]],
+    once: Callable[[str, Callable[[], UUID]], UUID],
+) -> UUID:  # fmt: skip
     """Check a file and keep it as an artifact. Nothing in it is ever unpickled.
 
     Args:
         name: of the artifact; its suffix says the format.
         expected: [{name, unit, kind, nan, min, max}] of columns that it must have.
+        once: given the file's SHA-256 and what makes the artifact, calls it, or says what it made before.
+
+    Returns:
+        the artifact's id.
 
     Raises:
         NotImported: the file has faults; every one is listed, with row and column.
         QuotaExceeded, PermissionDenied: as `may_import`.
-        files.AWAY: the storage does not take it.
+        StorageAway: the storage does not take it.
+        Busy: too many files are being checked.
     """
     from attractor.importing.check import format_of
 
@@ -68,8 +89,8 @@ def import_file(
     known = format_of(name)
     assert known is not None
     content, size = files.hash_of(path), path.stat().st_size
-    artifacts.upload(workspace.id, path, content)
-    with scope(workspace.id, actor.pk):
+
+    def kept() -> UUID:
         Workspace.objects.select_for_update(no_key=True).get(pk=workspace.pk)
         if over := storage_faults(size):
             raise QuotaExceeded(over)
@@ -78,7 +99,14 @@ def import_file(
             facts={"format": known.name, "columns": report["columns"]}, lineage={}, created_by=actor,
         )  # fmt: skip
         audit(actor, "artifact.import", made, name=name, size=size, content=content)
-    return made
+        return made.pk
+
+    try:
+        artifacts.upload(workspace.id, path, content)
+        with scope(workspace.id, actor.pk):
+            return once(content, kept)
+    except files.AWAY as away:
+        raise StorageAway(str(away)) from away
 
 
 def _checked(path: Path, name: str, expected: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
@@ -90,11 +118,20 @@ def _checked(path: Path, name: str, expected: Sequence[Mapping[str, Any]]) -> di
         report = Report()
         if not judge(path, report):
             return {"columns": [], "total": report.total, "problems": [one.as_dict() for one in report.problems]}
+    if not _checks.acquire(timeout=WAIT_SECONDS):
+        raise Busy
+    try:
+        return _checked_aside(path, name, expected)
+    finally:
+        _checks.release()
+
+
+def _checked_aside(path: Path, name: str, expected: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     job = {"path": str(path), "name": name, "expected": list(expected), "memory": MEMORY, "seconds": SECONDS}
     try:
         ended = subprocess.run(
             [sys.executable, "-m", "attractor.importing"], input=json.dumps(job).encode(), capture_output=True,
-            timeout=SECONDS, check=True,
+            timeout=SECONDS, check=True, env=_environment(),
         )  # fmt: skip
     except (subprocess.CalledProcessError, subprocess.TimeoutExpired) as error:
         log.warning("import_check_died", error=str(error), said=str(error.stderr or b"")[-2000:])
@@ -103,3 +140,8 @@ def _checked(path: Path, name: str, expected: Sequence[Mapping[str, Any]]) -> di
         return {"columns": [], "total": 1, "problems": [fault]}
     said: dict[str, Any] = json.loads(ended.stdout)
     return said
+
+
+def _environment() -> dict[str, str]:
+    """What the process needs to begin. It reads what a stranger wrote: no secret is in it."""
+    return {name: os.environ[name] for name in ("PATH", "PYTHONPATH") if name in os.environ}

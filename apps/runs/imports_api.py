@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import io
 import shutil
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import IO, Any, cast
+from uuid import UUID
 
 from django.conf import settings
 from drf_spectacular.types import OpenApiTypes
@@ -17,10 +18,11 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from apps.ops.parsers import BoundedJSONParser
-from apps.ops.problems import EncodingNotTaken, PayloadTooLarge
+from apps.ops.problems import EncodingNotTaken, PayloadTooLarge, Unavailable
 from apps.ops.requests import StrictSerializer
 from apps.runs import artifacts, imports, scratch
 from apps.runs.artifacts_api import ArtifactSerializer
+from apps.workspaces import idempotency
 from apps.workspaces.api import PROBLEM, WRITE_ERRORS, WorkspaceAPIView
 
 CHUNK = 2**20
@@ -54,6 +56,7 @@ class ImportList(WorkspaceAPIView):
     @extend_schema(
         operation_id="imports_create",
         parameters=[
+            idempotency.PARAMETER,
             OpenApiParameter("name", str, required=True, description="Of the file; its suffix says the format."),
             OpenApiParameter(
                 "expect", str,
@@ -61,7 +64,7 @@ class ImportList(WorkspaceAPIView):
             ),
         ],
         request={"application/octet-stream": OpenApiTypes.BINARY},
-        responses={201: ArtifactSerializer, **WRITE_ERRORS, 422: PROBLEM},
+        responses={201: ArtifactSerializer, **WRITE_ERRORS, 422: PROBLEM, 503: PROBLEM},
     )  # fmt: skip
     def post(self, request: Request, slug: str) -> Response:
         """Import a table or arrays (.csv, .parquet, .npz, .h5, .wav): the body is the file, as it is.
@@ -74,11 +77,22 @@ class ImportList(WorkspaceAPIView):
         try:
             path = folder / "file"
             _copy(cast(IO[bytes], request.data), path)
-            made = imports.import_file(self.actor, self.workspace, path, name, expected)
+            made = self._made(request, path, name, expected)
         finally:
             shutil.rmtree(folder, ignore_errors=True)
-        found = artifacts.artifact(self.workspace, made.pk)
+        found = artifacts.artifact(self.workspace, made)
         return Response(ArtifactSerializer(found, context={"view": self}).data, status=201)
+
+    def _made(self, request: Request, path: Path, name: str, expected: list[Mapping[str, Any]]) -> UUID:
+        def once(content: str, keep: Callable[[], UUID]) -> UUID:
+            return idempotency.once(self.actor, request, keep, said=[content, name, expected])
+
+        try:
+            return imports.import_file(self.actor, self.workspace, path, name, expected, once)
+        except imports.StorageAway as away:
+            raise Unavailable("The storage does not take the file. Send it again soon.", "storage_away") from away
+        except imports.Busy as busy:
+            raise Unavailable("Too many files are being checked. Send it again soon.", "busy") from busy
 
 
 def _asked(request: Request) -> tuple[str, list[Mapping[str, Any]]]:

@@ -9,7 +9,7 @@ import hashlib
 import json
 from collections.abc import Callable
 from datetime import timedelta
-from typing import Final
+from typing import Any, Final
 from uuid import UUID
 
 from django.db import transaction
@@ -42,11 +42,14 @@ class KeyUsed(Refusal):
     title = "The key belongs to another request"
 
 
-def once(actor: User, request: Request, make: Callable[[], UUID]) -> UUID:
+def once(actor: User, request: Request, make: Callable[[], UUID], said: Any = None) -> UUID:
     """The id of what a request makes: now, or when it came with its key for the first time.
 
     Call it inside the scope, and so the transaction, in which the thing is made: key and thing are written together or
     not at all, and a second request waits until the first has ended.
+
+    Args:
+        said: JSON-able, what the request asks for; None for what its body says.
 
     Raises:
         KeyUsed: the key came with another body or address before.
@@ -58,8 +61,8 @@ def once(actor: User, request: Request, make: Callable[[], UUID]) -> UUID:
     if not (0 < len(key) <= MAX_LENGTH and key.isprintable()):
         raise ValidationError({HEADER: f"Give 1 to {MAX_LENGTH} printable characters."})
     IdempotencyKey.objects.filter(actor=actor, created_at__lt=timezone.now() - KEPT).delete()
-    said = json.dumps([request.method, request.path, request.data], sort_keys=True)
-    digest = hashlib.sha256(said.encode()).hexdigest()
+    text = json.dumps([request.method, request.path, request.data if said is None else said], sort_keys=True)
+    digest = hashlib.sha256(text.encode()).hexdigest()
     # Its own part of the transaction: a request that is refused leaves its key free.
     with transaction.atomic():
         held, _ = IdempotencyKey.objects.get_or_create(

@@ -13,6 +13,12 @@ from attractor.exporting import csv_file, hdf5_file, midi_file, netcdf_file, npz
 from attractor.recording.column import Column
 from attractor.recording.recording import Recording
 
+_TEXT_BYTES: Final = 16
+"""What a number takes as text, about."""
+_FORM_BYTES: Final = 2**20
+"""What the form of a file may take besides."""
+_COLUMN_BYTES: Final = 2**13
+
 Progress = Callable[[float], None]
 """Told the share that is done, 0 … 1; what it raises ends the writing."""
 
@@ -78,6 +84,24 @@ def allowed(columns: Sequence[Column]) -> dict[str, list[str]]:
     """By format, the names of the columns that can be written in it; formats that can write none are not there."""
     found = {name: [one.name for one in columns if known.takes(one)] for name, known in FORMATS.items()}
     return {name: names for name, names in found.items() if names}
+
+
+def estimated_bytes(name: str, columns: Sequence[Column], ticks: int, rows: int) -> int:
+    """What a file of these columns may take, before it is made smaller by packing.
+
+    Args:
+        ticks: of the run.
+        rows: of its recording; in a CSV every one has a cell for every number, said or not.
+    """
+    values = sum(one.bytes(ticks) for one in columns)
+    texts = 0
+    if name == "csv":
+        values = sum(2 * one.bytes(ticks) // one.dtype.itemsize * _TEXT_BYTES for one in columns)
+        numbers = [(one, one.elements * (2 if one.dtype.kind == "c" else 1)) for one in columns]
+        texts = sum(count * (rows + len(one.name) + _TEXT_BYTES) for one, count in numbers)
+    # Most formats give every port ticks and times of its own.
+    marks = sum(2 * 8 * min(rows, -(-ticks // one.every)) for one in columns)
+    return values + texts + marks + 3 * _TEXT_BYTES * rows + _COLUMN_BYTES * len(columns) + _FORM_BYTES
 
 
 def chosen(name: str, columns: Sequence[Column], ports: Sequence[str]) -> list[Column]:

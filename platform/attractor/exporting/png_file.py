@@ -39,10 +39,12 @@ def write(recording: Recording, columns: Sequence[Column], into: Path, progress:
     text chunks `min`, `max` and `unit` say what black and white are, `ticks` which ticks are shown.
 
     Raises:
-        ValueError: nothing was recorded of it.
+        ValueError: nothing was recorded of it, or something that is no finite number, which has no grey level.
     """
     (one,) = columns
     picture, ticks = _picture(recording, one, progress)
+    if not np.isfinite(picture).all():
+        raise ValueError(f"{one.name} holds values that are not finite, which have no grey level")
     least, greatest = float(picture.min()), float(picture.max())
     span = greatest - least or 1.0
     grey = np.rint((picture.astype(np.float64) - least) / span * 65535).astype(np.uint16)

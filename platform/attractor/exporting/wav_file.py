@@ -16,35 +16,47 @@ ONLY: Final = "signals of which every block was recorded, and numbers, at a whol
 
 
 def takes(one: Column) -> bool:
-    return _rate(one) is not None
+    if one.kind == "signal":
+        return one.every == 1 and one.fs is not None and _whole(one.fs) is not None
+    # A node that speaks more seldom than the run ticks may have another rate, which `write` knows.
+    return one.kind == "scalar" and _whole(one.rate / one.every) is not None
 
 
-def _rate(one: Column) -> int | None:
-    """Samples a second; None when there is no such number."""
-    if one.kind == "signal" and one.every == 1 and one.fs is not None:
-        rate = one.fs
-    elif one.kind == "scalar":
-        rate = one.rate / one.every
-    else:
-        return None
+def _whole(rate: float) -> int | None:
+    """Samples a second as a whole number; None of what is none."""
     return round(rate) if rate >= 1 and abs(rate - round(rate)) < 1e-9 * rate else None
+
+
+def _ticks_apart(one: Column, tick_seconds: float) -> float:
+    """Ticks of the run from a value to the next. Raises ValueError: they are not evenly apart."""
+    spoken = 1.0 / (tick_seconds * one.rate)
+    if one.every == 1:
+        return spoken
+    apart = max(spoken, float(one.every))
+    ratio = apart / min(spoken, float(one.every))
+    if abs(ratio - round(ratio)) > 1e-9 * ratio:
+        raise ValueError(f"{one.name} spoke every {spoken:g} ticks and was recorded every {one.every}: not evenly")
+    return apart
 
 
 def write(recording: Recording, columns: Sequence[Column], into: Path, progress: Callable[[float], None]) -> None:
     """Write one column. Ticks at which the port said nothing are silent.
 
     Raises:
-        ValueError: nothing was recorded of it.
+        ValueError: nothing was recorded of it, or not at a whole number of samples a second.
     """
     (one,) = columns
-    rate = _rate(one)
+    seconds = recording.facts["tick_seconds"]
+    step = _ticks_apart(one, seconds)
+    rate = _whole(one.elements / (step * seconds))
+    if rate is None:
+        raise ValueError(f"{one.name} has {one.elements / (step * seconds):g} samples a second, no whole number")
     total = 0
-    step = 1.0 / (recording.facts["tick_seconds"] * one.rate) * (1 if one.kind == "signal" else one.every)
     for part in recording.parts([one]):
         said = part.ticks[part.values[one.name][0]]
         if len(said):
             total = round(float(said[-1]) / step) + 1
-    if not total or rate is None:
+    if not total:
         raise ValueError(f"nothing was recorded of {one.name}")
     raw = into.with_suffix(".raw")
     try:

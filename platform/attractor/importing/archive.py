@@ -14,7 +14,7 @@ import zipfile
 from pathlib import Path
 from typing import IO, Final
 
-from attractor.importing.report import UNPACKED, Report
+from attractor.importing.report import MOST, UNPACKED, Report
 
 MOST_ENTRIES: Final = 1000
 DIRECTORY_BYTES: Final = 2**19
@@ -36,7 +36,11 @@ def judge(path: Path, report: Report) -> bool:
     before = report.total
     size = path.stat().st_size
     with path.open("rb") as file:
-        found = _end(file, size)
+        try:
+            found = _end(file, size)
+        except zipfile.BadZipFile as error:
+            report.say("file", f"is a damaged ZIP archive ({error}).", "Write it anew.")
+            return False
     if found is None:
         report.say("file", "is no ZIP archive: it has no end of a directory.", "Write it anew.")
         return False
@@ -57,28 +61,58 @@ def judge(path: Path, report: Report) -> bool:
 
 
 def _end(file: IO[bytes], size: int) -> tuple[int, int, int] | None:
-    """Number of entries, bytes and place of the directory, as the archive's end says."""
+    """Number of entries, bytes and place of the directory, as the archive's end says.
+
+    Raises:
+        BadZipFile: its two ends contradict each other. Which of them counts is for the reader to choose.
+    """
     length = min(size, _END.size + 65535)
     file.seek(size - length)
     tail = file.read(length)
     at = tail.rfind(b"PK\x05\x06")
     if at < 0 or len(tail) - at < _END.size:
         return None
-    _, _, _, _, entries, directory, place, _ = _END.unpack_from(tail, at)
-    if at >= _LOCATOR.size and (entries == 0xFFFF or 0xFFFFFFFF in (directory, place)):
-        mark, _, where, _ = _LOCATOR.unpack_from(tail, at - _LOCATOR.size)
-        if mark == b"PK\x06\x07" and where + _END64.size <= size:
-            file.seek(where)
-            end = _END64.unpack(file.read(_END64.size))
-            if end[0] == b"PK\x06\x06":
-                return end[7], end[8], end[9]
-    return entries, directory, place
+    _, disk, first_disk, here, entries, directory, place, _ = _END.unpack_from(tail, at)
+    end64 = _end64(file, size - length + at)
+    if end64 is None:
+        return entries, directory, place
+    # A field of the older end says the same, or that it has no room for it.
+    said = (disk, first_disk, here, entries, directory, place)
+    most = (0xFFFF, 0xFFFF, 0xFFFF, 0xFFFF, 0xFFFFFFFF, 0xFFFFFFFF)
+    if any(one not in (full, other) for one, full, other in zip(said, most, end64, strict=True)):
+        raise zipfile.BadZipFile("its two ends contradict each other")
+    return end64[3], end64[4], end64[5]
+
+
+def _end64(file: IO[bytes], end: int) -> tuple[int, ...] | None:
+    """Disks, numbers of entries, bytes and place of the directory, as a ZIP64 end before the end at a place says.
+
+    It stands right before its locator: that is where `zipfile` looks, whatever the locator says.
+    """
+    file.seek(max(0, end - _LOCATOR.size))
+    locator = file.read(min(end, _LOCATOR.size))
+    if not locator.startswith(b"PK\x06\x07") or len(locator) < _LOCATOR.size:
+        return None
+    at = end - _LOCATOR.size - _END64.size
+    if at < 0 or _LOCATOR.unpack(locator)[2] != at:
+        raise zipfile.BadZipFile("its ZIP64 end is not where it is said to be")
+    file.seek(at)
+    found = _END64.unpack(file.read(_END64.size))
+    if found[0] != b"PK\x06\x06":
+        raise zipfile.BadZipFile("its ZIP64 end is missing")
+    return found[4:]
 
 
 def _entries(entries: list[zipfile.ZipInfo], size: int, report: Report) -> None:
+    if len(entries) > MOST_ENTRIES:
+        # The end told of fewer.
+        report.say("file", f"has {len(entries):,} entries; {MOST_ENTRIES:,} are allowed.", "Split it.")
+        return
     names: set[str] = set()
     ends = 0
     for one in sorted(entries, key=lambda entry: entry.header_offset):
+        if report.total >= MOST:
+            return
         place = f"entry {one.filename[:80]!r}"
         if not _NAME.fullmatch(one.orig_filename) or one.filename in (".", "..") or one.filename != one.orig_filename:
             report.say(place, "names a place outside the archive, or a folder.", "Give entries plain names.")

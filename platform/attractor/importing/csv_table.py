@@ -28,6 +28,8 @@ def check(path: Path, report: Report) -> None:
             if len(columns) > MOST_COLUMNS:
                 report.say("row 1", f"has {len(columns)} columns; {MOST_COLUMNS} are allowed.", "Split it.")
                 return
+            if not all(report.names(name, unit) for name, unit in columns):
+                return
             _names([name for name, _ in columns], report)
             kinds: list[str | None] = [None] * len(columns)
             count = 0

@@ -80,7 +80,7 @@ def _dataset(name: str, one: h5py.Dataset, report: Report) -> None:
     kind = "text" if text else kind_of(one.dtype) or "text"
     unit = one.attrs.get("unit", one.attrs.get("units", ""))
     unit = unit.decode("utf-8", "replace") if isinstance(unit, bytes) else str(unit)
-    report.columns.append(Found(name, kind, "str" if text else str(one.dtype), tuple(one.shape), unit))
+    report.add(Found(name, kind, "str" if text else str(one.dtype), tuple(one.shape), unit))
     if text:
         return
     if not one.shape:

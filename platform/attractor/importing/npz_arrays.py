@@ -49,7 +49,7 @@ def _array(stream: IO[bytes], name: str, size: int, report: Report) -> None:
     if total > size:
         report.say(f"array {name}", f"says it has {total:,} bytes, and has at most {size:,}.", "Write it anew.")
         return
-    report.columns.append(Found(name, kind, str(dtype), tuple(int(n) for n in shape)))
+    report.add(Found(name, kind, str(dtype), tuple(int(n) for n in shape)))
     if dtype.kind in "fc" or name in report.expected:
         _values(stream, name, shape, dtype, fortran=fortran, report=report)
 

@@ -64,7 +64,7 @@ def _check(table: pq.ParquetFile, report: Report) -> None:
         kind, dtype, shape = found
         width += int(np.prod(shape)) * (np.dtype(dtype).itemsize if kind != "text" else 16)
         unit = (one.metadata or {}).get(b"unit", b"").decode("utf-8", "replace")
-        report.columns.append(Found(one.name, kind, dtype, (rows, *shape), unit))
+        report.add(Found(one.name, kind, dtype, (rows, *shape), unit))
         taken.append(one.name)
     names = [one.name for one in fields]
     for name in {name for name in names if names.count(name) > 1}:

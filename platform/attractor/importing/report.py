@@ -18,6 +18,9 @@ MOST_COLUMNS: Final = 1000
 _A_COLUMN: Final = 20
 """Problems that are told of one column; the others are counted in one more."""
 
+MOST_NAME: Final = 200
+MOST_UNIT: Final = 40
+
 Array = np.ndarray[Any, np.dtype[Any]]
 
 
@@ -70,6 +73,21 @@ class Report:
                 return
         if len(self.problems) < MOST:
             self.problems.append(Problem(place, message, mend))
+
+    def names(self, name: str, unit: str = "") -> bool:
+        """Whether a column may have a name and a unit: such as can be kept and shown."""
+        before = self.total
+        place = f"column {name[:80]!a}"
+        if len(name) > MOST_NAME or not name.isprintable():
+            self.say(place, "has a name that is too long or not printable.", f"Give it {MOST_NAME} characters at most.")
+        if len(unit) > MOST_UNIT or not unit.isprintable():
+            self.say(place, "has a unit that is too long or not printable.", f"Give it {MOST_UNIT} characters at most.")
+        return self.total == before
+
+    def add(self, column: Found) -> None:
+        """Take a column, if it may have its name and unit."""
+        if self.names(column.name, column.unit):
+            self.columns.append(column)
 
     def allows_nan(self, name: str) -> bool:
         one = self.expected.get(name)

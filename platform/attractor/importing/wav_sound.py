@@ -30,5 +30,5 @@ def check(path: Path, report: Report) -> None:
         report.say("file", f"has {rate} samples a second.", f"Give it {RATES[0]} to {RATES[1]}.")
     if not samples.size:
         report.say("file", "has no samples.", "Record something.")
-    report.columns.append(Found("samples", "number", str(samples.dtype), tuple(samples.shape), f"1/{rate} s"))
+    report.add(Found("samples", "number", str(samples.dtype), tuple(samples.shape), f"1/{rate} s"))
     report.numbers("samples", np.atleast_1d(samples))

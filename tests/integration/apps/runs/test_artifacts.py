@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,8 @@ import pytest
 from django.core.files.base import ContentFile
 from django.core.files.storage import storages
 from django.core.management import call_command
-from django.db import Error, transaction
+from django.db import Error, connection, transaction
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from apps.runs import artifacts, exports, files, recordings, services
@@ -309,6 +311,76 @@ def test_a_cancelled_export_writes_nothing(ann: Any, ended_run: Any, monkeypatch
     with scope(ann.workspace.id):
         assert set(Export.objects.values_list("state", "artifact")) == {("cancelled", None)}
     assert ann.post(f"/exports/{under_way.pk}/cancel/", {}).status_code == 409
+
+
+@pytest.mark.parametrize("room", [10**6, 1000])
+def test_an_export_that_is_larger_than_was_promised_needs_room(ann: Any, ended_run: Any, quota: Any, room: int) -> None:
+    run = ended_run(ann)
+    found = exports.submit_export(ann.user, run, "csv")
+    with scope(ann.workspace.id):
+        Export.objects.update(reserved_bytes=10)
+    quota(storage=recording(ann, run).size + 10 + room)
+    assert exports.write_export(ann.workspace.id, found.pk)
+    row = exports.export(ann.workspace, found.pk)
+    if room == 1000:
+        assert (row.state, row.error["code"], row.artifact) == ("failed", "not_writable", None)
+    else:
+        assert row.state == "succeeded"
+        assert 1000 < row.artifact.size <= row.reserved_bytes
+
+
+def kept_files(tenant: Any) -> int:
+    """Files of the workspace's artifacts that are in the storage."""
+    storage, place = storages["default"], f"artifacts/{tenant.workspace.id}"
+    try:
+        return sum(len(storage.listdir(f"{place}/{folder}")[1]) for folder in storage.listdir(place)[0])
+    except FileNotFoundError:
+        return 0
+
+
+def test_the_file_of_an_export_that_is_cancelled_at_its_end_goes(ann: Any, ended_run: Any, monkeypatch: Any) -> None:
+    found = exports.submit_export(ann.user, ended_run(ann), "csv")
+    upload = artifacts.upload
+
+    def cancelled_meanwhile(*args: Any) -> None:
+        sweep()
+        upload(*args)
+        exports.cancel_export(ann.user, found)
+
+    monkeypatch.setattr(artifacts, "upload", cancelled_meanwhile)
+    assert not exports.write_export(ann.workspace.id, found.pk)
+    assert kept_files(ann) == 2
+    sweep()
+    assert kept_files(ann) == 1, "the recording stays"
+
+
+def test_a_sweeper_in_the_middle_of_an_upload_forgets_no_file(ann: Any, tmp_path: Path, monkeypatch: Any) -> None:
+    (tmp_path / "file").write_bytes(b"x")
+    put = files.put
+
+    def swept_before(*args: Any) -> None:
+        sweep()
+        put(*args)
+
+    monkeypatch.setattr(files, "put", swept_before)
+    artifacts.upload(ann.workspace.id, tmp_path / "file", hashlib.sha256(b"x").hexdigest())
+    assert kept_files(ann) == 1
+    sweep()
+    assert kept_files(ann) == 0
+
+
+@pytest.mark.parametrize("by", ["person", "sweeper"])
+def test_who_deletes_an_artifact_waits_for_who_deletes_files(ann: Any, ended_run: Any, by: str) -> None:
+    """Both hold the workspace's row first: what one does not see the other has not begun."""
+    row = recording(ann, ended_run(ann))
+    with CaptureQueriesContext(connection) as queries, scope(ann.workspace.id):
+        if by == "person":
+            artifacts.delete_artifact(ann.user, ann.workspace, row.pk)
+        else:
+            assert artifacts.expire(row.pk)
+    locks = [one["sql"] for one in queries if one["sql"].rstrip().endswith(("FOR UPDATE", "FOR NO KEY UPDATE"))]
+    assert '"workspaces_workspace"' in locks[0]
+    assert any('FROM "runs_artifact"' in one for one in locks[1:])
 
 
 def test_an_export_whose_writers_die_is_given_up(ann: Any, ended_run: Any) -> None:

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import hashlib
+import os
+import shutil
+import time
 import uuid
 from pathlib import Path
 from typing import Any
 
 import pytest
+from django.core.files.storage import FileSystemStorage
 
 from apps.runs import files
 
@@ -50,6 +54,64 @@ def test_half_a_file_is_written_again_and_a_changed_one_is_refused(tmp_path: Pat
     files.put(place, tmp_path / "other")
     with pytest.raises(files.AWAY, match="damaged"):
         files.fetch(place, HASH, tmp_path / "again")
+
+
+def test_a_file_is_never_seen_in_part_and_never_deleted_by_another_writer(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One writer looks while another is in the middle, goes on when the other has ended, and dies."""
+    (tmp_path / "file").write_bytes(CONTENT)
+    place = files.stored(uuid.uuid4(), HASH)
+    storage = files.storages["default"]
+    seen: list[bool] = []
+
+    class Dead(BaseException):
+        pass
+
+    def dies(*_: object, **__: object) -> None:
+        seen.append(files.exists(place))
+        raise Dead
+
+    with monkeypatch.context() as patch:
+        patch.setattr(shutil, "copyfileobj", dies)
+        patch.setattr(storage, "save", dies)
+        with pytest.raises(Dead):
+            files.put(place, tmp_path / "file")
+    assert seen == [False]
+    (tmp_path / "half").write_bytes(CONTENT[:1000])
+    files.put(place, tmp_path / "half")
+
+    size = storage.size
+
+    def completed_meanwhile(name: str) -> int:
+        found = size(name)
+        monkeypatch.undo()
+        files.put(place, tmp_path / "file")
+        monkeypatch.setattr(shutil, "copyfileobj", dies)
+        monkeypatch.setattr(storage, "save", dies)
+        return int(found)
+
+    monkeypatch.setattr(storage, "size", completed_meanwhile)
+    with pytest.raises(Dead):
+        files.put(place, tmp_path / "file")
+    monkeypatch.undo()
+    assert files.fetch(place, HASH, tmp_path / "back").read_bytes() == CONTENT
+    if isinstance(storage, FileSystemStorage):
+        assert list(Path(storage.path("partial")).iterdir()) == []
+
+
+def test_what_dead_writers_left_goes_after_an_hour(tmp_path: Path) -> None:
+    storage = files.storages["default"]
+    if not isinstance(storage, FileSystemStorage):
+        pytest.skip("a server of S3 shows no file before it is whole")
+    partial = Path(storage.path("partial"))
+    partial.mkdir(parents=True)
+    for name, seconds in (("old", 4000), ("young", 3000)):
+        (partial / name).write_bytes(b"x")
+        os.utime(partial / name, (time.time() - seconds,) * 2)
+    (tmp_path / "file").write_bytes(CONTENT)
+    files.put(files.stored(uuid.uuid4(), HASH), tmp_path / "file")
+    assert [one.name for one in partial.iterdir()] == ["young"]
 
 
 def test_segments_of_one_run_go_together(tmp_path: Path) -> None:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import json
+import subprocess
+import threading
 import time
 import zipfile
 from pathlib import Path
@@ -12,9 +15,13 @@ from urllib.parse import quote
 
 import numpy as np
 import pytest
+from botocore.exceptions import EndpointConnectionError
 from django.conf import settings as live_settings
 
+from apps.ops.refusal import Fault
+from apps.runs import files, imports
 from apps.runs.models import Artifact, Retention
+from apps.runs.sweeping import sweep
 from apps.workspaces.models import Role
 from apps.workspaces.scope import scope
 
@@ -65,6 +72,61 @@ def test_what_is_too_large_is_refused_unread(ann: Any, settings: Any) -> None:
     assert send(ann, GOOD, "x.csv").status_code == 429
     assert not list(Path(live_settings.DATA_DIR).glob("scratch/import-*"))
     assert kept(ann) == []
+
+
+def test_the_file_of_a_refused_import_goes(ann: Any, monkeypatch: Any) -> None:
+    """Of many at once, for which there was room when each began, those without room leave nothing."""
+    monkeypatch.setattr("apps.runs.imports.may_import", lambda *_: None)
+    monkeypatch.setattr("apps.runs.imports.storage_faults", lambda _: [Fault("storage", "is full.", "Wait.")])
+    assert send(ann, GOOD, "x.csv").status_code == 429
+    place = files.stored(ann.workspace.id, hashlib.sha256(GOOD).hexdigest())
+    assert files.exists(place)
+    sweep()
+    assert not files.exists(place)
+
+
+def test_a_storage_that_is_away_is_a_503(ann: Any, monkeypatch: Any) -> None:
+    def away(*_: Any) -> None:
+        raise EndpointConnectionError(endpoint_url="https://storage.example.org")
+
+    content = send(ann, GOOD, "x.csv").json()["url"]
+    for name in ("put", "opened"):
+        monkeypatch.setattr(files, name, away)
+    for answer in (send(ann, b"a\n1\n", "y.csv"), ann.client.get(content)):
+        assert (answer.status_code, answer.json()["code"]) == (503, "storage_away")
+        assert int(answer["Retry-After"]) > 0
+    assert len(kept(ann)) == 1
+
+
+def test_a_file_sent_twice_with_a_key_is_kept_once(ann: Any) -> None:
+    def again(body: bytes, name: str = "x.csv") -> Any:
+        address = f"{ann.root}/imports/?name={name}"
+        key = {"Idempotency-Key": "k"}
+        return ann.client.post(address, body, content_type="application/octet-stream", headers=key)
+
+    made = {again(GOOD).json()["id"] for _ in range(2)}
+    assert {str(one.pk) for one in kept(ann)} == made
+    assert again(b"a\n1\n").json()["code"] == "idempotency_key_used"
+    assert again(GOOD, "y.csv").json()["code"] == "idempotency_key_used"
+    assert len(kept(ann)) == 1
+
+
+def test_only_some_files_are_checked_at_once_and_their_reader_knows_no_secret(ann: Any, monkeypatch: Any) -> None:
+    monkeypatch.setattr(imports, "WAIT_SECONDS", 0.01)
+    monkeypatch.setattr(imports, "_checks", threading.BoundedSemaphore(1))
+    monkeypatch.setenv("ATTRACTOR__SECRET_KEY", "secret")
+    run, others = subprocess.run, []
+
+    def meanwhile(*args: Any, **more: Any) -> Any:
+        assert set(more["env"]) <= {"PATH", "PYTHONPATH"}
+        others.append(send(ann, GOOD, "y.csv"))
+        return run(*args, **more)
+
+    monkeypatch.setattr(subprocess, "run", meanwhile)
+    assert send(ann, GOOD, "x.csv").status_code == 201
+    (other,) = others
+    assert (other.status_code, other.json()["code"]) == (503, "busy")
+    assert int(other["Retry-After"]) > 0
 
 
 def test_a_hostile_archive_is_refused_at_once(ann: Any, tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ import soundfile
 import xarray
 from PIL import Image
 
-from attractor.exporting.formats import FORMATS, NotAllowed, allowed, chosen
+from attractor.exporting.formats import FORMATS, NotAllowed, allowed, chosen, estimated_bytes
 from attractor.frame import Frame
 from attractor.recording.column import Column
 from attractor.recording.recorder import Recorder
@@ -156,6 +156,50 @@ def test_wav(recorded: Path, said: Any, tmp_path: Path) -> None:
     np.testing.assert_array_equal(samples, said["mic.out"][1].reshape(-1))
 
 
+def made_of(folder: Path, ticks: int, said: list[tuple[Column, Any, Any]]) -> Path:
+    """A recording of a run at 100 ticks a second: columns with their ticks and values."""
+    recorder = Recorder([one for one, _, _ in said], {"tick_seconds": 0.01, "seed": 5, "ticks": ticks})
+    frames = [Frame(one.node, one.port, one.name, one.kind, 0, 0.0, at, data, 1) for one, at, data in said]
+    recorder.take(frames, ticks)
+    segment = recorder.cut(folder / "segments")
+    assert segment is not None
+    join([segment.path], folder / "made.parquet")
+    return folder / "made.parquet"
+
+
+@pytest.mark.parametrize(("every", "apart", "rate"), [(1, 10, 10), (5, 10, 10), (20, 20, 5), (15, 15, None)])
+def test_wav_of_a_node_that_is_slower_than_its_run(tmp_path: Path, every: int, apart: int, rate: int | None) -> None:
+    """It speaks every 10 ticks. Of every `every` ticks the first value is recorded."""
+    one = Column("slow", "y", "scalar", "", (), every, 10.0)
+    ticks = np.arange(0, 201, apart)
+    data = np.arange(len(ticks)).astype(one.dtype)
+    with Recording(made_of(tmp_path, 201, [(one, ticks, data)])) as recording:
+        if rate is None:
+            with pytest.raises(ValueError, match="not evenly"):
+                FORMATS["wav"].write(recording, [one], tmp_path / "x.wav", lambda _: None)
+            return
+        FORMATS["wav"].write(recording, [one], tmp_path / "x.wav", lambda _: None)
+    samples, found = soundfile.read(tmp_path / "x.wav", dtype="float32")
+    assert found == rate
+    np.testing.assert_array_equal(samples, data)
+
+
+def test_no_file_is_larger_than_its_estimate(recorded: Path, tmp_path: Path) -> None:
+    """Rarely recorded long rows beside a number at every tick are mostly empty cells of a CSV."""
+    every = [Column("a", "x", "scalar", "", (), 1, 100.0), Column("b", "x", "vector", "", (1000,), 2000, 100.0)]
+    said = [(one, ticks, RNG.normal(size=(len(ticks), *one.shape)).astype(one.dtype))
+            for one in every for ticks in [np.arange(0, 2000, one.every)]]  # fmt: skip
+    for path in (recorded, made_of(tmp_path, 2000, said)):
+        with Recording(path) as recording:
+            for name in ("csv", "hdf5", "netcdf", "npz", "parquet"):
+                columns = chosen(name, recording.columns, ())
+                into = tmp_path / f"{path.stem}-out.{name}"
+                FORMATS[name].write(recording, columns, into, lambda _: None)
+                guess = estimated_bytes(name, columns, recording.facts["ticks"], recording.rows)
+                print(f"{path.stem} {name}: {into.stat().st_size} of {guess} bytes")
+                assert into.stat().st_size <= guess
+
+
 def test_midi(recorded: Path, tmp_path: Path) -> None:
     file = mido.MidiFile(written(recorded, tmp_path, "midi"))
     now, ons, sounding = 0.0, [], 0
@@ -178,6 +222,16 @@ def test_png(recorded: Path, said: Any, tmp_path: Path, port: str, picture: Any)
         assert image.size == (data.shape[1], data.shape[0])
         back = np.asarray(image) / 65535 * (greatest - least) + least
         np.testing.assert_allclose(back, data, atol=(greatest - least) / 65535)
+
+
+@pytest.mark.parametrize("wrong", [np.nan, np.inf])
+def test_png_of_what_is_not_finite_is_refused(tmp_path: Path, wrong: float) -> None:
+    one = Column("a", "x", "vector", "", (4,), 1, 100.0)
+    data = np.ones((5, 4), one.dtype)
+    data[2, 3] = wrong
+    path = made_of(tmp_path, 5, [(one, np.arange(5), data)])
+    with Recording(path) as recording, pytest.raises(ValueError, match="not finite"):
+        FORMATS["png"].write(recording, [one], tmp_path / "x.png", lambda _: None)
 
 
 def test_a_format_that_a_port_does_not_allow_names_those_that_it_does() -> None:

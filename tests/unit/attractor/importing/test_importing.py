@@ -120,6 +120,19 @@ def test_every_problem_of_arrays_is_told_at_once(tmp_path: Path) -> None:
     assert places(tmp_path / "bad.wav", "bad.wav") == ["row 41, column samples"]
 
 
+@pytest.mark.parametrize("name", ["a\x00b", "a\x1bb", "x" * 201, "a [\x00]", f"a [{'m' * 41}]"])
+def test_a_name_or_unit_that_cannot_be_shown_is_refused(name: str, tmp_path: Path) -> None:
+    (tmp_path / "x.csv").write_text(f"n,{name}\n1,2\n", "utf-8")
+    (problem,) = check(tmp_path / "x.csv", "x.csv").problems
+    assert "not printable" in problem.message
+    assert str(problem).isprintable()
+    title, _, unit = name.removesuffix("]").partition(" [")
+    field = pa.field(title, pa.int64(), metadata={"unit": unit})
+    pq.write_table(pa.Table.from_arrays([pa.array([1])], schema=pa.schema([field])), tmp_path / "x.parquet")
+    (problem,) = check(tmp_path / "x.parquet", "x.parquet").problems
+    assert str(problem).isprintable()
+
+
 def test_problems_of_one_column_do_not_hide_those_of_others(tmp_path: Path) -> None:
     np.savez(tmp_path / "x.npz", a=np.full(10_000, np.nan), b=np.array([1.0, np.nan]))
     report = check(tmp_path / "x.npz", "x.npz")
@@ -190,6 +203,24 @@ def lying(path: Path) -> None:
     path.write_bytes(b"PK\x03\x04" + entry * 100_000 + struct.pack("<4s4H2LH", b"PK\x05\x06", 0, 0, 1, 1, size, 4, 0))
 
 
+def two_ends(path: Path) -> None:
+    """10⁵ entries, of which the ZIP64 end tells; the older one, which is asked first, tells of a directory of one."""
+    entry = struct.pack("<4s6H3L5H2L", b"PK\x01\x02", 20, 20, 0, 0, 0, 0, 0, 0, 0, 5, 0, 0, 0, 0, 0, 0) + b"a.npy"
+    size = 100_000 * len(entry)
+    with path.open("wb") as file:
+        file.write(b"PK\x03\x04" + entry * 100_000)
+        file.write(struct.pack("<4sQ2H2L4Q", b"PK\x06\x06", 44, 45, 45, 0, 0, 10**5, 10**5, size, 4))
+        file.write(struct.pack("<4sLQL", b"PK\x06\x07", 0, 4 + size, 1))
+        file.write(struct.pack("<4s4H2LH", b"PK\x05\x06", 0, 0, 1, 1, len(entry), 4, 0))
+
+
+def told_of_one(path: Path) -> None:
+    """10⁴ entries in a directory that is not too large; the end tells of one."""
+    entry = struct.pack("<4s6H3L5H2L", b"PK\x01\x02", 20, 20, 0, 0, 0, 0, 0, 0, 0, 5, 0, 0, 0, 0, 0, 0) + b"a.npy"
+    size = 10_000 * len(entry)
+    path.write_bytes(b"PK\x03\x04" + entry * 10_000 + struct.pack("<4s4H2LH", b"PK\x05\x06", 0, 0, 1, 1, size, 4, 0))
+
+
 HOSTILE: dict[str, tuple[Callable[[Path], None], str]] = {
     "bomb": (plain({"a.npy": bytes(50_000_000)}), "bomb"),
     "slip": (plain({"../../etc/cron.d/a.npy": b"x"}), "outside"),
@@ -199,6 +230,8 @@ HOSTILE: dict[str, tuple[Callable[[Path], None], str]] = {
     "symlink": (plain({"a.npy": b"/etc/passwd"}, attr=(stat.S_IFLNK | 0o777) << 16), "symbolic link"),
     "million": (million, "1,000,000 entries"),
     "lying": (lying, "directory"),
+    "two ends": (two_ends, "contradict"),
+    "told of one": (told_of_one, "10,000 entries"),
     "overlap": (overlapping, "shares"),
     "many": (plain({f"{n}.npy": b"x" for n in range(1001)}), "1,001 entries"),
     "no end": (lambda path: path.write_bytes(b"PK\x03\x04" + bytes(100)), "no end"),
@@ -220,6 +253,13 @@ def test_a_hostile_archive_is_refused_before_it_is_unpacked(name: str, tmp_path:
     assert any(why in one.message for one in report.problems), report.problems
     assert most < 50_000_000
     print(f"{name}: {1e3 * seconds:.1f} ms of processor, {most / 1e6:.2f} MB")
+
+
+def test_an_archive_with_a_zip64_end_is_good(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(zipfile, "ZIP_FILECOUNT_LIMIT", 1)  # what makes zipfile write one
+    npz_file(tmp_path / "a.npz")
+    assert b"PK\x06\x06" in (tmp_path / "a.npz").read_bytes()
+    assert check(tmp_path / "a.npz", "a.npz").problems == []
 
 
 def test_hdf5_that_reaches_out_of_its_file_is_refused(tmp_path: Path) -> None:
