@@ -13,7 +13,7 @@ from urllib.parse import parse_qs
 from channels.exceptions import StopConsumer
 from channels.generic.websocket import AsyncWebsocketConsumer
 from django.conf import settings
-from django.db import DatabaseError
+from django.db import Error
 
 from apps.live import codec
 from apps.live.ending import end
@@ -61,7 +61,7 @@ class RunConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
             await refuse(self.scope, self.base_send)
             raise StopConsumer from None
         self._closing: set[asyncio.Task[None]] = set()
-        self._shutting = False
+        self._shutting = self._looking = False
         await self.accept()
         self._viewer = Viewer(after)
         self._nodes = watched.nodes
@@ -140,7 +140,7 @@ class RunConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
             await self.close(NOT_FOUND)
         except OSError as gone:
             logger.debug("the client is gone: %s", gone)
-        except DatabaseError as error:
+        except Error as error:
             logger.warning("a run socket is closed because its rows cannot be read: %s", error)
             await self.close(TRY_AGAIN)
 
@@ -192,20 +192,27 @@ class RunConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
 
     def permit_changed(self) -> None:
         """Look whether this person may still watch."""
-        if not self._shutting:
+        if not (self._shutting or self._looking):
+            self._looking = True
             self._in_background(self._look_again())
+
+    def permit_unseen(self) -> None:
+        """Nobody knows whether this person may still watch."""
+        self._shut(TRY_AGAIN, "whether you may watch could not be looked at for too long")
 
     async def _look_again(self) -> None:
         try:
             _, now = await self._authorised(await user_now(self.scope))
         except NotFound:
             self._shut(NOT_FOUND)
-        except DatabaseError as error:
+        except Error as error:
             logger.warning("a membership could not be checked just now: %s", error)
         else:
             if now.role != self.permit.role:
                 self._shut(CHANGED, "the role is another now; connect again")
             self.permit = now
+        finally:
+            self._looking = False
 
     def _on_served(self, task: asyncio.Task[None]) -> None:
         if not task.cancelled() and (error := task.exception()) is not None:

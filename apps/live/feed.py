@@ -84,12 +84,12 @@ class RunFeed:
 
     async def events_after(self, seq: int) -> list[dict[str, Any]]:
         """A page of the archive; clients who miss the same share the reading."""
-        page = self._pages.setdefault(seq, SharedRead(lambda: self.archive.events_after(seq)))
-        try:
-            return await page()
-        finally:
-            if page.idle:
-                self._pages.pop(seq, None)
+        page = self._pages.get(seq)
+        if page is None:
+            page = self._pages[seq] = SharedRead(
+                lambda: self.archive.events_after(seq), on_idle=lambda: self._pages.pop(seq, None)
+            )
+        return await page()
 
     def demand_changed(self) -> None:
         self._demand_changed.set()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from uuid import UUID
 
 from apps.workspaces.models import Membership
@@ -18,15 +18,15 @@ class Permit:
 
     Attributes:
         user_id, password: who it is; a change of the password ends logins.
-        workspace_id, role, workspace: where, as what, and the workspace's own row.
+        workspace_id, slug, role: where, by which address, and as what.
         session_key, key_id: how the person came, by a login or by an API key; the other is None.
     """
 
     user_id: UUID
     password: str
     workspace_id: UUID
+    slug: str
     role: str
-    workspace: tuple[Any, ...]
     session_key: str | None
     key_id: UUID | None
 
@@ -37,8 +37,8 @@ class Permit:
             user_id=user.pk,
             password=user.password,
             workspace_id=workspace.pk,
+            slug=workspace.slug,
             role=str(membership.role),
-            workspace=tuple(getattr(workspace, column.attname) for column in workspace._meta.concrete_fields),
             session_key=None if user.api_key is not None else session_key,
             key_id=None if user.api_key is None else user.api_key.pk,
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections import defaultdict
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ from uuid import UUID
 from channels.db import database_sync_to_async
 from django.conf import settings
 from django.contrib.auth import get_user_model
+from django.db import Error
 from django.utils import timezone
 
 from apps.live.messages import event_message
@@ -30,6 +32,7 @@ if TYPE_CHECKING:
     from apps.accounts.models import User
 
 T = TypeVar("T")
+logger = logging.getLogger(__name__)
 
 in_thread = partial(database_sync_to_async, thread_sensitive=False)
 """For reads of sockets: on any thread of the pool. Channels' own default is one thread for all sockets together."""
@@ -72,8 +75,13 @@ def watched_run(user: User, slug: str | None, run_id: UUID) -> Watched:
     raise NotFound(f"run {run_id}")
 
 
-def unchanged(permits: Iterable[Permit]) -> set[Permit]:
-    """Those of the permits whose rows are all there, not over, and as they were."""
+def looked_at(permits: Iterable[Permit]) -> tuple[set[Permit], set[Permit]]:
+    """Those of the permits whose rows are all there, not over, and as they were; and those of workspaces that could
+    not be read, of which nothing is known.
+
+    Raises:
+        django.db.Error: nothing could be read.
+    """
     left = [permit for permit in permits if permit.session_key is not None or permit.key_id is not None]
     now = timezone.now()
     sessions = import_module(settings.SESSION_ENGINE).SessionStore.get_model_class().objects
@@ -90,7 +98,16 @@ def unchanged(permits: Iterable[Permit]) -> set[Permit]:
         login = permit.session_key is None or permit.session_key in logins
         if login and passwords.get(permit.user_id) == permit.password:
             by_workspace[permit.workspace_id].append(permit)
-    return {permit for workspace_id, here in by_workspace.items() for permit in _unchanged_in(workspace_id, here)}
+    valid: set[Permit] = set()
+    unseen: set[Permit] = set()
+    for workspace_id, here in by_workspace.items():
+        try:
+            valid.update(_unchanged_in(workspace_id, here))
+        except Error as error:
+            # The others are looked at all the same.
+            logger.warning("the permits of workspace %s could not be looked at just now: %s", workspace_id, error)
+            unseen.update(here)
+    return valid, unseen
 
 
 def _unchanged_in(workspace_id: UUID, permits: list[Permit]) -> list[Permit]:
@@ -104,12 +121,12 @@ def _unchanged_in(workspace_id: UUID, permits: list[Permit]) -> list[Permit]:
             ).values_list("pk", "user_id", "expires_at")
             if expires_at is None or expires_at > timezone.now()
         }
-        workspace = Workspace.objects.filter(pk=workspace_id).values_list().first()
+        slug = Workspace.objects.filter(pk=workspace_id).values_list("slug", flat=True).first()
     return [
         permit
         for permit in permits
         if roles.get(permit.user_id) == permit.role
-        and workspace == permit.workspace
+        and slug == permit.slug
         and (permit.key_id is None or (permit.key_id, permit.user_id) in keys)
     ]
 

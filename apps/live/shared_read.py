@@ -14,15 +14,12 @@ class SharedRead(Generic[T]):
     read after one had asked, and a thousand who ask together cost two reads.
     """
 
-    def __init__(self, read: Callable[[], Awaitable[T]]) -> None:
+    def __init__(self, read: Callable[[], Awaitable[T]], on_idle: Callable[[], object] = lambda: None) -> None:
+        """`on_idle` is called when a read is over and nobody has asked for another, however those who asked fared."""
         self._read = read
+        self._on_idle = on_idle
         self._under_way: asyncio.Task[T] | None = None
         self._next: asyncio.Task[T] | None = None
-
-    @property
-    def idle(self) -> bool:
-        """Whether nobody waits for a read."""
-        return self._next is None and (self._under_way is None or self._under_way.done())
 
     async def __call__(self) -> T:
         """What `read` gives, or raises."""
@@ -34,4 +31,8 @@ class SharedRead(Generic[T]):
         if before is not None:
             await asyncio.wait({before})
         self._under_way, self._next = self._next, None
-        return await self._read()
+        try:
+            return await self._read()
+        finally:
+            if self._next is None:
+                self._on_idle()

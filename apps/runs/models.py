@@ -246,11 +246,19 @@ class Reproduction(WorkspaceModel):
         EQUAL = "equal", "Equal"
         DIFFERENT = "different", "Different"
 
+    class Compared(models.TextChoices):
+        NOTHING = "", "Nothing yet"
+        HASH = "hash", "The result hash"
+        ROWS = "rows", "The result hash, and some ticks"
+        TICKS = "ticks", "The result hash, and every tick"
+        POINTS = "points", "The result hash, and every point"
+
     run = OwnedForeignKey(Run, on_delete=models.CASCADE, related_name="reproductions", db_index=False)
     manifest = models.JSONField(help_text="Of the run that is reproduced.")
     expected = models.CharField(max_length=80, help_text="Its result hash.")
     verdict = models.CharField(max_length=10, choices=Verdict.choices, default=Verdict.WAITING)
     first = models.JSONField(null=True, help_text="Where it first differs: {tick, since, places, hidden} or {point}.")
+    compared = models.CharField(max_length=10, choices=Compared.choices, default=Compared.NOTHING, blank=True)
     changed = models.JSONField(default=list, help_text="What was not as then, of which a difference may come.")
 
     class Meta(WorkspaceModel.Meta):
@@ -259,6 +267,10 @@ class Reproduction(WorkspaceModel):
             models.UniqueConstraint(fields=["run"], name="runs_reproduction_run"),
             models.CheckConstraint(
                 name="runs_reproduction_verdict", condition=models.Q(verdict__in=["waiting", "equal", "different"])
+            ),
+            models.CheckConstraint(
+                name="runs_reproduction_compared",
+                condition=models.Q(compared__in=["", "hash", "rows", "ticks", "points"]),
             ),
         )
 

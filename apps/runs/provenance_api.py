@@ -167,7 +167,7 @@ class RunVerdict(WorkspaceAPIView):
                     "run": run.pk, "of": run.origin_id, "state": run.state, "verdict": held.verdict,
                     "expected": held.expected, "result_hash": run.result_hash, "first": held.first,
                     "changed": held.changed,
-                    "message": _not_compared(run) or sentence(held.verdict, held.first, held.changed),
+                    "message": _not_compared(run) or sentence(held),
                 }
             ).data
         )  # fmt: skip

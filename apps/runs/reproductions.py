@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from django.conf import settings
+
 from apps.ops.refusal import Fault, Refusal
 from apps.projects.services import refuse_archived
 from apps.runs.manifests import manifest_of
@@ -76,7 +78,9 @@ def reproduce(actor: User, run: Run) -> Run:
         expected = prospect(run)
         if expected.faults:
             raise NotReproducible(expected.faults)
-        demand = Demand(run.ticks, run.memory_bytes, run.flops, run.max_seconds)
+        # The operator may allow less than then; how long a run may take is nothing of its result.
+        seconds = min(run.max_seconds, settings.ATTRACTOR.quotas.run_seconds)
+        demand = Demand(run.ticks, run.memory_bytes, run.flops, seconds)
         again = enqueue(
             actor, run.graph_version, run.project_id, run.seed, demand,
             kind=run.kind, design=run.design, points_total=run.points_total, origin=run,

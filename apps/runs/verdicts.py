@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 from uuid import UUID
 
 from apps.runs.models import Reproduction, Run, RunPoint, RunTrail
+
+logger = logging.getLogger(__name__)
 
 CIRCUMSTANCES = ("tier", "device", "versions", "kinds", "weights")
 """What two runs must share besides graph, seed and control log for equal results to be promised."""
@@ -60,46 +63,58 @@ def keep_trail(run: Run, trail: KeptTrail | None) -> None:
 def conclude(run: Run) -> dict[str, Any] | None:
     """Compare a locked run that succeeds with the one that it reproduces; the payload of the event that says so.
 
-    Equal is what has the same result hash and, where both have trails, said the same in every row of them. None for
-    a run that reproduces none.
+    Equal is what has the same result hash and, where both have trails with rows of the same ticks, said the same in
+    every row of them. None for a run that reproduces none.
     """
     held = Reproduction.objects.select_for_update().filter(run=run).first()
     if held is None:
         return None
-    held.first = _first_difference(run, held.expected)
+    held.first, held.compared = _first_difference(run, held.expected)
     alike = run.result_hash == held.expected and held.first is None
     held.verdict = Reproduction.Verdict.EQUAL if alike else Reproduction.Verdict.DIFFERENT
     held.changed = [asdict(one) for one in changes(held.manifest, run.manifest)]
-    held.save(update_fields=["verdict", "first", "changed"])
-    message = sentence(held.verdict, held.first, held.changed)
+    held.save(update_fields=["verdict", "first", "compared", "changed"])
+    message = sentence(held)
     return {"level": "info" if alike else "warning", "node": node_of(held.first), "message": message, "data": {}}
 
 
-def _first_difference(run: Run, expected: str) -> dict[str, Any] | None:
+def _first_difference(run: Run, expected: str) -> tuple[dict[str, Any] | None, str]:
+    """Where it first differs, as far as is known, and what was compared besides the hash."""
+    compared = Reproduction.Compared
     if run.origin_id is None:  # deleted since
-        return None
+        return None, compared.HASH
     if run.kind != Run.Kind.SINGLE:
-        return _first_point(run.origin_id, run.pk)
+        return _first_point(run.origin_id, run.pk), compared.POINTS
     from attractor.trail import Trail  # brings torch
 
     trails = {one.run_id: one for one in RunTrail.objects.filter(run_id__in=(run.pk, run.origin_id))}
     if len(trails) < 2:
-        return None
-    old, new = (
-        Trail.unpacked(trails[which].description, bytes(trails[which].digests)) for which in (run.origin_id, run.pk)
-    )
-    parting = old.parting(new)
+        return None, compared.HASH
+    try:
+        old, new = (
+            Trail.unpacked(trails[which].description, bytes(trails[which].digests)) for which in (run.origin_id, run.pk)
+        )
+        parting = old.parting(new)
+    except ValueError as error:
+        # Another version of a kind may have other ports or shapes, and then the trails have no rows in common.
+        logger.warning("the trails of a reproduction are not compared: %s", error, extra={"run_id": str(run.pk)})
+        return None, compared.HASH
+    rows = compared.TICKS if old.stride == 1 else compared.ROWS
     if parting is not None:
-        return {**asdict(parting), "places": list(parting.places)}
-    return None if run.result_hash == expected else {"tick": run.ticks - 1, "since": -1, "places": [], "hidden": True}
+        return {**asdict(parting), "places": list(parting.places)}, rows
+    if run.result_hash == expected:
+        return None, rows
+    return {"tick": run.ticks - 1, "since": -1, "places": [], "hidden": True}, rows
 
 
 def _first_point(one: UUID, other: UUID) -> dict[str, Any] | None:
-    """The first point of two sweeps or fits of one design that came out differently."""
+    """The first point of two sweeps or fits of one design that came out differently, as their hashes see it."""
+    from apps.runs.points import identity  # its module needs the one that needs this
+
     rows = RunPoint.objects.filter(run_id__in=(one, other)).order_by("index")
     seen: dict[int, Any] = {}
     for index, params, result_hash, error in rows.values_list("index", "params", "result_hash", "error").iterator():
-        said = (result_hash, error)
+        said = identity(index, result_hash, error)
         if index not in seen:
             seen[index] = (params, said)
         elif seen.pop(index)[1] != said:
@@ -115,15 +130,26 @@ def node_of(first: Mapping[str, Any] | None) -> str | None:
     return first["places"][0].partition(".")[0] if first and first.get("places") else None
 
 
-def sentence(verdict: str, first: Mapping[str, Any] | None, changed: Sequence[Mapping[str, Any]]) -> str:
-    """What came of a reproduction, for people."""
-    if verdict == Reproduction.Verdict.WAITING:
+_EQUAL = {
+    Reproduction.Compared.HASH: "Equal: the same result hash. What was said on the way was not compared, because there "
+    "are no two trails with rows of the same ticks.",
+    Reproduction.Compared.ROWS: "Equal: the same result hash, and the same values in every tick of which the trails "
+    "keep a digest.",
+    Reproduction.Compared.TICKS: "Equal: the same result hash, and the same values on the way.",
+    Reproduction.Compared.POINTS: "Equal: the same result hash, and the same at every point.",
+}
+
+
+def sentence(held: Reproduction) -> str:
+    """What came of a reproduction, for people: nothing is said of what was not compared."""
+    first, changed = held.first, held.changed
+    if held.verdict == Reproduction.Verdict.WAITING:
         return "Not compared yet: that is done when the run is over."
-    if verdict == Reproduction.Verdict.EQUAL:
-        return "Equal: the same result hash, and the same values on the way."
+    if held.verdict == Reproduction.Verdict.EQUAL:
+        return _EQUAL[Reproduction.Compared(held.compared)]
     said = "Different from the run that it reproduces"
     if first is None:
-        said += "; where it began is not known, because the other has no trail (any more)."
+        said += "; where it began is not known, because the other has no trail (any more) to compare with."
     elif "point" in first:
         said += f" from point {first['point']} on."
     elif not first["places"]:

@@ -117,7 +117,7 @@ class Trail:
             block = values.get(key)  # type: ignore[arg-type]  # a pair
             if block is None:
                 continue
-            said = _stacked(block.stacked(), places) if _is_one(block) else _each(block.items, places)
+            said = _stacked(block.stacked(), places) if _is_one(block, len(places)) else _each(block.items, places)
             for row, digest in enumerate(said, start=begin):
                 self._rows[row, column] = digest
         self._filled = end
@@ -200,12 +200,16 @@ def _number(digest: Any) -> int:
     return int.from_bytes(digest.digest()[:DIGEST_BYTES], "little")
 
 
-def _is_one(block: Block) -> bool:
-    """Whether a block can be hashed as one tensor, which takes less than doing it value by value."""
+def _is_one(block: Block, rows: int) -> bool:
+    """Whether a block is hashed as one tensor, which takes less than doing it value by value: where it is one, or its
+    values can be made one and all of them are needed."""
     if block.uniform:
         return True
     items = block.items
-    return isinstance(items[0], torch.Tensor) and items[0] is not items[-1] and block.complete
+    if rows < len(items) or not isinstance(items[0], torch.Tensor) or items[0] is items[-1] or not block.complete:
+        return False
+    alike = (items[0].shape, items[0].dtype)
+    return all((item.shape, item.dtype) == alike for item in items)
 
 
 def _each(items: Sequence[Any], places: Sequence[int]) -> Iterator[int]:

@@ -24,6 +24,7 @@ from apps.live.messages import event_message, progress_message
 from apps.live.subscription import Subscription
 from apps.runs import checkpoints, recordings, scratch, selectors, services
 from apps.runs.execution import mortality
+from apps.runs.execution.away import is_away
 from apps.runs.execution.computation import Computation
 from apps.runs.execution.diagnosis import diagnose
 from apps.runs.execution.keeper import Keeper
@@ -64,6 +65,7 @@ STORAGE_RETRY_SECONDS = 2.0
 MANIFEST = (
     "graph_hash", "seed", "ticks", "tier", "tier_reason", "device", "versions", "kinds", "weights", "control_log",
 )  # fmt: skip
+END_TRIES = 3
 STOPPED = "worker_stopped"
 LATE = "the database could not be reached until the lease ran out"
 
@@ -458,7 +460,6 @@ class Execution:
             if self._ended:
                 return False
             mortality.lift_memory_limit()
-            found = time.monotonic()
             self._outcome = outcome = self._found()
             self._pipe.send({"op": "ending"})
             if outcome.state is not RunState.QUEUED:
@@ -471,7 +472,7 @@ class Execution:
                 self._keeper.settle(LAST_CHECKPOINT_SECONDS)
             last_event = self._ledger.close() if self._ledger.ident is not None else 0
             self._keeper.close()
-            run = None if self._lost.is_set() else self._finished(outcome, found)
+            run = None if self._lost.is_set() else self._finished(outcome)
             self._ended = True
         try:
             if run is not None:
@@ -530,9 +531,13 @@ class Execution:
             problem = {"place": target, "message": "The run ended before the next block.", "mend": "Run it again."}
             self._ledger.answer(Answer(seq, tick, problem))
 
-    def _finished(self, outcome: Ending, since: float) -> Run | None:
-        """Write the end, which came at `since`, however long the database is away; the run, or None when lost."""
+    def _finished(self, outcome: Ending) -> Run | None:
+        """Write the end, however long the database is away; the run, or None when lost.
+
+        What a database that is there refuses is tried `END_TRIES` times; then the run fails of it.
+        """
         state, error, result = outcome.state, outcome.error, outcome.result
+        since, tries = time.monotonic(), 0
         while not self._lost.is_set():
             try:
                 if state is RunState.QUEUED and error is not None:
@@ -555,6 +560,11 @@ class Execution:
             except (OperationalError, InterfaceError) as failure:
                 connection.close()
                 logger.warning("the end of the run cannot be written just now: %s", failure)
+                tries += not is_away(failure)
+                if tries >= END_TRIES:
+                    if error is not None:
+                        raise
+                    state, error, result, tries = RunState.FAILED, diagnose(failure, self._progress.tick), None, 0
                 self._lost.wait(1.0)
             except Exception as failure:
                 if error is not None:

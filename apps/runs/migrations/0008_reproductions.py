@@ -56,6 +56,21 @@ class Migration(migrations.Migration):
                     ),
                 ),
                 (
+                    "compared",
+                    models.CharField(
+                        blank=True,
+                        choices=[
+                            ("", "Nothing yet"),
+                            ("hash", "The result hash"),
+                            ("rows", "The result hash, and some ticks"),
+                            ("ticks", "The result hash, and every tick"),
+                            ("points", "The result hash, and every point"),
+                        ],
+                        default="",
+                        max_length=10,
+                    ),
+                ),
+                (
                     "changed",
                     models.JSONField(
                         default=list,
@@ -98,6 +113,12 @@ class Migration(migrations.Migration):
                             ("verdict__in", ["waiting", "equal", "different"])
                         ),
                         name="runs_reproduction_verdict",
+                    ),
+                    models.CheckConstraint(
+                        condition=models.Q(
+                            ("compared__in", ["", "hash", "rows", "ticks", "points"])
+                        ),
+                        name="runs_reproduction_compared",
                     ),
                 ],
             },

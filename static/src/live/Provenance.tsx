@@ -82,7 +82,8 @@ export function VerdictNotice() {
   return (
     <div className={`callout ${tone}`} role="status" data-testid="verdict" data-verdict={answer.verdict}>
       <p>
-        <strong>{title}.</strong> {answer.verdict === "equal" ? "The same result hash, and the same values on the way." : answer.message}{" "}
+        {answer.verdict !== "equal" && <strong>{title}. </strong>}
+        {answer.message}{" "}
         {answer.of && <a href={location.pathname.replace(run.id, answer.of)}>The run that it reproduces</a>}
       </p>
       {answer.first?.places && answer.first.places.length > 1 && (

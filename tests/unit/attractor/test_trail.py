@@ -11,6 +11,7 @@ from sample_nodes import REGISTRY, edge, node
 
 from attractor import GraphSpec, Plan, Session
 from attractor.control import ControlChange
+from attractor.node import Block
 from attractor.trail import ROWS_BYTES, Trail
 
 GRAPH = {
@@ -114,6 +115,28 @@ def test_a_long_run_has_a_row_for_every_so_many_ticks_and_one_for_the_last(plan)
     changed.run()
     parting = few.parting(changed.trail)
     assert (parting.since, parting.tick, parting.places[0]) == (34, 41, "s.y")
+
+
+def test_values_of_changing_shape_have_digests_as_others_have():
+    """A port whose values grow cannot be made one tensor; those of the same shape have the digests that they have
+    there."""
+    grown = [torch.arange(1.0 + tick) for tick in range(6)]
+    alike = [torch.full((3,), float(tick)) for tick in range(6)]
+    trail = Trail(["a.grown", "a.list", "a.one"], 6, 1)
+    values = {("a", "grown"): Block(grown), ("a", "list"): Block(alike), ("a", "one"): Block.of(torch.stack(alike))}
+    trail.take(values, 0, 6)
+    assert len(set(trail.rows[:, 0].tolist())) == 6
+    assert np.array_equal(trail.rows[:, 1], trail.rows[:, 2])
+
+
+def test_where_few_rows_are_kept_the_other_values_are_not_put_together():
+    trail = Trail(["a.x"], 6, 3)
+    block = Block([torch.full((3,), float(tick)) for tick in range(6)])
+    trail.take({("a", "x"): block}, 0, 6)
+    assert not block.uniform, "all six were copied for two digests"
+    whole = Trail(["a.x"], 6, 3)
+    whole.take({("a", "x"): Block.of(torch.stack(block.items))}, 0, 6)
+    assert np.array_equal(trail.rows, whole.rows)
 
 
 def test_trails_of_other_graphs_or_lengths_are_not_compared(plan):

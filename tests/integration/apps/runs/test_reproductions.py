@@ -11,14 +11,16 @@ from apps.ops.preconditions import ANY
 from apps.projects.services import edit_graph
 from apps.runs import selectors, services, sweeps
 from apps.runs.models import Reproduction, RunTrail
-from apps.runs.points import DonePoint, record_points
+from apps.runs.points import DonePoint, hash_of, record_points
 from apps.runs.reproductions import reproduce
 from apps.runs.verdicts import KeptTrail
 from apps.workspaces.scope import scope
 from attractor import GraphSpec, Plan, Session
 from attractor.control import ControlChange
+from attractor.trail import Trail
 
 TICKS = 60
+EMPTY = {"columns": [], "ticks": TICKS, "stride": 1, "ends": {}}
 
 
 def computed(spec: dict[str, Any], controls: Any = (), seed: int = 7) -> Session:
@@ -90,6 +92,7 @@ def test_the_same_again_is_equal(ann: Any, spec: dict[str, Any]) -> None:
     said = verdict(ann, again)
     assert (said["verdict"], said["first"], said["changed"]) == ("equal", None, [])
     assert said["of"] == str(first.pk)
+    assert said["message"] == "Equal: the same result hash, and the same values on the way."
     with scope(ann.workspace.id):
         (told,) = [one for one in selectors.events_after(again, 0) if one.kind == "log"]
     assert told.payload["message"].startswith("Equal")
@@ -215,6 +218,53 @@ def test_without_a_trail_a_difference_has_no_place_and_says_so(ann: Any, spec: d
     assert "has no trail" in said["message"]
 
 
+def test_trails_without_rows_in_common_do_not_hinder_the_end(ann: Any, spec: dict[str, Any]) -> None:
+    """As after another version of a kind, which has another port: the hash decides."""
+    first = ended(ann, computed(spec))
+    same, other, broken = (reproduce(ann.user, first) for _ in range(3))
+
+    def as_of_another_version(seed: int = 7) -> Session:
+        session = computed(spec, seed=seed)
+        kept = session.trail
+        assert kept is not None
+        session.trail = Trail(["osc.new", *kept.columns[1:]], kept.ticks, kept.stride, kept.rows, kept.ends)
+        return session
+
+    end(ann, same, as_of_another_version())
+    end(ann, other, as_of_another_version(seed=8))
+    with scope(ann.workspace.id):
+        RunTrail.objects.filter(run=first).delete()
+        RunTrail.objects.create(workspace=ann.workspace, run=first, description=EMPTY, digests=b"nothing")
+    end(ann, broken, computed(spec))
+    said = [verdict(ann, one) for one in (same, other, broken)]
+    assert [(one["verdict"], one["first"]) for one in said] == [("equal", None), ("different", None), ("equal", None)]
+    assert said[0]["message"].startswith("Equal: the same result hash. What was said on the way was not compared")
+
+
+def test_only_what_was_compared_is_called_equal(ann: Any, spec: dict[str, Any]) -> None:
+    """Trails with a row for every seventh tick say nothing of the others."""
+
+    def rarely() -> Session:
+        session = Session(Plan.of(GraphSpec.parse(spec)), seed=7, ticks=TICKS, trail=True)
+        assert session.trail is not None
+        session.trail = Trail(session.trail.columns, TICKS, 7)
+        session.run()
+        return session
+
+    first = ended(ann, rarely())
+    again = reproduce(ann.user, first)
+    end(ann, again, rarely())
+    assert "in every tick of which the trails keep a digest" in verdict(ann, again)["message"]
+
+
+def test_a_run_is_reproduced_although_less_time_is_allowed_now(ann: Any, spec: dict[str, Any], settings: Any) -> None:
+    first = ended(ann, computed(spec))
+    quotas = settings.ATTRACTOR.quotas.model_copy(update={"run_seconds": first.max_seconds - 1})
+    settings.ATTRACTOR = settings.ATTRACTOR.model_copy(update={"quotas": quotas})
+    assert ann.get(f"/runs/{first.pk}/reproducibility/").json()["possible"]
+    assert reproduce(ann.user, first).max_seconds == first.max_seconds - 1
+
+
 def test_a_reproduction_that_does_not_succeed_is_not_compared(ann: Any, spec: dict[str, Any]) -> None:
     again = reproduce(ann.user, ended(ann, computed(spec)))
     services.command(ann.user, again, "cancel")
@@ -245,6 +295,30 @@ def test_a_sweep_names_the_first_point_that_differs(ann: Any) -> None:
     assert verdict(ann, other)["first"]["point"] == 1
 
 
+def test_points_that_failed_alike_are_equal_whatever_else_was_said_of_them(ann: Any) -> None:
+    """The hash of a sweep takes up code, node and tick of an error; its words may have a path or an address in them."""
+    design = {"axes": [{"target": "osc.coupling", "values": [0.1]}], "sampling": "grid"}
+
+    def swept(run: Any, message: str, tick: int = 4) -> None:
+        error = {"code": "node_failed", "node": "osc", "tick": tick, "message": message, "mend": ""}
+        done = DonePoint(0, {"osc.coupling": 0.1}, 1, error=error)
+        with scope(ann.workspace.id):
+            attempt = services.claim(run.pk, "w")
+            record_points(attempt, [done])
+            manifest = {"tier": "eager", "control_log": []}
+            said = hash_of({0: done.identity})
+            services.finish(attempt, "succeeded", result={}, result_hash=said, manifest=manifest)
+
+    first = sweeps.submit_sweep(ann.user, ann.workspace, ann.graph, design, 1, 10)
+    swept(first, "object at 0x1")
+    first = selectors.run(ann.workspace, first.pk)
+    same, other = reproduce(ann.user, first), reproduce(ann.user, first)
+    swept(same, "object at 0x2")
+    swept(other, "object at 0x1", tick=5)
+    assert verdict(ann, same)["message"] == "Equal: the same result hash, and the same at every point."
+    assert (verdict(ann, other)["verdict"], verdict(ann, other)["first"]["point"]) == ("different", 0)
+
+
 def test_a_run_that_reproduces_none_has_no_verdict(ann: Any, spec: dict[str, Any]) -> None:
     assert ann.get(f"/runs/{ended(ann, computed(spec)).pk}/verdict/").status_code == 404
 
@@ -258,3 +332,4 @@ def test_the_verdict_outlives_the_run_that_is_reproduced(ann: Any, spec: dict[st
     end(ann, other, computed(spec, seed=8))
     assert [verdict(ann, one)["verdict"] for one in (same, other)] == ["equal", "different"]
     assert verdict(ann, same)["of"] is None
+    assert "was not compared" in verdict(ann, same)["message"]
