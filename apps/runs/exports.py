@@ -22,11 +22,11 @@ from django.db.models import QuerySet
 from django.db.models.functions import Now
 
 from apps.ops.refusal import Fault
-from apps.runs import artifacts, files, scratch
+from apps.runs import artifacts, files, recordings, scratch
 from apps.runs.models import Artifact, Export, Run
 from apps.runs.point_table import point_table, table_bytes
 from apps.runs.quotas import storage_faults
-from apps.runs.refusals import ExportIsOver, FormatNotAllowed, NothingRecorded, QuotaExceeded
+from apps.runs.refusals import ExportIsOver, FormatNotAllowed, NothingRecorded, QuotaExceeded, RecordingPending
 from apps.workspaces.missing import NotFound
 from apps.workspaces.models import Workspace
 from apps.workspaces.permissions import Verb, require
@@ -102,6 +102,7 @@ def submit_export(actor: User, run: Run, name: str, ports: Sequence[str] = ()) -
 
     Raises:
         NothingRecorded: the run is not over, or recorded nothing.
+        RecordingPending: it is over, and what it recorded is no file yet.
         FormatNotAllowed: the format does not take these ports; it names those that do.
         QuotaExceeded: the file may be larger than what is left of the workspace's storage.
         PermissionDenied: the actor may not make artifacts here.
@@ -139,8 +140,8 @@ def _estimate(run: Run, name: str, ports: Sequence[str]) -> int:
         what, mend = f"The run is {run.state}.", "Export it when it is over."
         if run.is_final:
             what, mend = "The run recorded nothing, or it was deleted.", "Run it again with ports to record."
-            if run.recording:
-                mend = "Right after a run its recording is put together: wait a few seconds, or run it again."
+            if recordings.pending(run):
+                raise RecordingPending([Fault("run", "Its recording is put together.", "Try again in a few seconds.")])
         raise NothingRecorded([Fault("run", what, mend)])
     try:
         columns = chosen(name, _columns(recording), ports)

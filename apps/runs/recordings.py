@@ -177,6 +177,11 @@ def _put_together(run: Run, segments: Sequence[RunSegment]) -> Artifact | None:
     return made
 
 
+def pending(run: Run) -> bool:
+    """Whether a run is over whose recording is still to be put together."""
+    return run.is_final and RunSegment.objects.filter(run=run).exists()
+
+
 def _delete_files(run: Run) -> None:
     """Delete the files of a run's segments, and once more when those are there that came late; a storage that is away
     is asked again."""

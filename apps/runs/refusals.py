@@ -60,11 +60,19 @@ class FormatNotAllowed(Refusal):
 
 
 class NothingRecorded(Refusal):
-    """There is nothing to export, or not yet."""
+    """There is nothing to export."""
 
     status = 409
     code = "nothing_recorded"
     title = "There is nothing to export"
+
+
+class RecordingPending(Refusal):
+    """What the run recorded is being put together."""
+
+    status = 409
+    code = "recording_pending"
+    title = "The recording is put together"
 
 
 class ExportIsOver(Refusal):

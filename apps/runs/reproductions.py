@@ -80,10 +80,11 @@ def reproduce(actor: User, run: Run) -> Run:
             raise NotReproducible(expected.faults)
         # The operator may allow less than then; how long a run may take is nothing of its result.
         seconds = min(run.max_seconds, settings.ATTRACTOR.quotas.run_seconds)
-        demand = Demand(run.ticks, run.memory_bytes, run.flops, seconds)
+        demand = Demand(run.ticks, run.memory_bytes, run.flops, seconds, run.recording_bytes)
         again = enqueue(
             actor, run.graph_version, run.project_id, run.seed, demand,
             kind=run.kind, design=run.design, points_total=run.points_total, origin=run,
+            recording=run.recording,
         )  # fmt: skip
         Reproduction.objects.create(
             workspace_id=run.workspace_id, run=again, manifest=manifest_of(run), expected=run.result_hash

@@ -14,7 +14,15 @@ from uuid import UUID
 from attractor.client import login, types
 from attractor.client.async_transport import AsyncSocket, AsyncTransport
 from attractor.client.bar import shown
-from attractor.client.errors import BadAnswer, ClientError, ExportFailed, RunNotOver, RunNotSucceeded, Unreachable
+from attractor.client.errors import (
+    BadAnswer,
+    ClientError,
+    Conflict,
+    ExportFailed,
+    RunNotOver,
+    RunNotSucceeded,
+    Unreachable,
+)
 from attractor.client.feed import Feed, Gap
 from attractor.client.graph_file import GraphFile
 from attractor.client.landing import Landing
@@ -533,8 +541,16 @@ class AsyncRun:
         """
         said: dict[str, Any] = {"format": format, **({"ports": list(ports)} if ports else {})}
         body = types.NewExport.model_validate(said)
-        found = await self._client._make(f"runs/{_part(self.id)}/exports/", body, types.Export)
         until = time.monotonic() + timeout
+        while True:
+            try:
+                found = await self._client._make(f"runs/{_part(self.id)}/exports/", body, types.Export)
+                break
+            except Conflict as refused:
+                # What a run recorded becomes a file some seconds after its end.
+                if refused.code != "recording_pending" or time.monotonic() > until:
+                    raise
+            await self._client._transport.sleep(POLL_SECONDS)
         where = await self._client._in_workspace(f"exports/{_part(found.id)}/")
         while found.state in {"queued", "running"}:
             if time.monotonic() > until:

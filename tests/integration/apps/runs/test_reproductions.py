@@ -86,6 +86,7 @@ def test_the_same_again_is_equal(ann: Any, spec: dict[str, Any]) -> None:
     assert answer.status_code == 201, answer.content
     again = selectors.run(ann.workspace, answer.json()["id"])
     assert (again.origin_id, again.graph_version_id) == (first.pk, first.graph_version_id)
+    assert again.recording == first.recording != []
     assert (again.seed, again.ticks, again.max_seconds) == (first.seed, first.ticks, first.max_seconds)
     assert verdict(ann, again)["verdict"] == "waiting"
     end(ann, again, computed(spec, changes))
