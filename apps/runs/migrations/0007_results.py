@@ -37,7 +37,7 @@ FUNCTIONS = {
     "runs_to_gather": (
         "ended_before double precision, at_most integer", "run_id uuid",
         "SELECT g.workspace_id, g.run_id FROM public.runs_gathering g JOIN public.runs_run r ON r.id = g.run_id "
-        f"WHERE {OVER} AND r.finished_at < now() - make_interval(secs => ended_before) AND g.due_at <= now() "
+        f"WHERE {OVER} AND r.finished_at < now() - make_interval(secs => ended_before) AND g.due_at <= clock_timestamp() "
         "ORDER BY g.due_at, r.finished_at",
     ),
     "runs_discarded_files": (
