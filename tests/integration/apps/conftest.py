@@ -102,15 +102,16 @@ def record(attempt: RunAttempt, folder: Path, ticks: int = 1000, cuts: int = 2) 
 
 @pytest.fixture
 def ended_run(tmp_path: Path) -> Callable[..., Run]:
-    """A run of a tenant that has recorded and succeeded; its recording is put together."""
+    """A run of a tenant that has recorded and succeeded; its recording is put together, unless told otherwise."""
 
-    def make(tenant: Tenant, ticks: int = 100, **more: Any) -> Run:
+    def make(tenant: Tenant, ticks: int = 100, gathered: bool = True, **more: Any) -> Run:
         run = tenant.submit(ticks=ticks, **more)
         with scope(tenant.workspace.id):
             attempt = services.claim(run.pk, "w")
         record(attempt, tmp_path / str(run.pk), ticks)
         services.finish(attempt, "succeeded", tick=ticks, result={"answer": 42}, result_hash="h")
-        recordings.gather(tenant.workspace.id, run.pk)
+        if gathered:
+            recordings.gather(tenant.workspace.id, run.pk)
         return tenant.look(run)
 
     return make

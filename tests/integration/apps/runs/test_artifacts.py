@@ -291,12 +291,8 @@ def test_a_format_that_does_not_fit_is_a_400_that_names_those_that_do(ann: Any, 
         exports.submit_export(ann.user, ann.submit(), "csv")
 
 
-def test_an_export_right_after_the_end_is_asked_to_wait(ann: Any, tmp_path: Path) -> None:
-    run = ann.submit(ticks=100)
-    with scope(ann.workspace.id):
-        attempt = services.claim(run.pk, "w")
-    record(attempt, tmp_path / "segments", 100)
-    services.finish(attempt, "succeeded", tick=100, result={}, result_hash="h")
+def test_an_export_right_after_the_end_is_asked_to_wait(ann: Any, ended_run: Any) -> None:
+    run = ended_run(ann, gathered=False)
     answer = ann.post(f"/runs/{run.pk}/exports/", {"format": "csv"})
     assert (answer.status_code, answer.json()["type"].rpartition(":")[2]) == (409, "recording_pending")
     recordings.gather(ann.workspace.id, run.pk)
