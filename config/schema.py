@@ -177,6 +177,10 @@ class Limits(Section):
     requests_per_minute: int = Field(ge=1, description="API requests of one API key or person per minute.")
     workspace_requests_per_minute: int = Field(ge=1, description="API requests in one workspace per minute.")
     request_bytes: int = Field(ge=1024, description="Largest body of a request, bytes; checked before it is parsed.")
+    request_values: int = Field(
+        ge=1000,
+        description="Most values in the JSON of a request, about; their number is what costs time.",
+    )
 
 
 class Log(Section):

@@ -2,6 +2,7 @@
 
 import json
 import math
+import re
 from collections.abc import Mapping
 from typing import IO, Any
 
@@ -14,13 +15,13 @@ from apps.ops.problems import EncodingNotTaken, PayloadTooLarge
 
 SMALL = 64 * 1024
 """Bytes of a body that a view takes which does not say `large_body = True`: those that take graphs, designs, values."""
-VALUES = 400_000
-"""Values in one body, about: what costs time is not their length but their number."""
+_TEXTS = re.compile(rb'"(?:[^"\\]++|\\.)*+(?:"|\\?\Z)', re.DOTALL)
+"""Texts of JSON, the last one also without its end: a quote that is met always matches, and nothing is read twice."""
 
 
 class BoundedJSONParser(BaseParser):
     """JSON of at most `SMALL` bytes, for views with `large_body` of `limits.request_bytes`; nothing longer is read, let
-    alone parsed. Values are counted before any is made.
+    alone parsed. Values are counted before any is made, up to `limits.request_values`.
 
     Refuses what the database could not keep or JSON does not know: NaN, infinities and numbers as large, NUL
     characters, halves of surrogate pairs, and an object that names a key twice. Compressed bodies are refused unread:
@@ -34,8 +35,12 @@ class BoundedJSONParser(BaseParser):
         self, stream: IO[bytes], media_type: str | None = None, parser_context: Mapping[str, Any] | None = None
     ) -> Any:
         body = _read(stream, parser_context or {})
-        if sum(body.count(mark) for mark in (b",", b"[", b"{")) > VALUES:
-            raise ParseError(f"JSON: it holds more than {VALUES} values. Send less at a time.")
+        most = settings.ATTRACTOR.limits.request_values
+        if _marks(body) > most and _marks(_TEXTS.sub(b"", body)) > most:
+            raise PayloadTooLarge(
+                f"The request body may hold {most} values. Send less at a time, or ask the operator for a higher "
+                "limits.request_values."
+            )
         try:
             # As a text: of bytes json would guess the encoding, and JSON is UTF-8.
             value = json.loads(
@@ -53,6 +58,11 @@ class BoundedJSONParser(BaseParser):
         except ValueError as error:  # also UnicodeDecodeError
             raise ParseError(f"JSON: {error}") from None
         return value
+
+
+def _marks(body: bytes) -> int:
+    """About how many values a body holds."""
+    return sum(body.count(mark) for mark in (b",", b"[", b"{"))
 
 
 def _read(stream: IO[bytes], context: Mapping[str, Any]) -> bytes:

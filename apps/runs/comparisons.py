@@ -1,18 +1,24 @@
 """Several runs side by side: what they were given, what came out, and curves to lay over each other. Reads only.
 
-However many runs there are, they are read by one query, and the points of their sweeps and fits by another.
+However many runs there are, they take a few queries: theirs, that of their graphs' versions, each of which is parsed
+once, and one for the points of their sweeps and fits.
 """
 
 from __future__ import annotations
 
+import hashlib
+import json
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 from uuid import UUID
 
+from django.db.models import F, Q
 from django.db.models.fields.json import KeyTransform
 
+from apps.projects.models import GraphVersion
 from apps.runs.models import Run, RunPoint
 from apps.workspaces.missing import NotFound
 
@@ -20,6 +26,10 @@ FEWEST: Final = 2
 MOST: Final = 100
 CURVE_POINTS: Final = 500
 """Most points of a curve; a longer one is thinned out evenly, and keeps its last point."""
+MOST_POINTS: Final = 1_000_000
+"""Most points that the sweeps and fits among the runs may have for curves."""
+LONGEST: Final = 200
+"""Characters of a list or table of a parameter; a longer one is told by its length and hash."""
 CIRCUMSTANCES: Final = ("graph", "version", "kind", "seed", "ticks", "tier", "device", "controls")
 """Parameters that every run has. `controls` counts what was set and fired while it went on."""
 
@@ -75,6 +85,18 @@ class Curve:
     y: Sequence[float | None]
 
 
+class TooManyPoints(ValueError):
+    """The runs have more points together than are read for curves."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Given:
+    """What a version of a graph sets, by `node.param`, and the kinds of its nodes."""
+
+    params: Mapping[str, Any]
+    kinds: Mapping[str, str]
+
+
 @dataclass(slots=True)
 class _Found:
     rows: list[Row] = field(default_factory=list)
@@ -95,11 +117,13 @@ def compare(run_ids: Sequence[UUID]) -> Comparison:
     runs = _read(run_ids)
     defaults = _Defaults()
     exposed: dict[str, None] = {}
-    specs = [_given(run, defaults, exposed) for run in runs]
-    targets = {target for spec in specs for target in spec}
+    versions = _versions(runs)
+    given = {version.pk: _with_controls(version, said, defaults, exposed) for version, said in versions.values()}
+    targets = {target for one in given.values() for target in one.params}
     found = _Found()
-    for run, given in zip(runs, specs, strict=True):
-        found.rows.append(_row(run, given, targets, defaults, found.curves))
+    for run in runs:
+        run.graph_version = versions[run.graph_version_id][0]
+        found.rows.append(_row(run, given[run.graph_version_id], targets, defaults, found.curves))
     for name in _point_metrics(runs):
         found.curves.setdefault(name)
     names = [*CIRCUMSTANCES, *exposed, *sorted(targets - exposed.keys())]
@@ -116,6 +140,7 @@ def curves(run_ids: Sequence[UUID], name: str) -> list[Curve]:
 
     Raises:
         NotFound: one of the runs is not there.
+        TooManyPoints: their sweeps and fits have more than `MOST_POINTS` points.
     """
     runs = _read(run_ids)
     found = {
@@ -123,26 +148,49 @@ def curves(run_ids: Sequence[UUID], name: str) -> list[Curve]:
         for run in runs
         if (values := _numbers((run.said or {}).get(name))) is not None
     }
-    series = [run.pk for run in runs if run.kind != Run.Kind.SINGLE]
     points: dict[UUID, tuple[list[float], list[float | None]]] = {}
-    if series:
-        rows = RunPoint.objects.filter(run_id__in=series).order_by("run_id", "index")
-        for run_id, index, value in rows.values_list("run_id", "index", KeyTransform(name, "metrics")):
-            if value is not None:
-                xs, ys = points.setdefault(run_id, ([], []))
-                xs.append(index)
-                ys.append(value)
+    for run_id, index, value in _measured([run for run in runs if run.kind != Run.Kind.SINGLE], name):
+        xs, ys = points.setdefault(run_id, ([], []))
+        xs.append(index)
+        ys.append(value)
     found |= {run_id: Curve(run_id, *_thinned(xs, ys)) for run_id, (xs, ys) in points.items()}
     return [found[run.pk] for run in runs if run.pk in found]
 
 
+def _measured(series: Sequence[Run], name: str) -> Iterator[tuple[UUID, int, float]]:
+    """Every so many points of each of the series and its last one, so that no more than twice `CURVE_POINTS` are
+    read of any: (run, index, value)."""
+    if not series:
+        return
+    together = sum(run.points_total or 0 for run in series)
+    if together > MOST_POINTS:
+        raise TooManyPoints(
+            f"The runs have {together} points together; at most {MOST_POINTS} are laid over each other."
+        )
+    by_step: dict[int, list[Run]] = defaultdict(list)
+    for run in series:
+        by_step[math.ceil((run.points_total or 1) / CURVE_POINTS)].append(run)
+    rows = RunPoint.objects.alias(**{f"of_{step}": F("index") % step for step in by_step})
+    wanted = Q()
+    for step, runs in by_step.items():
+        wanted |= Q(run_id__in=[run.pk for run in runs], **{f"of_{step}": 0})
+        if step > 1:
+            for run in runs:
+                wanted |= Q(run_id=run.pk, index=(run.points_total or 1) - 1)
+    rows = rows.filter(wanted).order_by("run_id", "index")
+    for run_id, index, value in rows.values_list("run_id", "index", KeyTransform(name, "metrics")).iterator():
+        if value is not None:
+            yield run_id, index, value
+
+
 def _read(run_ids: Sequence[UUID]) -> list[Any]:
-    """The runs in the order asked for, each with `said`, the outputs of its result."""
+    """The runs in the order asked for, each with `said`, the outputs of its result, and `measures`, what its design
+    measures."""
     wanted = list(dict.fromkeys(run_ids))
     rows = (
-        Run.objects.select_related("workspace", "graph_version__graph__preset")
-        .defer("result")
-        .annotate(said=KeyTransform("outputs", "result"))
+        Run.objects.select_related("workspace")
+        .defer("result", "design")
+        .annotate(said=KeyTransform("outputs", "result"), measures=KeyTransform("metrics", "design"))
         .filter(pk__in=wanted)
     )
     found = {run.pk: run for run in rows}
@@ -150,6 +198,27 @@ def _read(run_ids: Sequence[UUID]) -> list[Any]:
     if missing:
         raise NotFound(f"run {missing[0]}")
     return [found[run_id] for run_id in wanted]
+
+
+def _versions(runs: Sequence[Run]) -> dict[UUID, tuple[GraphVersion, _Given]]:
+    """The versions of the runs' graphs and what they set. One document is held at a time."""
+    rows = GraphVersion.objects.filter(pk__in={run.graph_version_id for run in runs})
+    versions = {one.pk: one for one in rows.defer("document").select_related("graph__preset")}
+    found = {}
+    for version_id, document in rows.values_list("pk", "document").iterator(chunk_size=1):
+        nodes = json.loads(document)["nodes"]
+        params = {
+            f"{node['id']}.{name}": _short(value) for node in nodes for name, value in node.get("params", {}).items()
+        }
+        found[version_id] = versions[version_id], _Given(params, {node["id"]: node["kind"] for node in nodes})
+    return found
+
+
+def _short(value: Any) -> Any:
+    """The value; of a long list or table a text that two have in common only when they are the same."""
+    if isinstance(value, list | dict) and len(text := json.dumps(value, sort_keys=True)) > LONGEST:
+        return f"{len(value)} values, SHA-256 {hashlib.sha256(text.encode()).hexdigest()[:12]}…"
+    return value
 
 
 class _Defaults:
@@ -166,25 +235,20 @@ class _Defaults:
         return None if parameter is None else parameter.default
 
 
-def _given(run: Run, defaults: _Defaults, exposed: dict[str, None]) -> dict[str, Any]:
-    """What the graph of a run sets, and the controls that its preset exposes, by `node.param`."""
-    spec = run.graph_version.spec
-    given = {f"{node['id']}.{name}": value for node in spec["nodes"] for name, value in node.get("params", {}).items()}
-    kinds = {node["id"]: node["kind"] for node in spec["nodes"]}
-    preset = run.graph_version.graph.preset
+def _with_controls(version: GraphVersion, given: _Given, defaults: _Defaults, exposed: dict[str, None]) -> _Given:
+    """What a version sets, and the controls that its preset exposes."""
+    params = dict(given.params)
+    preset = version.graph.preset
     for control in preset.document.get("controls", ()) if preset is not None else ():
         node, _, name = control["target"].partition(".")
-        if node in kinds:
+        if node in given.kinds:
             exposed.setdefault(control["target"])
-            given.setdefault(control["target"], defaults.of(kinds[node], name))
-    return given
+            params.setdefault(control["target"], defaults.of(given.kinds[node], name))
+    return _Given(params, given.kinds)
 
 
-def _row(
-    run: Any, given: Mapping[str, Any], targets: Iterable[str], defaults: _Defaults, curves: dict[str, None]
-) -> Row:
+def _row(run: Any, given: _Given, targets: Iterable[str], defaults: _Defaults, curves: dict[str, None]) -> Row:
     version = run.graph_version
-    kinds = {node["id"]: node["kind"] for node in version.spec["nodes"]}
     parameters: dict[str, Any] = {
         "graph": version.graph.name, "version": version.number, "kind": run.kind, "seed": run.seed, "ticks": run.ticks,
         "tier": run.manifest.get("tier"), "device": run.manifest.get("device"),
@@ -192,9 +256,9 @@ def _row(
     }  # fmt: skip
     for target in targets:
         node, _, name = target.partition(".")
-        if target in given:
-            parameters[target] = given[target]
-        elif node in kinds and (default := defaults.of(kinds[node], name)) is not None:
+        if target in given.params:
+            parameters[target] = given.params[target]
+        elif node in given.kinds and (default := defaults.of(given.kinds[node], name)) is not None:
             parameters[target] = default
     metrics: dict[str, float] = {}
     if run.started_at and run.finished_at:
@@ -209,7 +273,7 @@ def _row(
     return Row(run, {name: value for name, value in parameters.items() if value is not None}, metrics)
 
 
-def _point_metrics(runs: Sequence[Run]) -> list[str]:
+def _point_metrics(runs: Sequence[Any]) -> list[str]:
     """Names of what the points of sweeps and fits measure, as far as their designs say."""
     from attractor.metric import Metric
 
@@ -217,7 +281,7 @@ def _point_metrics(runs: Sequence[Run]) -> list[str]:
     for run in runs:
         if run.kind == Run.Kind.FIT:
             names.setdefault("loss")
-        for metric in (run.design or {}).get("metrics", ()):
+        for metric in run.measures or ():
             names.setdefault(Metric(metric["port"], metric["reduce"], metric["start"]).name)
     return list(names)
 

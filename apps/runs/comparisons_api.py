@@ -13,7 +13,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.serializers import ValidationError
 
-from apps.runs.comparisons import FEWEST, MOST, Comparison, Row, compare, curves
+from apps.runs.comparisons import FEWEST, MOST, Comparison, Row, TooManyPoints, compare, curves
 from apps.runs.serializers import RunSummarySerializer
 from apps.workspaces.api import LIST_ERRORS, WorkspaceAPIView
 from apps.workspaces.scope import scope
@@ -164,6 +164,9 @@ class RunsCurves(WorkspaceAPIView):
         if not name or "\x00" in name:
             raise ValidationError({"name": "Give one of the names in `curves`."})
         run_ids = ids_of(request.query_params.get("runs", ""))
-        with scope(self.workspace.id, self.actor.pk):
-            found = curves(run_ids, name)
+        try:
+            with scope(self.workspace.id, self.actor.pk):
+                found = curves(run_ids, name)
+        except TooManyPoints as refusal:
+            raise ValidationError({"runs": f"{refusal} Give fewer sweeps and fits."}) from None
         return Response(CurvesSerializer({"name": name, "curves": found}).data)

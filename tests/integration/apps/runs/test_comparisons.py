@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import uuid
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -12,7 +14,7 @@ from django.test.utils import CaptureQueriesContext
 from apps.presets.models import Preset
 from apps.projects.models import Graph
 from apps.projects.services import add_version, create_graph
-from apps.runs import services, sweeps
+from apps.runs import comparisons, services, sweeps
 from apps.runs.points import DonePoint, record_points
 from apps.workspaces.scope import scope
 
@@ -122,6 +124,57 @@ def test_a_hundred_runs_take_as_many_queries_as_two(ann: Any) -> None:
         assert len(answer.json()["results"]) == many
         found[many] = len(queries)
     assert found[2] == found[100]
+
+
+def test_a_graph_of_many_runs_is_parsed_once_and_long_lists_are_told_by_their_hash(
+    ann: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    documents: list[str] = []
+
+    def counted(document: str) -> Any:
+        documents.append(document)
+        return json.loads(document)
+
+    monkeypatch.setattr(comparisons, "json", SimpleNamespace(loads=counted, dumps=json.dumps))
+
+    def masked(last: float) -> Graph:
+        inits = [0.5] * 63 + [last]
+        node = {"id": "v", "kind": "gen.value", "params": {"value": inits}}
+        graph = create_graph(ann.user, ann.workspace, ann.project, f"g{last}", {"nodes": [node], "edges": []})
+        return graph
+
+    one, other = masked(1.0), masked(2.0)
+    said = asked(ann, [ann.submit(ticks=10, graph=graph) for graph in (one, one, one, other)]).json()
+    assert len(documents) == 2
+    assert "v.value" in said["differing"]
+    told = [row["parameters"]["v.value"] for row in said["results"]]
+    assert told[0] == told[1] == told[2] != told[3]
+    assert told[0].startswith("64 values, SHA-256 ")
+
+
+def test_long_sweeps_are_thinned_where_they_are_kept_and_too_many_are_refused(
+    ann: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(comparisons, "CURVE_POINTS", 5)
+    design = {
+        "axes": [{"target": "osc.coupling", "min": 0.1, "max": 0.4, "steps": 42}], "sampling": "grid",
+        "metrics": [{"port": "osc.sync", "reduce": "mean", "start": 0}],
+    }  # fmt: skip
+    swept = [sweeps.submit_sweep(ann.user, ann.workspace, ann.graph, design, 1, 10) for _ in range(2)]
+    with scope(ann.workspace.id):
+        for run in swept:
+            attempt = services.claim(run.pk, "w")
+            record_points(attempt, [DonePoint(i, {}, 1, {"mean of osc.sync": i / 2}) for i in range(42)])
+        ids = [run.pk for run in swept]
+        read = list(comparisons._measured(list(comparisons._read(ids)), "mean of osc.sync"))
+        assert [index for run_id, index, _ in read if run_id == ids[0]] == [0, 9, 18, 27, 36, 41]
+        curves = comparisons.curves(ids, "mean of osc.sync")
+        assert [(len(curve.x), curve.x[0], curve.x[-1], curve.y[-1]) for curve in curves] == [(5, 0, 41, 20.5)] * 2
+    monkeypatch.setattr(comparisons, "MOST_POINTS", 83)
+    query = {"runs": ",".join(map(str, ids)), "name": "mean of osc.sync"}
+    answer = ann.client.get(f"{ann.root}/runs/compare/curves/", query)
+    assert answer.status_code == 400
+    assert "84 points" in answer.json()["problems"][0]["message"]
 
 
 def test_curves_are_outputs_of_runs_and_points_of_sweeps(ann: Any) -> None:

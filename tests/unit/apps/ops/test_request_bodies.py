@@ -94,3 +94,14 @@ def test_a_body_of_exactly_the_limit_is_read(settings: Any) -> None:
     assert len(parse(b'"' + b"x" * (limit - 2) + b'"')) == limit - 2
     with pytest.raises(PayloadTooLarge):
         parse(b'"' + b"x" * (limit - 1) + b'"')
+
+
+def test_values_are_counted_before_they_are_made_and_marks_inside_texts_are_none(settings: Any) -> None:
+    most = settings.ATTRACTOR.limits.request_values
+    table = b"[" + b",".join([b"[" + b",".join([b"1"] * 640) + b"]"] * 640) + b"]"
+    assert len(parse(table)) == 640
+    text = b'["' + b'\\",[{' * most + b'"]'
+    assert parse(text) == ['",[{' * most]
+    for body in (b"[" + b"1," * most + b"1]", b"{" * (most + 1), b"1," * (most + 1) + b'"\\'):
+        with pytest.raises(PayloadTooLarge, match="values"):
+            parse(body)
