@@ -139,15 +139,15 @@ def test_a_graph_of_many_runs_is_parsed_once_and_long_lists_are_told_by_their_ha
 
     def masked(last: float) -> Graph:
         inits = [0.5] * 63 + [last]
-        node = {"id": "v", "kind": "gen.value", "params": {"value": inits}}
+        node = {"id": "v", "kind": "gen.value", "params": {"type": "vector", "values": inits}}
         graph = create_graph(ann.user, ann.workspace, ann.project, f"g{last}", {"nodes": [node], "edges": []})
         return graph
 
     one, other = masked(1.0), masked(2.0)
     said = asked(ann, [ann.submit(ticks=10, graph=graph) for graph in (one, one, one, other)]).json()
     assert len(documents) == 2
-    assert "v.value" in said["differing"]
-    told = [row["parameters"]["v.value"] for row in said["results"]]
+    assert "v.values" in said["differing"]
+    told = [row["parameters"]["v.values"] for row in said["results"]]
     assert told[0] == told[1] == told[2] != told[3]
     assert told[0].startswith("64 values, SHA-256 ")
 
