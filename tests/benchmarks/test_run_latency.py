@@ -214,7 +214,7 @@ def test_api_at_a_hundred_requests_a_second(visitor, capsys):
     async def load() -> list[tuple[str, float, int]]:
         limits = httpx.Limits(max_connections=100, max_keepalive_connections=100)
         async with httpx.AsyncClient(
-            base_url=visitor.stack.url, cookies=dict(visitor.http.cookies), timeout=60, limits=limits
+            base_url=visitor.stack.url, cookies=dict(visitor.http.cookies), timeout=600, limits=limits
         ) as http:
             began = time.monotonic() + 0.5
             every = [

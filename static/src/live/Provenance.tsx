@@ -44,7 +44,7 @@ export function ManifestPanel() {
       <div className="panel-head">
         <h2 id="manifest-title">Manifest</h2>
         <a className="button small" href={run.urls.manifest} download={`manifest-${run.id}.json`}>
-          Download JSON
+          Manifest as JSON
         </a>
       </div>
       <div className="panel-body">
