@@ -178,7 +178,6 @@ def test_a_receiver_that_drips_does_not_hold_the_courier(near: None) -> None:
         answer = post(f"http://127.0.0.1:{server.getsockname()[1]}/", b"{}", {}, 1.0)
     assert answer.status is None
     assert "within 1 s" in answer.error
-    assert answer.seconds < 30.0
 
 
 def test_of_an_endless_answer_the_beginning_is_read(receiver: Any, near: None) -> None:
