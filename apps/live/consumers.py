@@ -19,7 +19,6 @@ from apps.live import codec
 from apps.live.ending import end
 from apps.live.feed import RunFeed
 from apps.live.hub import hub
-from apps.live.login import user_now
 from apps.live.permit import Permit
 from apps.live.refusal import NOT_FOUND, refuse
 from apps.live.selectors import PAGE, RunArchive, Watched, in_thread, watched_run
@@ -61,7 +60,7 @@ class RunConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
             await refuse(self.scope, self.base_send)
             raise StopConsumer from None
         self._closing: set[asyncio.Task[None]] = set()
-        self._shutting = self._looking = False
+        self._shutting = False
         await self.accept()
         self._viewer = Viewer(after)
         self._nodes = watched.nodes
@@ -190,29 +189,18 @@ class RunConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
             await asyncio.sleep(left)
         self._shut(SILENT, "nothing was heard for too long")
 
-    def permit_changed(self) -> None:
-        """Look whether this person may still watch."""
-        if not (self._shutting or self._looking):
-            self._looking = True
-            self._in_background(self._look_again())
+    def permit_is(self, now: Permit | None) -> None:
+        """What this person may is something else by now, or (None) nothing."""
+        if now is None or self._slug not in (None, now.slug):
+            self._shut(NOT_FOUND)
+        elif now.role != self.permit.role:
+            self._shut(CHANGED, "the role is another now; connect again")
+        else:
+            self.permit = now
 
     def permit_unseen(self) -> None:
         """Nobody knows whether this person may still watch."""
         self._shut(TRY_AGAIN, "whether you may watch could not be looked at for too long")
-
-    async def _look_again(self) -> None:
-        try:
-            _, now = await self._authorised(await user_now(self.scope))
-        except NotFound:
-            self._shut(NOT_FOUND)
-        except Error as error:
-            logger.warning("a membership could not be checked just now: %s", error)
-        else:
-            if now.role != self.permit.role:
-                self._shut(CHANGED, "the role is another now; connect again")
-            self.permit = now
-        finally:
-            self._looking = False
 
     def _on_served(self, task: asyncio.Task[None]) -> None:
         if not task.cancelled() and (error := task.exception()) is not None:

@@ -14,7 +14,7 @@ from django.db import Error
 
 from apps.live.ending import end
 from apps.live.permit import Permit
-from apps.live.selectors import in_thread, looked_at
+from apps.live.selectors import in_thread, permits_now
 
 logger = logging.getLogger(__name__)
 
@@ -30,8 +30,8 @@ class Guest(Protocol):
 
     permit: Permit
 
-    def permit_changed(self) -> None:
-        """The rows of the permit are gone or are others."""
+    def permit_is(self, now: Permit | None) -> None:
+        """The rows of the permit are others, or (None) do not allow it any more."""
 
     def permit_unseen(self) -> None:
         """The rows of the permit could not be looked at for too long."""
@@ -40,8 +40,8 @@ class Guest(Protocol):
 class Doorkeeper:
     """Compares the permits of all sockets of an event loop with the rows, every `live.recheck` seconds.
 
-    All sockets together cost two queries a round and one transaction of three for each workspace that is watched, so
-    that thousands of them can be looked at often enough. At work only while there are any.
+    All sockets together cost three queries a round, and whatever a round finds is known without a further one: so that
+    thousands of them, in as many workspaces, can be looked at often enough. At work only while there are any.
     """
 
     def __init__(self) -> None:
@@ -67,28 +67,30 @@ class Doorkeeper:
     def _on_end(self, task: asyncio.Task[None]) -> None:
         if task.cancelled() or (error := task.exception()) is None or task is not self._rounds:
             return
-        # Nobody may watch unseen: whoever is here is looked at alone, and the rounds go on.
         logger.error("the look at permits broke", exc_info=error)
         self._begin()
-        for guest in list(self._guests):
-            guest.permit_changed()
+        self._send_unseen_away()
 
     async def _look(self) -> None:
         while True:
             await asyncio.sleep(settings.ATTRACTOR.live.recheck)
             guests, began = list(self._guests), time.monotonic()
-            permits = {guest.permit for guest in guests}
+            seen: dict[Permit, Permit | None] = {}
             try:
-                valid, unseen = await _in_own_thread(looked_at)(permits)
+                seen = await _in_own_thread(permits_now)({guest.permit for guest in guests})
             except Error as error:
                 logger.warning("permits could not be looked at just now: %s", error)
-                valid, unseen = set(), permits
             for guest in guests:
-                if guest not in self._guests:
+                if guest not in self._guests or guest.permit not in seen:
                     continue
-                if guest.permit in valid:
-                    self._guests[guest] = began
-                elif began - self._guests[guest] > UNSEEN_SECONDS:
-                    guest.permit_unseen()
-                elif guest.permit not in unseen:
-                    guest.permit_changed()
+                self._guests[guest] = began
+                if (now := seen[guest.permit]) != guest.permit:
+                    guest.permit_is(now)
+            self._send_unseen_away()
+
+    def _send_unseen_away(self) -> None:
+        """Nobody may watch for ever whose permit no round could look at."""
+        now = time.monotonic()
+        for guest, seen in list(self._guests.items()):
+            if now - seen > UNSEEN_SECONDS:
+                guest.permit_unseen()

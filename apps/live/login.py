@@ -3,19 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from importlib import import_module
 from typing import Any
 
-from channels.auth import AuthMiddlewareStack, get_user
+from channels.auth import AuthMiddlewareStack
 from channels.security.websocket import AllowedHostsOriginValidator
-from django.conf import settings
 from django.contrib.auth.models import AnonymousUser
 
 from apps.accounts.middleware import secret_in
 from apps.live.selectors import in_thread
 from apps.workspaces.keys import holder_of
-
-_SECRET = "key_secret"  # noqa: S105 the name of an entry
 
 
 class KeyOrSession:
@@ -37,17 +33,8 @@ class KeyOrSession:
         if secret is None:
             await self._of_pages(scope, receive, send)
         else:
-            scope = {**scope, _SECRET: secret, "user": await _holder(secret)}
+            scope = {**scope, "user": await _holder(secret)}
             await self._application(scope, receive, send)
-
-
-async def user_now(scope: dict[str, Any]) -> Any:
-    """Who the socket belongs to by now: nobody after a logout, a change of password, a deactivation, or when the key
-    is over."""
-    if _SECRET in scope:
-        return await _holder(scope[_SECRET])
-    session = import_module(settings.SESSION_ENGINE).SessionStore(scope["session"].session_key)
-    return await get_user({"session": session})
 
 
 async def _holder(secret: str) -> Any:

@@ -88,15 +88,16 @@ def test_whoever_may_not_watch_any_more_is_shown_out(tenant, server):
         assert socket.hear_until(lambda m: m["kind"] == "heartbeat" and m.get("id"))["id"] == "still there"
 
 
-def test_a_workspace_that_changes_is_looked_at_anew(tenant, server, eventually):
-    """Whatever is written on the workspace itself, its guests' permits are looked at; those who may watch stay."""
-    run = tenant.submit(ticks=10)
-    socket = watch(server, run, tenant.cookie())
-    with scope(tenant.workspace.id):
-        Workspace.objects.filter(pk=tenant.workspace.pk).update(name="Another name")
-    socket.hear_all(3.0)
-    socket.say(op="heartbeat", id="still there")
-    assert socket.hear_until(lambda m: m["kind"] == "heartbeat" and m.get("id"))["id"] == "still there"
+def test_a_workspace_of_another_address_shows_out_who_came_by_the_former_one(tenant, server):
+    run, workspace = tenant.submit(ticks=10), tenant.workspace
+    stays = watch(server, run, tenant.cookie())
+    leaves = server.connect(f"/ws/v1/workspaces/{workspace.slug}/runs/{run.pk}/", tenant.cookie())
+    assert leaves.hear()["run"]["id"] == str(run.pk)
+    with scope(workspace.id):
+        Workspace.objects.filter(pk=workspace.pk).update(name="Another name", slug=f"{workspace.slug}-moved")
+    assert leaves.close_code(20.0) == GONE
+    stays.say(op="heartbeat", id="still there")
+    assert stays.hear_until(lambda m: m["kind"] == "heartbeat" and m.get("id"))["id"] == "still there"
 
 
 @pytest.mark.slow

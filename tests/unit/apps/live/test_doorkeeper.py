@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from django.db import InterfaceError, OperationalError
 
-from apps.live import doorkeeper, selectors
+from apps.live import doorkeeper
 from apps.live.doorkeeper import Doorkeeper
 from apps.live.permit import Permit
 
@@ -26,8 +27,8 @@ class Guest:
         self.permit = held
         self.told: list[str] = []
 
-    def permit_changed(self) -> None:
-        self.told.append("changed")
+    def permit_is(self, now: Permit | None) -> None:
+        self.told.append("gone" if now is None else now.role)
 
     def permit_unseen(self) -> None:
         self.told.append("unseen")
@@ -68,46 +69,22 @@ def rounds(monkeypatch: pytest.MonkeyPatch, settings: Any) -> Callable[..., Any]
 @pytest.mark.parametrize("fault", [OperationalError("away"), InterfaceError("closed")])
 async def test_rounds_go_on_after_every_fault_of_the_database(rounds: Any, fault: Exception) -> None:
     guest = Guest(permit())
-    await rounds(guest, fault, fault, (set(), set()))
-    assert guest.told == ["changed"]
+    await rounds(guest, fault, fault, {guest.permit: None})
+    assert guest.told == ["gone"]
 
 
-async def test_rounds_that_broke_begin_anew_and_whoever_is_there_is_looked_at(rounds: Any) -> None:
+async def test_rounds_that_broke_begin_anew(rounds: Any) -> None:
     guest = Guest(permit())
-    await rounds(guest, RuntimeError("no thread can be started"), ({guest.permit}, set()), (set(), set()))
-    assert guest.told == ["changed", "changed"]
+    now = replace(guest.permit, role="editor")
+    await rounds(guest, RuntimeError("no thread can be started"), {guest.permit: guest.permit}, {guest.permit: now})
+    assert guest.told == ["editor"]
 
 
-async def test_who_cannot_be_looked_at_for_too_long_is_told(rounds: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("fault", [OperationalError("away"), RuntimeError("no thread can be started"), {}])
+async def test_who_is_not_seen_for_too_long_is_told(rounds: Any, monkeypatch: pytest.MonkeyPatch, fault: Any) -> None:
     guest = Guest(permit())
-    await rounds(guest, OperationalError("away"), (set(), {guest.permit}))
+    await rounds(guest, fault)
     assert guest.told == []
     monkeypatch.setattr(doorkeeper, "UNSEEN_SECONDS", -1.0)
-    await rounds(guest, OperationalError("away"))
-    await rounds(guest, (set(), {guest.permit}))
-    await rounds(guest, ({guest.permit}, set()))
-    assert guest.told == ["unseen", "unseen"]
-
-
-async def test_a_fault_in_one_workspace_leaves_the_others_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
-    here, there = permit(1), permit(2)
-
-    def unchanged_in(workspace: Any, permits: list[Permit]) -> list[Permit]:
-        if workspace == 1:
-            raise InterfaceError("closed")
-        return permits
-
-    class Rows:
-        """Sessions and users as the permits say."""
-
-        def filter(self, **kwargs: Any) -> Rows:
-            return self
-
-        def values_list(self, *names: str, flat: bool = False) -> list[Any]:
-            return ["k"] if flat else [(1, "p")]
-
-    store = SimpleNamespace(SessionStore=SimpleNamespace(get_model_class=lambda: SimpleNamespace(objects=Rows())))
-    monkeypatch.setattr(selectors, "import_module", lambda name: store)
-    monkeypatch.setattr(selectors, "get_user_model", lambda: SimpleNamespace(objects=Rows()))
-    monkeypatch.setattr(selectors, "_unchanged_in", unchanged_in)
-    assert selectors.looked_at([here, there]) == ({there}, {here})
+    await rounds(guest, fault)
+    assert guest.told == ["unseen"]
