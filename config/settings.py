@@ -68,6 +68,7 @@ INSTALLED_APPS = [
 ]
 
 MIDDLEWARE = [
+    "apps.ops.admission.Admission",
     "config.middleware.RequestContext",
     "apps.ops.throttling.RateLimitHeaders",
     "django.middleware.security.SecurityMiddleware",
