@@ -32,10 +32,12 @@ FIT: dict[str, Any] = {
 class Place:
     """A workspace with one of everything, and clients of everybody.
 
-    `ids` fill the paths of addresses; `over` is a run that has ended, `running` one that a worker has.
+    `ids` fill the paths of addresses; `over` is a run that has ended, `running` one that a worker has. The stranger
+    has a workspace of the own.
     """
 
     tenant: Any
+    stranger: Any
     over: Run
     running: Run
     ids: Mapping[str, Any]

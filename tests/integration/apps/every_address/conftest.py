@@ -1,11 +1,16 @@
 """A workspace with one of everything, and somebody who does not belong to it."""
 
-from collections.abc import Callable
+import copy
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
 from addresses import FIT, SPEC, SWEEP, Place
+from django.db import connection, transaction
 from django.test import Client
+from tenants import end_run, join, make_tenant
 
 from apps.presets.models import Preset
 from apps.projects.services import add_version
@@ -26,16 +31,16 @@ def built_front_end() -> None:
     front_end.build()
 
 
-@pytest.fixture
-def place(ann: Any, bob: Any, member_of: Callable[..., Any], ended_run: Callable[..., Any]) -> Place:
+def make_place(folder: Path) -> Place:
     """Ann's workspace; bob is the stranger."""
+    ann, bob = make_tenant("ann"), make_tenant("bob")
     Preset.objects.create(
         id="p", version=1, title="P", category="x", summary="x", content_hash="x", document={"graph": SPEC}
     )
     # A second version, so that the first is another one.
     titled = {**SPEC, "nodes": [{**SPEC["nodes"][0], "title": "x"}]}
     add_version(ann.user, ann.workspace, ann.graph, titled)
-    over, running = ended_run(ann), ann.submit()
+    over, running = end_run(ann, folder), ann.submit()
     with scope(ann.workspace.id):
         services.claim(running.pk, "w")
         swept = sweeps.submit_sweep(ann.user, ann.workspace, ann.graph, SWEEP, 1, 10)
@@ -59,9 +64,10 @@ def place(ann: Any, bob: Any, member_of: Callable[..., Any], ended_run: Callable
         recording = artifacts.recording_of(over)
     hook, _ = create_webhook(ann.user, ann.workspace, "https://example.org/", EVENTS)
     viewer = Client()
-    viewer.force_login(member_of(ann, Role.VIEWER))
+    viewer.force_login(join(ann, Role.VIEWER))
     return Place(
         tenant=ann,
+        stranger=bob,
         over=over,
         running=running,
         ids={
@@ -84,3 +90,60 @@ def place(ann: Any, bob: Any, member_of: Callable[..., Any], ended_run: Callable
         },
         clients={"nobody": Client(), "stranger": bob.client, "viewer": viewer, "owner": ann.client},
     )
+
+
+@contextmanager
+def _taken_back() -> Iterator[None]:
+    """A transaction that leaves nothing."""
+    block = transaction.atomic()
+    block._from_testcase = True  # as those of Django's own TestCase: what wants to be outermost may be within
+    with block:
+        yield
+        transaction.set_rollback(True)
+
+
+@pytest.fixture(scope="module")
+def standing_place(
+    django_db_setup: None, django_db_blocker: Any, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Place]:
+    """Made once for a module, in a transaction that nobody else sees and that is taken back at the end."""
+    with django_db_blocker.unblock(), _taken_back():
+        yield make_place(tmp_path_factory.mktemp("place"))
+
+
+@pytest.fixture
+def place(standing_place: Place) -> Iterator[Place]:
+    """The place as it was made: what a test changes in it is taken back. Without `django_db`, whose own transaction
+    would close the connection that the place is made on."""
+    clients = {id(client): _same(client) for client in {*standing_place.clients.values(), standing_place.tenant.client}}
+    with _taken_back():
+        yield copy.deepcopy(standing_place, clients)
+        connection.check_constraints()
+
+
+def _same(client: Client) -> Client:
+    """Another client with the same cookies."""
+    again = Client()
+    again.cookies = copy.deepcopy(client.cookies)
+    return again
+
+
+@pytest.fixture
+def committed_place(transactional_db: None, tmp_path: Path) -> Place:
+    """For what works on other threads and connections: these see committed rows only."""
+    return make_place(tmp_path)
+
+
+@pytest.fixture
+def ann(place: Place) -> Any:
+    return place.tenant
+
+
+@pytest.fixture
+def bob(place: Place) -> Any:
+    return place.stranger
+
+
+@pytest.fixture
+def member_of(place: Place) -> Callable[..., Any]:
+    return join

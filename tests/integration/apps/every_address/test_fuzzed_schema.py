@@ -30,8 +30,6 @@ from schemathesis.specs.openapi import checks
 from apps.workspaces.keys import create_key
 from apps.workspaces.models import Role
 
-pytestmark = pytest.mark.django_db
-
 ROLES = ("owner", "editor", "viewer", "nobody", "key")
 CHECKS = [
     not_a_server_error,

@@ -8,7 +8,6 @@ import os
 from pathlib import Path
 from typing import Any
 
-import pytest
 from addresses import API, OPEN_API, ROUTES, Place, fill, send
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
@@ -22,8 +21,6 @@ from apps.webhooks.models import EVENTS, Webhook
 from apps.webhooks.services import ping
 from apps.workspaces.keys import create_key
 from apps.workspaces.scope import scope
-
-pytestmark = pytest.mark.django_db
 
 BASELINE = Path(__file__).with_name("query_counts.json")
 ROWS = 20

@@ -6,8 +6,6 @@ import pytest
 from addresses import API, OPEN_API, Place, everything, fill, send
 from django.test import Client
 
-pytestmark = pytest.mark.django_db
-
 WHO = ("nobody", "stranger", "viewer", "owner")
 
 
