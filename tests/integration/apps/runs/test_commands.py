@@ -87,7 +87,7 @@ def test_what_nobody_has_read_by_the_end_is_answered_by_the_end(ann: Any, end: s
     assert [command.refusal is None for command in commands] == [False, False, True][: len(commands)]
     assert commands[0].refusal["mend"]
     assert [(event.payload["command"], event.payload["do"]) for event in events][:2] == [(1, "control"), (2, "resume")]
-    assert last.payload["state"] == end.split()[0]
+    assert last.payload["state"] == end.split(maxsplit=1)[0]
 
 
 def test_a_refusal_of_the_worker_is_kept_and_changes_nothing(ann: Any) -> None:
