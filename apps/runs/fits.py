@@ -46,7 +46,7 @@ def submit_fit(
     from apps.projects.checking import checked
     from apps.runs.designs import FitDesign, default_window, loss_faults
     from attractor import GraphRejected
-    from attractor.fit import bound_faults
+    from attractor.fitting import bound_faults
 
     quotas = settings.ATTRACTOR.quotas
     with scope(workspace.id, actor.pk):
