@@ -110,10 +110,10 @@ def cursor_of(run_id: UUID) -> str:
 def run_of(cursor: str, run_ids: Sequence[UUID]) -> UUID:
     """The run that a cursor names. Raises ValidationError unless it is one of these."""
     try:
-        found = UUID(bytes=base64.urlsafe_b64decode(cursor + "=="))
+        found: UUID | None = UUID(bytes=base64.urlsafe_b64decode(cursor + "=="))
     except (ValueError, binascii.Error):
         found = None
-    if found not in run_ids:
+    if found is None or found not in run_ids:
         raise ValidationError({"cursor": "Take the cursor of an answer for the same runs."})
     return found
 
