@@ -11,6 +11,7 @@ from channels.security.websocket import AllowedHostsOriginValidator
 from django.conf import settings
 from django.contrib.auth.models import AnonymousUser
 
+from apps.accounts.mfa.gate import admitted
 from apps.accounts.middleware import secret_in
 from apps.live.selectors import in_thread
 from apps.workspaces.keys import holder_of
@@ -24,7 +25,7 @@ class KeyOrSession:
 
     def __init__(self, application: Any) -> None:
         self._application = application
-        self._of_pages = AllowedHostsOriginValidator(AuthMiddlewareStack(application))
+        self._of_pages = AllowedHostsOriginValidator(AuthMiddlewareStack(WholeSession(application)))
 
     async def __call__(
         self,
@@ -41,13 +42,33 @@ class KeyOrSession:
             await self._application(scope, receive, send)
 
 
+class WholeSession:
+    """A session that has not shown the second factor of its person is nobody's, here as for pages."""
+
+    def __init__(self, application: Any) -> None:
+        self._application = application
+
+    async def __call__(
+        self,
+        scope: dict[str, Any],
+        receive: Callable[[], Awaitable[dict[str, Any]]],
+        send: Callable[[dict[str, Any]], Awaitable[None]],
+    ) -> None:
+        user = await _whole(scope["user"], scope["session"])
+        await self._application({**scope, "user": user}, receive, send)
+
+
 async def user_now(scope: dict[str, Any]) -> Any:
     """Who the socket belongs to by now: nobody after a logout, a change of password, a deactivation, or when the key
     is over."""
     if _SECRET in scope:
         return await _holder(scope[_SECRET])
     session = import_module(settings.SESSION_ENGINE).SessionStore(scope["session"].session_key)
-    return await get_user({"session": session})
+    return await _whole(await get_user({"session": session}), session)
+
+
+async def _whole(user: Any, session: Any) -> Any:
+    return await in_thread(admitted)(user, session)
 
 
 async def _holder(secret: str) -> Any:

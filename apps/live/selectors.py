@@ -22,11 +22,12 @@ from apps.live.permit import Permit
 from apps.runs import selectors as runs
 from apps.runs.models import Run
 from apps.runs.serializers import hello_json
+from apps.workspaces.entry import MfaRequired
 from apps.workspaces.missing import NotFound
 from apps.workspaces.models import ApiKey, Membership, Workspace
 from apps.workspaces.permissions import Verb, may
 from apps.workspaces.scope import scope
-from apps.workspaces.selectors import membership, memberships_of
+from apps.workspaces.selectors import entered_by, membership
 
 if TYPE_CHECKING:
     from apps.accounts.models import User
@@ -68,7 +69,11 @@ def watched_run(user: User, slug: str | None, run_id: UUID) -> Watched:
     Raises NotFound, whatever the reason.
     """
     if user.is_authenticated and user.is_active:
-        for member in memberships_of(user) if slug is None else [membership(user, slug)]:
+        try:
+            members = entered_by(user) if slug is None else [membership(user, slug)]
+        except MfaRequired:
+            members = []
+        for member in members:
             run = runs.with_graph(member.workspace, run_id) if may(member.role, Verb.READ) else None
             if run is not None:
                 return Watched(member, run, frozenset(node["id"] for node in run.graph_version.spec["nodes"]))
@@ -92,17 +97,21 @@ def looked_at(permits: Iterable[Permit]) -> tuple[set[Permit], set[Permit]]:
         ).values_list("session_key", flat=True)
     )
     people = get_user_model().objects.filter(pk__in={permit.user_id for permit in left}, is_active=True)
-    passwords = dict(people.values_list("pk", "password"))
+    people_now = {pk: (password, mfa) for pk, password, mfa in people.values_list("pk", "password", "mfa_since")}
     by_workspace: dict[UUID, list[Permit]] = defaultdict(list)
+    without_mfa: set[Permit] = set()
     for permit in left:
         login = permit.session_key is None or permit.session_key in logins
-        if login and passwords.get(permit.user_id) == permit.password:
+        password, mfa_since = people_now.get(permit.user_id, (None, None))
+        if login and password == permit.password:
+            if mfa_since is None and permit.key_id is None:
+                without_mfa.add(permit)
             by_workspace[permit.workspace_id].append(permit)
     valid: set[Permit] = set()
     unseen: set[Permit] = set()
     for workspace_id, here in by_workspace.items():
         try:
-            valid.update(_unchanged_in(workspace_id, here))
+            valid.update(_unchanged_in(workspace_id, here, without_mfa))
         except Error as error:
             # The others are looked at all the same.
             logger.warning("the permits of workspace %s could not be looked at just now: %s", workspace_id, error)
@@ -110,7 +119,7 @@ def looked_at(permits: Iterable[Permit]) -> tuple[set[Permit], set[Permit]]:
     return valid, unseen
 
 
-def _unchanged_in(workspace_id: UUID, permits: list[Permit]) -> list[Permit]:
+def _unchanged_in(workspace_id: UUID, permits: list[Permit], without_mfa: set[Permit]) -> list[Permit]:
     with scope(workspace_id):
         members = Membership.objects.filter(user_id__in={permit.user_id for permit in permits})
         roles = dict(members.values_list("user_id", "role"))
@@ -121,12 +130,14 @@ def _unchanged_in(workspace_id: UUID, permits: list[Permit]) -> list[Permit]:
             ).values_list("pk", "user_id", "expires_at")
             if expires_at is None or expires_at > timezone.now()
         }
-        slug = Workspace.objects.filter(pk=workspace_id).values_list("slug", flat=True).first()
+        workspaces = Workspace.objects.filter(pk=workspace_id).values_list("slug", "require_mfa")
+        slug, require_mfa = workspaces.first() or (None, False)
     return [
         permit
         for permit in permits
         if roles.get(permit.user_id) == permit.role
         and slug == permit.slug
+        and not (require_mfa and permit in without_mfa)
         and (permit.key_id is None or (permit.key_id, permit.user_id) in keys)
     ]
 
