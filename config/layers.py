@@ -18,6 +18,7 @@ import yaml
 from pydantic import BaseModel, SecretStr, TypeAdapter, ValidationError
 from pydantic.fields import FieldInfo
 
+from config.references import SecretNotThere, references, resolve
 from config.schema import Configuration, Environment
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -85,7 +86,7 @@ class Loaded:
             value: Any = self.configuration
             for part in key.split("."):
                 value = getattr(value, part)
-            shown = "********" if isinstance(value, SecretStr) else json.dumps(value)
+            shown = "********" if isinstance(value, SecretStr) else json.dumps(value, default=BaseModel.model_dump)
             rows.append((key, shown, self.places[key]))
         return rows
 
@@ -152,6 +153,8 @@ def load(
         if key in known and value.value and _is_secret(known[key])
     }
     loaded = Loaded(configuration, {key: value.place for key, value in merged.items()}, public)
+    if problems := _unfit_oauth(loaded, environ):
+        raise ConfigurationRefused(problems)
     if environment == "production" and (unsafe := _unsafe_in_production(loaded)):
         raise ConfigurationRefused(unsafe)
     return loaded
@@ -248,6 +251,12 @@ def _typed(key: str, info: FieldInfo, value: Value, problems: list[ConfigProblem
         return value.value
     if value.value == "" and type(None) in get_args(info.annotation):
         return None
+    if _is_list_of_sections(info):
+        try:
+            return json.loads(value.value)
+        except ValueError:
+            problems.append(ConfigProblem(key, value.place, "is not JSON"))
+            return None
     # A list in text is comma-separated; pydantic's reading of strings knows no lists.
     if get_origin(info.annotation) is list:
         return [part.strip() for part in value.value.split(",") if part.strip()]
@@ -259,6 +268,34 @@ def _typed(key: str, info: FieldInfo, value: Value, problems: list[ConfigProblem
     except ValidationError as error:
         problems += [ConfigProblem(key, value.place, _sentence(cast(Any, e))) for e in error.errors()]
         return None
+
+
+def _is_list_of_sections(info: FieldInfo) -> bool:
+    item = next(iter(get_args(info.annotation)), None)
+    return get_origin(info.annotation) is list and isinstance(item, type) and issubclass(item, BaseModel)
+
+
+def _unfit_oauth(loaded: Loaded, environ: Mapping[str, str]) -> list[ConfigProblem]:
+    """Sites to sign in by whose secrets are not where they are said to be, or of which two have one name."""
+    problems = []
+    for key, client_id, reference in references(loaded.configuration):
+        if client_id is None:
+            continue
+        if reference is None:
+            problems.append(
+                ConfigProblem(key, loaded.places[key], "is needed with a client_id: env:NAME or file:/path")
+            )
+            continue
+        try:
+            resolve(reference, environ)
+        except SecretNotThere as error:
+            problems.append(ConfigProblem(key, loaded.places[key], str(error)))
+    names = [server.id for server in loaded.configuration.oauth.oidc]
+    problems += [
+        ConfigProblem("oauth.oidc", loaded.places["oauth.oidc"], f"has {name} twice, or it is a name of ours")
+        for name in sorted({one for one in names if names.count(one) > 1 or one in ("google", "github")})
+    ]
+    return problems
 
 
 def _nested(values: Mapping[str, Any]) -> dict[str, Any]:

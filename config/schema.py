@@ -12,6 +12,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 Environment = Literal["development", "production", "test"]
 Seconds = Annotated[float, Field(gt=0, le=86_400)]
 Fraction = Annotated[float, Field(ge=0, le=1)]
+SecretReference = Annotated[str, Field(pattern=r"^(env:[A-Za-z_][A-Za-z0-9_]*|file:/.+)$")]
 Port = Annotated[int, Field(ge=1, le=65_535)]
 
 
@@ -172,6 +173,45 @@ class Accounts(Section):
     email_verification: Literal["none", "optional", "mandatory"] = Field(
         description="Whether an address must be confirmed."
     )
+    proof_minutes: int = Field(
+        ge=1,
+        le=1440,
+        description="Before something dangerous people are asked for a code or the password this often, min.",
+    )
+
+
+class GoogleLogin(Section):
+    """Signing in with Google; offered when there is a `client_id`."""
+
+    issuer: str = Field(description="OpenID Connect issuer.")
+    client_id: str | None = Field(description="Of the OAuth client.")
+    client_secret: SecretReference | None = Field(description="Where its secret is: env:NAME or file:/path.")
+
+
+class GithubLogin(Section):
+    """Signing in with GitHub; offered when there is a `client_id`."""
+
+    url: str = Field(pattern="^https?://[^/]+$", description="GitHub, or an Enterprise Server of one's own.")
+    client_id: str | None = Field(description="Of the OAuth app.")
+    client_secret: SecretReference | None = Field(description="Where its secret is: env:NAME or file:/path.")
+
+
+class OidcLogin(Section):
+    """Signing in with an OpenID Connect server."""
+
+    id: str = Field(pattern="^[a-z0-9][a-z0-9-]{0,39}$", description="Its name in addresses; never to be changed.")
+    name: str = Field(min_length=1, max_length=40, description="What the button says.")
+    issuer: str = Field(pattern="^https?://", description="Issuer, exactly as the server writes it.")
+    client_id: str = Field(min_length=1, description="Of the OAuth client.")
+    client_secret: SecretReference = Field(description="Where its secret is: env:NAME or file:/path.")
+
+
+class Oauth(Section):
+    """Other sites by which people sign in. Secrets are named here and kept elsewhere."""
+
+    google: GoogleLogin
+    github: GithubLogin
+    oidc: list[OidcLogin] = Field(description="OpenID Connect servers; in a variable as JSON.")
 
 
 class Limits(Section):
@@ -220,6 +260,7 @@ class Configuration(BaseSettings):
     storage: Storage
     email: Email
     accounts: Accounts
+    oauth: Oauth
     limits: Limits
     log: Log
     sentry: Sentry

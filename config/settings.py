@@ -9,6 +9,7 @@ from urllib.parse import unquote, urlsplit
 from config import logs
 from config.launch import endpoints
 from config.layers import ROOT, ConfigurationRefused, load
+from config.references import resolve
 
 try:
     LOADED = load()
@@ -51,7 +52,7 @@ INSTALLED_APPS = [
     "apps.ops",
     "apps.web",
     "config",
-    "django.contrib.admin",
+    "apps.accounts.operator_app.OperatorAdmin",
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.sessions",
@@ -60,6 +61,9 @@ INSTALLED_APPS = [
     "django.contrib.staticfiles",
     "allauth",
     "allauth.account",
+    "allauth.socialaccount",
+    "allauth.socialaccount.providers.github",
+    "apps.accounts.oidc",
     "django_otp",
     "rest_framework",
     "drf_spectacular",
@@ -79,6 +83,9 @@ MIDDLEWARE = [
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "apps.accounts.middleware.KeyMiddleware",
     "django_otp.middleware.OTPMiddleware",
+    "apps.accounts.middleware.SecondFactorMiddleware",
+    "apps.accounts.middleware.VisitMiddleware",
+    "apps.accounts.middleware.TimeZoneMiddleware",
     "allauth.account.middleware.AccountMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
@@ -229,8 +236,38 @@ ACCOUNT_SIGNUP_FIELDS = ["email*", "password1*", "password2*"]
 ACCOUNT_EMAIL_VERIFICATION = ATTRACTOR.accounts.email_verification
 ACCOUNT_UNIQUE_EMAIL = True
 ACCOUNT_PREVENT_ENUMERATION = True
-ACCOUNT_SESSION_REMEMBER = True
+ACCOUNT_SESSION_REMEMBER = None  # people are asked
 ACCOUNT_LOGOUT_ON_GET = False
+ACCOUNT_CHANGE_EMAIL = True  # one address, which another takes the place of once that is confirmed
+SOCIALACCOUNT_ADAPTER = "apps.accounts.other_sites.OtherSitesAdapter"
+
+
+def _oidc_app(id: str, name: str, issuer: str, client_id: str, secret: str) -> dict[str, Any]:
+    return {
+        "provider_id": id, "name": name, "client_id": client_id, "secret": secret, "settings": {"server_url": issuer},
+    }  # fmt: skip
+
+
+def _other_sites() -> dict[str, Any]:
+    """Sites by which people sign in, with their secrets; `config.layers` has seen that these are there."""
+    oauth = ATTRACTOR.oauth
+    oidc = [
+        _oidc_app(one.id, one.name, one.issuer, one.client_id, resolve(one.client_secret, os.environ))
+        for one in oauth.oidc
+    ]
+    if oauth.google.client_id and oauth.google.client_secret:
+        secret = resolve(oauth.google.client_secret, os.environ)
+        oidc.insert(0, _oidc_app("google", "Google", oauth.google.issuer, oauth.google.client_id, secret))
+    sites: dict[str, Any] = {"openid_connect": {"APPS": oidc}, "github": {"APPS": [], "OAUTH_PKCE_ENABLED": True}}
+    if oauth.github.url != "https://github.com":
+        sites["github"]["GITHUB_URL"] = oauth.github.url
+    if oauth.github.client_id and oauth.github.client_secret:
+        secret = resolve(oauth.github.client_secret, os.environ)
+        sites["github"]["APPS"] = [{"client_id": oauth.github.client_id, "secret": secret}]
+    return sites
+
+
+SOCIALACCOUNT_PROVIDERS = _other_sites()
 LOGIN_URL = "account_login"
 LOGIN_REDIRECT_URL = "/"
 LOGOUT_REDIRECT_URL = "/"
@@ -324,6 +361,7 @@ STORAGES = {
 HTTPS = ATTRACTOR.web.https
 # Browsers share cookies between the ports of a host: two checkouts must not end each other's logins.
 SESSION_COOKIE_NAME = "sessionid" if PRODUCTION else f"sessionid_{zlib.crc32(str(DATA_DIR).encode()):08x}"
+SESSION_ENGINE = "apps.accounts.sessions"
 SESSION_COOKIE_AGE = int(timedelta(days=ATTRACTOR.web.session_days).total_seconds())
 SESSION_COOKIE_SECURE = HTTPS
 SESSION_COOKIE_HTTPONLY = True

@@ -1,14 +1,28 @@
-"""Requests of programs come with a key."""
+"""Requests of programs come with a key, those of people with a session that is whole."""
 
 from collections.abc import Callable
+from datetime import timedelta
+from functools import partial
+from typing import Any
 
+from asgiref.sync import sync_to_async
+from django.conf import settings
+from django.contrib.auth import SESSION_KEY
 from django.contrib.auth.models import AnonymousUser
 from django.http import HttpRequest, HttpResponse
+from django.utils import timezone
+from django.utils.functional import SimpleLazyObject
 
+from apps.accounts import visit
+from apps.accounts.mfa.gate import admitted
+from apps.accounts.models import Session
+from apps.accounts.profile import zone_of
 from apps.workspaces.keys import holder_of
 
 API = "/api/"
+NO_PAGES = (API, "/health/", "/static/")
 SCHEME = "bearer"
+NOTED_EVERY = timedelta(minutes=1)
 
 
 def secret_in(authorization: str) -> str | None:
@@ -33,3 +47,65 @@ class KeyMiddleware:
             request.user = holder_of(secret) or AnonymousUser()
         request.with_key = secret is not None  # type: ignore[attr-defined]
         return self.get_response(request)
+
+
+class SecondFactorMiddleware:
+    """Makes nobody's of a session that has not shown the second factor its person has. Comes after django-otp's."""
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        # Without looking: most requests never ask who it is.
+        request.user = SimpleLazyObject(partial(self._admitted, request, request.user))  # type: ignore[assignment]
+        request.auser = sync_to_async(partial(self._looked_at, request))
+        return self.get_response(request)
+
+    @staticmethod
+    def _admitted(request: HttpRequest, user: Any) -> Any:
+        return admitted(user, request.session) if user.is_authenticated else user
+
+    @staticmethod
+    def _looked_at(request: HttpRequest) -> Any:
+        # Django's own would give the person of a session that is not whole.
+        return request.user if request.user.is_authenticated else AnonymousUser()
+
+
+class TimeZoneMiddleware:
+    """Pages say times as their reader's clock does. The API always speaks of UTC."""
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        # A request without the cookie is nobody's, and nobody's has no profile.
+        page = not request.path_info.startswith(NO_PAGES) and settings.SESSION_COOKIE_NAME in request.COOKIES
+        if not page or not request.user.is_authenticated:
+            return self.get_response(request)
+        with timezone.override(zone_of(request.user)):
+            return self.get_response(request)
+
+
+class VisitMiddleware:
+    """Says of each session from where and when it was last used, to the minute."""
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        with visit.visiting(request) as here:
+            response = self.get_response(request)
+            session: Any = request.session
+            # One that was not looked at tells nothing, and looking would cost a query.
+            if session.accessed and session.session_key and SESSION_KEY in session and not _noted(session, here):
+                Session.objects.filter(session_key=session.session_key).update(
+                    seen_at=timezone.now(), address=here.address, agent=here.agent
+                )
+        return response
+
+
+def _noted(session: Any, here: visit.Visit) -> bool:
+    if session.seen is None:
+        return False
+    at, address = session.seen
+    return bool(timezone.now() - at < NOTED_EVERY and address == here.address)

@@ -13,6 +13,7 @@ from django.contrib.auth import BACKEND_SESSION_KEY, HASH_SESSION_KEY, SESSION_K
 from django.http.cookie import parse_cookie
 from django.utils.crypto import constant_time_compare
 
+from apps.accounts.mfa.gate import admitted
 from apps.accounts.middleware import secret_in
 from apps.workspaces.keys import holder_of
 
@@ -41,7 +42,11 @@ class Caller:
         if backend not in settings.AUTHENTICATION_BACKENDS:
             return None
         user: User | None = load_backend(backend).get_user(session[SESSION_KEY])
-        return user if user is not None and _is_of(session.get(HASH_SESSION_KEY, ""), user) else None
+        if user is None or not _is_of(session.get(HASH_SESSION_KEY, ""), user):
+            return None
+        # A session that has not shown the second factor of its person is nobody's, here as for pages.
+        whole = admitted(user, session)
+        return whole if whole.is_authenticated else None
 
 
 class KeyOrSession:

@@ -20,11 +20,12 @@ from apps.live.permit import Permit
 from apps.runs import selectors as runs
 from apps.runs.models import Run
 from apps.runs.serializers import hello_json
+from apps.workspaces.entry import MfaRequired
 from apps.workspaces.missing import NotFound
 from apps.workspaces.models import Membership
 from apps.workspaces.permissions import Verb, may
 from apps.workspaces.scope import scope
-from apps.workspaces.selectors import membership, memberships_of
+from apps.workspaces.selectors import entered_by, membership
 
 if TYPE_CHECKING:
     from apps.live.login import Caller
@@ -66,7 +67,11 @@ def let_in(caller: Caller, slug: str | None, run_id: UUID) -> tuple[Watched, Per
     """
     user = caller.user()
     if user is not None and user.is_active:
-        for member in memberships_of(user) if slug is None else [membership(user, slug)]:
+        try:
+            members = entered_by(user) if slug is None else [membership(user, slug)]
+        except MfaRequired:
+            members = []
+        for member in members:
             run = runs.with_graph(member.workspace, run_id) if may(member.role, Verb.READ) else None
             if run is not None:
                 watched = Watched(member, run, frozenset(node["id"] for node in run.graph_version.spec["nodes"]))
@@ -89,26 +94,29 @@ def permits_now(permits: Iterable[Permit]) -> dict[Permit, Permit | None]:
         ).values_list("session_key", flat=True)
     )
     people = get_user_model().objects.filter(pk__in={permit.user_id for permit in asked}, is_active=True)
-    passwords = dict(people.values_list("pk", "password"))
+    known = {pk: (password, mfa_since) for pk, password, mfa_since in people.values_list("pk", "password", "mfa_since")}
     left = [
         permit
         for permit in asked
-        if passwords.get(permit.user_id) == permit.password
+        if permit.user_id in known
+        and known[permit.user_id][0] == permit.password
         and (permit.key_id is not None if permit.session_key is None else permit.session_key in logins)
     ]
     rows: dict[Permit, Permit | None] = dict.fromkeys(asked)
     with connection.cursor() as cursor:
         cursor.execute(
-            "SELECT number, slug, role FROM permits_now(%s::uuid[], %s::uuid[], %s::uuid[])",
+            "SELECT number, slug, role, require_mfa FROM permits_now(%s::uuid[], %s::uuid[], %s::uuid[])",
             [
                 [permit.workspace_id for permit in left],
                 [permit.user_id for permit in left],
                 [permit.key_id for permit in left],
             ],
         )
-        for number, slug, role in cursor.fetchall():
+        for number, slug, role, require_mfa in cursor.fetchall():
             permit = left[number - 1]
-            if may(role, Verb.READ):
+            # As at the door (`workspaces.entry`): a key is not asked for a second factor.
+            factor = not require_mfa or permit.key_id is not None or known[permit.user_id][1] is not None
+            if factor and may(role, Verb.READ):
                 rows[permit] = replace(permit, slug=slug, role=role)
     return rows
 

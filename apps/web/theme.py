@@ -10,10 +10,13 @@ Theme = Literal["light", "dark"]
 
 
 def chosen(request: HttpRequest) -> Theme | None:
-    """The theme the reader chose; None when the system decides."""
+    """The theme the reader chose, in this browser or else in the profile; None when the system decides."""
     match request.COOKIES.get(COOKIE):
         case "light":
             return "light"
         case "dark":
             return "dark"
+    user = getattr(request, "user", None)
+    if user is not None and user.is_authenticated and user.theme in ("light", "dark"):
+        return "light" if user.theme == "light" else "dark"
     return None

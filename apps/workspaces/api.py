@@ -24,12 +24,12 @@ WRITE_ERRORS: dict[int, Any] = {**LIST_ERRORS, 403: PROBLEM, 413: PROBLEM, 415: 
 
 
 class IsMember(BasePermission):
-    """The asker belongs to the workspace of the address; for everybody else it does not exist."""
+    """The asker belongs to the workspace of the address and may enter it; for everybody else it does not exist."""
 
     def has_permission(self, request: Request, view: APIView) -> bool:
         # getattr: the schema generator asks views without a middleware in front of them.
         if getattr(request._request, "workspace", None) is None:
-            raise Http404
+            raise getattr(request._request, "refusal", None) or Http404
         return True
 
 
@@ -58,7 +58,7 @@ class WorkspaceAPIView(APIView):
 class WorkspaceSerializer(serializers.ModelSerializer[Workspace]):
     class Meta:
         model = Workspace
-        fields: tuple[str, ...] = ("id", "slug", "name", "personal", "created_at")
+        fields: tuple[str, ...] = ("id", "slug", "name", "personal", "created_at", "require_mfa")
 
 
 class WorkspaceList(APIView):

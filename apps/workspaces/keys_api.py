@@ -8,6 +8,7 @@ from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from apps.accounts import proof
 from apps.ops.requests import StrictSerializer, body_of
 from apps.workspaces import keys
 from apps.workspaces.api import NOT_FOUND, WRITE_ERRORS, WorkspaceAPIView
@@ -52,7 +53,11 @@ class KeyList(WorkspaceAPIView):
         operation_id="keys_create", request=NewKeySerializer, responses={201: MadeKeySerializer, **WRITE_ERRORS}
     )
     def post(self, request: Request, slug: str) -> Response:
-        """Make a key. The answer is the only place where its secret is told."""
+        """Make a key. The answer is the only place where its secret is told.
+
+        A session of the site that was opened or proven too long ago is refused (`proof_needed`).
+        """
+        proof.demand(request._request)
         body = body_of(NewKeySerializer, request)
         key, secret = keys.create_key(self.actor, self.workspace, body["name"], body.get("expires_in_days"))
         answer: dict[str, Any] = {**KeySerializer(key).data, "secret": secret}

@@ -5,13 +5,16 @@ from typing import Any
 
 import structlog
 from asgiref.sync import iscoroutinefunction
+from django.contrib import messages
 from django.contrib.auth.views import redirect_to_login
 from django.core.exceptions import ImproperlyConfigured
 from django.db import transaction
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
+from django.urls import reverse
 from django.utils.deprecation import MiddlewareMixin
 
+from apps.workspaces.entry import MfaRequired
 from apps.workspaces.missing import NotFound
 from apps.workspaces.models import Membership
 from apps.workspaces.scope import scope
@@ -28,7 +31,8 @@ class WorkspaceMiddleware(MiddlewareMixin):
     which is rolled back when the answer is an error; a view with the attribute `own_scope` opens its scopes itself,
     because it has something to do between two transactions. `request.membership` is the asker's membership and
     `request.workspace` its workspace. For a workspace that does not exist or that the asker does not belong to, a
-    page is 404 and the API's view is called with both None (its permission class answers 404).
+    page is 404 and the API's view is called with both None (its permission class answers 404). A member without the
+    second factor that the workspace asks for is sent to set one up; the API answers 403.
     """
 
     def process_view(
@@ -59,7 +63,17 @@ class WorkspaceMiddleware(MiddlewareMixin):
         except NotFound:
             if page:
                 raise
-            return None
+        except MfaRequired as refusal:
+            if page:
+                return _to_enrolment(request, refusal)
+            request.refusal = refusal  # type: ignore[attr-defined]  # the view's permission class says it
+        return None
+
+    def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponse | None:
+        """A page that names a workspace in its form only."""
+        if isinstance(exception, MfaRequired) and not request.path_info.startswith("/api/"):
+            return _to_enrolment(request, exception)
+        return None
 
     def _in_scope(
         self, request: HttpRequest, found: Membership, answer: Callable[[], HttpResponseBase], own: bool
@@ -78,3 +92,9 @@ class WorkspaceMiddleware(MiddlewareMixin):
                 if response.status_code >= 400:
                     transaction.set_rollback(True)
             return response
+
+
+def _to_enrolment(request: HttpRequest, refusal: MfaRequired) -> HttpResponse:
+    messages.info(request, f"{refusal.workspace.name} is entered with two-step sign-in only. Set it up first.")
+    back = request.get_full_path() if request.method in ("GET", "HEAD") else reverse("web:landing")
+    return redirect_to_login(back, reverse("web:enrol_second_factor"))

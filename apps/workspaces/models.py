@@ -28,6 +28,9 @@ class Workspace(models.Model):
     name = models.CharField(max_length=160)
     personal = models.BooleanField(default=False, editable=False)
     created_at = models.DateTimeField(default=timezone.now, editable=False)
+    require_mfa = models.BooleanField(
+        default=False, help_text="Only members with two-step sign-in enter; API keys are not asked."
+    )
 
     # Row-level security alone decides here: a workspace is the boundary and has no `workspace_id`.
     objects: ClassVar[models.Manager["Workspace"]] = models.Manager()

@@ -25,13 +25,14 @@ class Verb(StrEnum):
     MANAGE_WEBHOOKS = "webhook.manage"
     MAKE_KEY = "key.make"
     MANAGE_WORKSPACE = "workspace.manage"
+    SECURE_WORKSPACE = "workspace.secure"
 
 
 _READING = frozenset({Verb.READ})
 _RUNNING = _READING | {Verb.WRITE_PROJECT, Verb.WRITE_GRAPH, Verb.SUBMIT_RUN, Verb.CONTROL_RUN, Verb.WRITE_ARTIFACT}
 ALLOWED: dict[Role, frozenset[Verb]] = {
     Role.OWNER: frozenset(Verb),
-    Role.ADMIN: frozenset(Verb),
+    Role.ADMIN: frozenset(Verb) - {Verb.SECURE_WORKSPACE},
     Role.EDITOR: _RUNNING | {Verb.MAKE_KEY},
     Role.API: _RUNNING,
     Role.VIEWER: _READING,

@@ -2,6 +2,7 @@
 
 from typing import TYPE_CHECKING
 
+from apps.workspaces.entry import MfaRequired, check_entry
 from apps.workspaces.missing import NotFound
 from apps.workspaces.models import Membership, Workspace
 from apps.workspaces.scope import user_scope
@@ -12,8 +13,7 @@ if TYPE_CHECKING:
 
 def workspaces_of(user: "User") -> list[Workspace]:
     """The workspaces that the user belongs to; the personal one first, then by name. With an API key only its own."""
-    found = [membership.workspace for membership in memberships_of(user)]
-    return sorted(found, key=lambda workspace: (not workspace.personal, workspace.name.casefold(), workspace.slug))
+    return [found.workspace for found in sorted(memberships_of(user), key=_order)]
 
 
 def memberships_of(user: "User") -> list[Membership]:
@@ -26,15 +26,41 @@ def memberships_of(user: "User") -> list[Membership]:
 def membership(user: "User", slug: str) -> Membership:
     """The user's membership in the workspace of that slug, with `workspace` loaded.
 
-    Raises `NotFound` also when the workspace exists and the user does not belong to it, or came with the API key of
-    another.
+    Raises:
+        NotFound: also when it exists and the user does not belong to it, or came with the API key of another.
+        MfaRequired: the workspace asks for a second factor, which the user has not.
     """
     with user_scope(user.pk):
         found = Membership.of_user.filter(user_id=user.pk, workspace__slug=slug).select_related("workspace").first()
     if found is None or not _opens(user, found):
         raise NotFound(f"workspace {slug}")
+    check_entry(user, found)
     return found
+
+
+def entered_by(user: "User") -> list[Membership]:
+    """Those of the user's memberships whose workspaces let the user in, in the order of `workspaces_of`."""
+    return sorted((found for found in memberships_of(user) if _may_enter(user, found)), key=_order)
+
+
+def members_without_mfa() -> list["User"]:
+    """Those who belong to the workspace in force and have no second factor, by address."""
+    members = Membership.objects.filter(user__mfa_since=None).select_related("user").order_by("user__email")
+    return [found.user for found in members]
+
+
+def _may_enter(user: "User", found: Membership) -> bool:
+    try:
+        check_entry(user, found)
+    except MfaRequired:
+        return False
+    return True
 
 
 def _opens(user: "User", found: Membership) -> bool:
     return user.api_key is None or user.api_key.workspace_id == found.workspace_id
+
+
+def _order(found: Membership) -> tuple[bool, str, str]:
+    workspace = found.workspace
+    return not workspace.personal, workspace.name.casefold(), workspace.slug

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from django.db import models
 from django.utils.text import slugify
 
+from apps.ops.refusal import Fault, Invalid
 from apps.workspaces.models import AuditEvent, Membership, Role, Workspace
 from apps.workspaces.permissions import Verb, require
 from apps.workspaces.scope import current_workspace_id, scope
@@ -39,6 +40,30 @@ def add_member(actor: "User", workspace: Workspace, user: "User", role: Role) ->
         membership = Membership.objects.create(workspace=workspace, user=user, role=role)
         audit(actor, "member.add", membership, user=str(user.pk), role=role.value)
     return membership
+
+
+def set_require_mfa(actor: "User", workspace: Workspace, required: bool) -> Workspace:
+    """Let only members with two-step sign-in enter, or everybody again. Open sockets of others end soon.
+
+    Raises:
+        PermissionDenied: the actor does not own the workspace.
+        Invalid: the actor, who would be kept out, has no two-step sign-in.
+    """
+    with scope(workspace.id, actor.pk):
+        require(actor, Verb.SECURE_WORKSPACE)
+        if required and actor.mfa_since is None:
+            raise Invalid(
+                [
+                    Fault(
+                        "require_mfa", "You would keep yourself out.", "Set up two-step sign-in for your account first."
+                    )
+                ]
+            )
+        locked = Workspace.objects.select_for_update(no_key=True).get(pk=workspace.pk)
+        before, locked.require_mfa = locked.require_mfa, required
+        locked.save(update_fields=["require_mfa"])
+        audit(actor, "workspace.require_mfa", locked, before=before, after=required)
+    return locked
 
 
 def audit(actor: "User | None", action: str, target: models.Model, /, **data: Any) -> AuditEvent:

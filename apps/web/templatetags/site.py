@@ -61,6 +61,13 @@ def manages_webhooks(context: template.Context) -> bool:
 
 
 @register.simple_tag(takes_context=True)
+def secures_workspace(context: template.Context) -> bool:
+    """Whether the person who looks says what the page's workspace asks of its members."""
+    membership = getattr(context.get("request"), "membership", None)
+    return membership is not None and may(membership.role, Verb.SECURE_WORKSPACE)
+
+
+@register.simple_tag(takes_context=True)
 def nav_link(context: template.Context, name: str, label: str, *args: str) -> SafeString:
     """A link of the main navigation, marked when it leads to this page or one below it."""
     address = reverse(name, args=args)

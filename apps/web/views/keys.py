@@ -8,6 +8,7 @@ from django.shortcuts import redirect, render
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST
 
+from apps.accounts import proof
 from apps.web.views.request import WorkspaceRequest
 from apps.workspaces import keys as workspace_keys
 from apps.workspaces.permissions import Verb, may
@@ -23,6 +24,8 @@ def keys(request: WorkspaceRequest, slug: str) -> HttpResponse:
     name = request.POST.get("name", "").strip()
     days = request.POST.get("days", str(LIFETIMES[0][0]))
     error, secret = "", ""
+    if request.method == "POST" and not proof.is_fresh(request):
+        return proof.ask(request)
     if request.method == "POST":
         if not name:
             error = "Say what the key is for."

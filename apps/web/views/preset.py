@@ -24,7 +24,7 @@ from apps.web.views.request import SignedInRequest
 from apps.workspaces.models import Workspace
 from apps.workspaces.permissions import Verb, may
 from apps.workspaces.scope import scope
-from apps.workspaces.selectors import membership, workspaces_of
+from apps.workspaces.selectors import entered_by, membership
 
 if TYPE_CHECKING:
     from apps.accounts.models import User
@@ -103,10 +103,10 @@ def use_preset(request: SignedInRequest, preset_id: str) -> HttpResponse:
 
 def _project_choices(user: "User") -> list[ProjectChoice]:
     choices = []
-    for workspace in workspaces_of(user):
-        with scope(workspace.id, user.pk):
-            if may(membership(user, workspace.slug).role, Verb.WRITE_GRAPH):
-                choices.append(ProjectChoice(workspace, list(projects())))
+    for found in entered_by(user):
+        if may(found.role, Verb.WRITE_GRAPH):
+            with scope(found.workspace_id, user.pk):
+                choices.append(ProjectChoice(found.workspace, list(projects())))
     return [choice for choice in choices if choice.projects]
 
 

@@ -872,6 +872,17 @@ class Workspace(Model):
     name: Annotated[str, Field(max_length=160)]
     personal: bool
     created_at: AwareDatetime
+    require_mfa: bool | None = None
+    """
+    Only members with two-step sign-in enter; API keys are not asked.
+    """
+
+
+class WorkspaceSecurity(Model):
+    require_mfa: bool
+    """
+    Only members with two-step sign-in enter, by pages, API and sockets; API keys are not asked.
+    """
 
 
 class Artifact(Model):
@@ -1294,6 +1305,10 @@ class MyWorkspace(Model):
     name: Annotated[str, Field(max_length=160)]
     personal: bool
     created_at: AwareDatetime
+    require_mfa: bool | None = None
+    """
+    Only members with two-step sign-in enter; API keys are not asked.
+    """
     role: Literal["owner", "admin", "editor", "viewer", "api"]
     """
     * `owner` - Owner
@@ -1313,6 +1328,7 @@ class MyWorkspace(Model):
             "webhook.manage",
             "key.make",
             "workspace.manage",
+            "workspace.secure",
         ]
     ]
 

@@ -4,12 +4,16 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from allauth.account.models import EmailAddress
+from authenticators import Clock, Person
 from django.db import connection
 from tenants import Tenant, end_run, join, make_tenant
 
+from apps.accounts.mfa import enrolment, secret
 from apps.accounts.models import User
 from apps.runs.models import Run
 from apps.workspaces.models import Role
@@ -58,3 +62,28 @@ def at_once() -> Callable[..., list[Any]]:
 @pytest.fixture
 def member_of(db: None) -> Callable[[Tenant, Role], User]:
     return join
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    made = Clock()
+    monkeypatch.setattr("apps.accounts.mfa.totp.time", SimpleNamespace(time=lambda: made.now))
+    return made
+
+
+@pytest.fixture
+def enrolled(db: None, clock: Clock) -> Callable[..., Person]:
+    """Somebody who has set a second factor up."""
+
+    def make(name: str = "eve", **fields: Any) -> Person:
+        user = register(f"{name}@example.org", PASSWORD, name.title(), **fields)
+        EmailAddress.objects.create(user=user, email=user.email, verified=True, primary=True)
+        drawn = secret.opened(enrolment.begin(user).key)
+        person = Person(user, drawn, [], clock)
+        done = enrolment.confirm(user, person.code(), None)
+        assert done is not None
+        person.recovery = done[1]
+        clock.next_step()
+        return person
+
+    return make

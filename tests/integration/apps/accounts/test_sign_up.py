@@ -155,13 +155,14 @@ def test_the_same_address_twice_at_once_is_one_account_and_no_error(at_once: Any
     assert len(workspaces_of(User.objects.get())) == 1
 
 
-def test_staff_can_use_the_admin(admin_client: Client) -> None:
-    user = User.objects.get()
+def test_staff_can_use_the_admin(enrolled: Any) -> None:
+    root = enrolled("root", is_staff=True, is_superuser=True)
+    client = root.signed_in()
     for path in (
         "/admin/",
         "/admin/accounts/user/",
-        f"/admin/accounts/user/{user.pk}/change/",
+        f"/admin/accounts/user/{root.user.pk}/change/",
         "/admin/presets/preset/",
     ):
-        assert admin_client.get(path).status_code == 200, path
-    assert admin_client.get(f"/admin/accounts/user/{user.pk}/delete/").status_code == 403
+        assert client.get(path).status_code == 200, path
+    assert client.get(f"/admin/accounts/user/{root.user.pk}/delete/").status_code == 403

@@ -150,6 +150,8 @@ API: dict[tuple[str, str], Row] = {
     ("api-imports", "post"): Row(400, lambda _: b"x", writes=True),
     ("api-retention", "get"): Row(),
     ("api-retention", "put"): edit(200, lambda _: {"artifact_days": 9, "checkpoint_days": 0}),
+    ("api-workspace-security", "get"): Row(),
+    ("api-workspace-security", "put"): Row(200, lambda _: {"require_mfa": False}, writes=True),
     ("api-keys", "get"): Row(),
     ("api-keys", "post"): Row(201, lambda _: {"name": "new"}, writes=True),
     ("api-key-revoke", "post"): Row(204, writes=True),
@@ -189,6 +191,8 @@ PAGES: dict[tuple[str, str], Row] = {
     ("web:keys", "get"): Row(),
     ("web:keys", "post"): Row(200, lambda _: {"name": "new"}, writes=True),
     ("web:revoke_key", "post"): Row(302, writes=True),
+    ("web:workspace_security", "get"): Row(managers=True),
+    ("web:workspace_security", "post"): Row(302, lambda _: {"require_mfa": "false"}, writes=True, managers=True),
     ("web:webhooks", "get"): Row(managers=True),
     ("web:webhooks", "post"): Row(302, lambda _: HOOK, writes=True, managers=True),
     ("web:webhook", "get"): Row(managers=True),
@@ -203,6 +207,13 @@ PAGES: dict[tuple[str, str], Row] = {
         302, lambda place: {"project": f"{place.tenant.workspace.slug}/{place.tenant.project.pk}"}, writes=True
     ),
 }
+
+OF_PERSON = {
+    "web:account_security", "web:prove", "web:second_factor", "web:abort_sign_in", "web:enrol_second_factor",
+    "web:switch_off_second_factor", "web:renew_recovery_codes", "web:account_profile", "web:export_account",
+    "web:delete_account", "web:account_sessions", "web:end_other_sessions", "web:end_session",
+}  # fmt: skip
+"""Pages of one's own account: their paths name nobody, so there is none of anybody else."""
 
 OPEN = {"schema", "web:landing", "web:theme", "web:gallery", "web:preset", "health-live", "health-ready"}
 """What anybody may see."""

@@ -17,10 +17,11 @@ def test_roles(role: str) -> None:
     assert may(role, Verb.MAKE_KEY) == (role in MAY_WRITE - {"api"})
     for verb in (Verb.MANAGE_WEBHOOKS, Verb.MANAGE_WORKSPACE):
         assert may(role, verb) == (role in MAY_MANAGE), verb
+    assert may(role, Verb.SECURE_WORKSPACE) == (role == "owner")
 
 
 def test_every_verb_is_covered_above() -> None:
     assert {verb.value for verb in Verb} == {
         "workspace.read", "project.write", "graph.write", "run.submit", "run.control", "artifact.write", "key.make",
-        "webhook.manage", "workspace.manage",
+        "webhook.manage", "workspace.manage", "workspace.secure",
     }  # fmt: skip

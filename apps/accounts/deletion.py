@@ -1,0 +1,131 @@
+"""The end of an account.
+
+What is the person's alone goes: the account's rows, and the workspaces without another member, with their files. In
+workspaces of others the work stays, and so does a row that stands for who did it; it has no name, no address and no way
+in.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import structlog
+from allauth.account.models import EmailAddress
+from allauth.socialaccount.models import SocialAccount
+from botocore.exceptions import BotoCoreError, ClientError
+from django.db import transaction
+from django.utils import timezone
+
+from apps.accounts import mails, visit
+from apps.accounts.models import AccountEvent, CodeFailures, RecoveryCode, Remains, Session, TotpDevice, User
+from apps.ops.refusal import Fault, Refusal
+from apps.runs.models import Run
+from apps.runs.states import ACTIVE
+from apps.workspaces.models import ApiKey, IdempotencyKey, Membership, Role, Workspace
+from apps.workspaces.removal import erase_files, erase_rows
+from apps.workspaces.scope import scope
+from apps.workspaces.selectors import memberships_of
+from apps.workspaces.services import audit
+
+if TYPE_CHECKING:
+    from uuid import UUID
+
+log = structlog.get_logger(__name__)
+AWAY = (OSError, BotoCoreError, ClientError)
+
+
+class StillNeeded(Refusal):
+    """Something of the account is in the way of deleting it."""
+
+    code = "account_still_needed"
+    title = "The account cannot be deleted yet"
+
+
+def obstacles(user: User) -> list[Fault]:
+    """What has to be done first: workspaces with other members that the person alone owns, and runs that go on."""
+    return [fault for found in memberships_of(user) if (fault := _obstacle(user, found)) is not None]
+
+
+def delete_account(user: User) -> None:
+    """Delete it; all or nothing. Files of workspaces are deleted after, and again by `manage.py erase_remains`.
+
+    Raises `StillNeeded` with every obstacle.
+    """
+    with transaction.atomic():
+        # Others who make the person an owner, or leave, come before or after.
+        found = User.objects.select_for_update().get(pk=user.pk)
+        memberships = memberships_of(found)
+        for one in sorted(memberships, key=lambda membership: membership.workspace_id):
+            with scope(one.workspace_id, found.pk):
+                Workspace.objects.select_for_update().get(pk=one.workspace_id)
+        if faults := obstacles(found):
+            raise StillNeeded(faults)
+        erased = [one.workspace_id for one in memberships if _leave(found, one)]
+        Remains.objects.bulk_create(Remains(workspace_id=workspace_id) for workspace_id in erased)
+        address, name = found.email, found.get_full_name()
+        _empty(found)
+        context = {"name": name, "visit": visit.current(), "at": timezone.now()}
+        mails.post("deleted", address, "Your account was deleted", context)
+        transaction.on_commit(lambda: _try_to_erase(erased))
+    log.info("account_deleted", user_id=str(user.pk), workspaces=len(erased))
+
+
+def erase_remains() -> tuple[int, int]:
+    """Delete files of workspaces that are no more: (workspaces done, workspaces whose files could not be reached)."""
+    waiting = list(Remains.objects.values_list("workspace_id", flat=True))
+    return len(waiting) - (failed := _try_to_erase(waiting)), failed
+
+
+def _try_to_erase(workspace_ids: list[UUID]) -> int:
+    failed = 0
+    for workspace_id in workspace_ids:
+        try:
+            erase_files(workspace_id)
+        except AWAY as error:
+            failed += 1
+            log.warning("files_not_erased", workspace_id=str(workspace_id), error=str(error))
+        else:
+            Remains.objects.filter(workspace_id=workspace_id).delete()
+    return failed
+
+
+def _obstacle(user: User, found: Membership) -> Fault | None:
+    name = found.workspace.name
+    with scope(found.workspace_id, user.pk):
+        others = Membership.objects.exclude(user=user)
+        if not others.exists():
+            running = Run.objects.filter(state__in=ACTIVE).count()
+            if running:
+                return Fault(name, f"{running} of its runs are not over.", "Cancel them, or wait for their end.")
+        elif found.role == Role.OWNER and not others.filter(role=Role.OWNER).exists():
+            return Fault(name, "You are its only owner, and others belong to it.", "Make somebody else an owner first.")
+    return None
+
+
+def _leave(user: User, found: Membership) -> bool:
+    """Leave a workspace; whether nobody was left in it and it is gone."""
+    with scope(found.workspace_id, user.pk):
+        if not Membership.objects.exclude(user=user).exists():
+            erase_rows()
+            return True
+        ApiKey.objects.filter(user=user).delete()
+        IdempotencyKey.objects.filter(actor=user).delete()
+        audit(user, "member.leave", found, role=found.role, deleted=True)
+        Membership.objects.filter(pk=found.pk).delete()
+        return False
+
+
+def _empty(user: User) -> None:
+    """Leave of the account what stands for it elsewhere."""
+    for model in (EmailAddress, SocialAccount, Session, TotpDevice, RecoveryCode, CodeFailures, AccountEvent):
+        model._default_manager.filter(user=user).delete()
+    user.email = f"deleted-{user.pk}@invalid"
+    user.name, user.time_zone, user.theme = "", "UTC", ""
+    user.is_active = user.is_staff = user.is_superuser = False
+    user.last_login = user.mfa_since = None
+    user.deleted_at = timezone.now()
+    user.set_unusable_password()
+    user.save()
+    user.groups.clear()
+    user.user_permissions.clear()
+    AccountEvent.objects.create(user=user, action="account.delete")

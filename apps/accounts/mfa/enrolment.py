@@ -1,0 +1,117 @@
+"""Switching the second factor on and off."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING, Final
+
+from django.db import transaction
+from django.utils import timezone
+
+from apps.accounts.mfa import patience, recovery, secret, totp
+from apps.accounts.models import RecoveryCode, Session, TotpDevice, User
+from apps.accounts.notices import Notice, tell
+from apps.ops.refusal import Fault, Refusal
+
+if TYPE_CHECKING:
+    from uuid import UUID
+
+KEPT: Final = timedelta(hours=1)
+"""A secret that was shown and not confirmed is good for so long."""
+
+
+class SecondFactorState(Refusal):
+    """The second factor is not in the state that this needs."""
+
+    code = "second_factor_state"
+    title = "The second factor is not as this needs it"
+
+
+def begin(user: User) -> TotpDevice:
+    """Draw a secret for the person's authenticator, in place of one that was drawn and not confirmed.
+
+    Raises `SecondFactorState` when there is a confirmed one already.
+    """
+    with transaction.atomic():
+        found = User.objects.select_for_update(no_key=True).get(pk=user.pk)
+        if found.mfa_since is not None:
+            raise SecondFactorState([Fault("mfa", "A second factor is set up already.", "Switch it off first.")])
+        TotpDevice.objects.filter(user=user).delete()
+        made = TotpDevice(user=user, name="Authenticator", confirmed=False, key=secret.sealed(secret.draw()))
+        made.save(force_insert=True)
+    return made
+
+
+def begun(user: User) -> TotpDevice | None:
+    """What `begin` has drawn, while it waits to be confirmed."""
+    drawn = TotpDevice.objects.filter(user=user, confirmed=False, created_at__gt=timezone.now() - KEPT)
+    found: TotpDevice | None = drawn.first()
+    return found
+
+
+def confirm(user: User, text: str, session_key: str | None) -> tuple[TotpDevice, list[str]] | None:
+    """Switch the second factor on, with a code of what `begin` has drawn; None when the code is wrong.
+
+    Every other session of the person ends: none of them has shown the second factor.
+
+    Args:
+        session_key: of the session in which it is done; it goes on.
+
+    Returns:
+        The authenticator, and the recovery codes, which are told here and never again.
+    """
+    with transaction.atomic():
+        found = User.objects.select_for_update(no_key=True).get(pk=user.pk)
+        device = begun(user)
+        code = recovery.plain(text)
+        if found.mfa_since is not None or device is None or not totp.is_code(code):
+            return None
+        step = totp.matching_step(secret.opened(device.key), code, device.last_step)
+        if step is None:
+            return None
+        device.confirmed, device.last_step = True, step
+        device.save(update_fields=["confirmed", "last_step"])
+        found.mfa_since = timezone.now()
+        found.save(update_fields=["mfa_since"])
+        patience.forget(user)
+        codes = recovery.renew(found)
+        Session.objects.filter(user=user).exclude(session_key=session_key).delete()
+        tell(found, Notice.MFA_ON)
+    user.mfa_since = found.mfa_since
+    return device, codes
+
+
+def renew_recovery_codes(user: User) -> list[str]:
+    """New recovery codes in place of the old ones, told here and never again.
+
+    Raises `SecondFactorState` without a second factor.
+    """
+    with transaction.atomic():
+        if User.objects.select_for_update(no_key=True).get(pk=user.pk).mfa_since is None:
+            raise SecondFactorState([Fault("mfa", "There is no second factor.", "Set one up first.")])
+        codes = recovery.renew(user)
+        tell(user, Notice.RECOVERY_RENEWED)
+    return codes
+
+
+def switch_off(user: User) -> None:
+    """Ask for no second factor any more. Does nothing where there is none."""
+    with transaction.atomic():
+        found = User.objects.select_for_update(no_key=True).get(pk=user.pk)
+        if found.mfa_since is None:
+            return
+        TotpDevice.objects.filter(user=user).delete()
+        RecoveryCode.objects.filter(user=user).delete()
+        patience.forget(user)
+        found.mfa_since = None
+        found.save(update_fields=["mfa_since"])
+        tell(found, Notice.MFA_OFF)
+    user.mfa_since = None
+
+
+def reseal(device_id: int | UUID) -> None:
+    """Seal the secret of an authenticator under the site's present key. Raises `secret.Unopened`."""
+    with transaction.atomic():
+        device = TotpDevice.objects.select_for_update().get(pk=device_id)
+        device.key = secret.sealed(secret.opened(device.key))
+        device.save(update_fields=["key"])

@@ -1,0 +1,100 @@
+"""What is done with an account is noted, and the person is told."""
+
+from __future__ import annotations
+
+from enum import Enum
+from typing import TYPE_CHECKING, Any
+
+import structlog
+from django.db import transaction
+from django.utils import timezone
+
+from apps.accounts import mails, visit
+from apps.accounts.models import AccountEvent
+
+if TYPE_CHECKING:
+    from apps.accounts.models import User
+
+
+class Notice(Enum):
+    """What happened: the action of its event, the subject of the mail, and what it says; no mail without a subject.
+
+    The text may name the facts that `tell` is given.
+    """
+
+    MFA_ON = (
+        "mfa.on", "Two-step sign-in is on",
+        "Signing in to your account now asks for a code of your authenticator too. All other sessions were ended.",
+    )  # fmt: skip
+    MFA_OFF = (
+        "mfa.off", "Two-step sign-in is off",
+        "Signing in to your account asks for no code any more. Your recovery codes are worthless.",
+    )  # fmt: skip
+    RECOVERY_RENEWED = (
+        "mfa.recovery.renew", "New recovery codes",
+        "New recovery codes were made for your account. Those you had before are worthless.",
+    )  # fmt: skip
+    RECOVERY_USED = (
+        "mfa.recovery.use", "A recovery code was used",
+        "A recovery code of your account was used in place of a code of your authenticator. {left} are left.",
+    )  # fmt: skip
+    GUESSED = (
+        "mfa.guessed", "Wrong codes for your account",
+        "{count} wrong codes in a row were entered for your account, by somebody who knows your password or is signed "
+        "in as you. Nobody was let in by them. Choose a new password: that also ends the waits between tries.",
+    )  # fmt: skip
+    PASSWORD_CHANGED = ("password.change", "Your password was changed", "The password of your account was changed.")
+    PASSWORD_SET = ("password.set", "Your account has a password", "A password was set for your account.")
+    PASSWORD_RESET = (
+        "password.reset", "Your password was reset",
+        "The password of your account was set anew by a link in a mail. All sessions were ended.",
+    )  # fmt: skip
+    EMAIL_ASKED = (
+        "email.ask", "Your e-mail address is to be changed",
+        "Somebody signed in to your account wants to change its address to {new}. It is changed once that address is "
+        "confirmed.",
+    )  # fmt: skip
+    EMAIL_CHANGED = (
+        "email.change", "Your e-mail address was changed",
+        "The address of your account is no longer {old}, but {new}. Mails like this one go there from now on.",
+    )  # fmt: skip
+    LINKED = (
+        "provider.link", "A new way to sign in", "{provider} ({label}) can now be used to sign in to your account.",
+    )  # fmt: skip
+    UNLINKED = (
+        "provider.unlink", "A way to sign in was removed",
+        "{provider} can no longer be used to sign in to your account.",
+    )  # fmt: skip
+    EXPORTED = (
+        "account.export", "Your data was downloaded", "Everything that is kept about you was downloaded as a file.",
+    )  # fmt: skip
+    SIGNED_IN = ("sign_in", "", "")
+    SIGNED_OUT = ("sign_out", "", "")
+    SESSION_ENDED = ("session.end", "", "")
+    SESSIONS_ENDED = ("session.end_others", "", "")
+    PROFILE = ("profile.change", "", "")
+
+    def __init__(self, action: str, subject: str, text: str) -> None:
+        self.action = action
+        self.subject = subject
+        self.text = text
+
+
+def tell(user: User, notice: Notice, *, to: str | None = None, **facts: Any) -> None:
+    """Note it, and send the mail once it is committed.
+
+    Args:
+        to: another address than the person's own.
+        facts: JSON, kept with the event and named by the mail's text. No secrets.
+    """
+    here = visit.current()
+    with transaction.atomic():
+        AccountEvent.objects.create(
+            user=user, action=notice.action, data=facts, address=here.address,
+            request_id=str(structlog.contextvars.get_contextvars().get("request_id", "")),
+        )  # fmt: skip
+        if notice.subject:
+            context = {
+                "name": user.get_full_name(), "text": notice.text.format(**facts), "visit": here, "at": timezone.now(),
+            }  # fmt: skip
+            mails.post("notice", to or user.email, notice.subject, context)

@@ -1,0 +1,7 @@
+from django.contrib.admin.apps import AdminConfig
+
+
+class OperatorAdmin(AdminConfig):
+    """Django's admin app with `OperatorSite` as its site."""
+
+    default_site = "apps.accounts.operator_site.OperatorSite"

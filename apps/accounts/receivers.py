@@ -1,0 +1,63 @@
+"""What is noted and told when Django or allauth has done something with an account."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from allauth.account import signals as account
+from django.contrib.auth.signals import user_logged_in, user_logged_out
+from django.db import transaction
+from django.dispatch import receiver
+from django.http import HttpRequest
+
+from apps.accounts import proof
+from apps.accounts.mfa import patience
+from apps.accounts.models import Session, User
+from apps.accounts.notices import Notice, tell
+
+
+@receiver(user_logged_in)
+def signed_in(request: HttpRequest, user: User, **_: Any) -> None:
+    proof.note(request, user)
+    tell(user, Notice.SIGNED_IN)
+
+
+@receiver(user_logged_out)
+def signed_out(user: User | None, **_: Any) -> None:
+    if user is not None and user.is_authenticated:
+        tell(user, Notice.SIGNED_OUT)
+
+
+@receiver(account.password_changed)
+def password_changed(request: HttpRequest, user: User, **_: Any) -> None:
+    _password_is_new(user, Notice.PASSWORD_CHANGED, request.session.session_key)
+
+
+@receiver(account.password_set)
+def password_set(request: HttpRequest, user: User, **_: Any) -> None:
+    _password_is_new(user, Notice.PASSWORD_SET, request.session.session_key)
+
+
+@receiver(account.password_reset)
+def password_reset(user: User, **_: Any) -> None:
+    _password_is_new(user, Notice.PASSWORD_RESET, None)
+
+
+def _password_is_new(user: User, notice: Notice, kept: str | None) -> None:
+    """Who knew the old password has lost: the sessions end, and the waits that wrong codes have brought."""
+    with transaction.atomic():
+        Session.objects.filter(user=user).exclude(session_key=kept).delete()
+        patience.forget(user)
+        tell(user, notice)
+
+
+@receiver(account.email_added)
+def email_asked(user: User, email_address: Any, **_: Any) -> None:
+    tell(user, Notice.EMAIL_ASKED, new=email_address.email)
+
+
+@receiver(account.email_changed)
+def email_changed(user: User, from_email_address: Any, to_email_address: Any, **_: Any) -> None:
+    if from_email_address is not None and from_email_address.email != to_email_address.email:
+        old, new = from_email_address.email, to_email_address.email
+        tell(user, Notice.EMAIL_CHANGED, to=old, old=old, new=new)

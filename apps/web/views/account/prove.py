@@ -1,0 +1,40 @@
+"""The page on which somebody who is signed in proves to be still there."""
+
+from __future__ import annotations
+
+from django.http import HttpResponse
+from django.shortcuts import redirect, render
+from django.views.decorators.cache import never_cache
+from django.views.decorators.debug import sensitive_post_parameters
+from django.views.decorators.http import require_http_methods
+
+from apps.accounts import proof
+from apps.accounts.mfa import codes
+from apps.accounts.passwords import check_password
+from apps.web.views.account.back import back_of
+from apps.web.views.account.signed_in import signed_in
+from apps.web.views.request import SignedInRequest
+
+MAX_CODE = 64
+
+
+@never_cache
+@sensitive_post_parameters("code", "password")
+@require_http_methods(["GET", "HEAD", "POST"])
+@signed_in
+def prove(request: SignedInRequest) -> HttpResponse:
+    """Asks for a code where there is a second factor, else for the password; who has neither signs in anew."""
+    back, user, problem = back_of(request), request.user, ""
+    by_code, by_password = user.mfa_since is not None, user.mfa_since is None and user.has_usable_password()
+    if request.method == "POST":
+        if by_code:
+            problem = codes.check(user, request.POST.get("code", "")[:MAX_CODE]).problem
+        elif by_password:
+            problem = check_password(user, request.POST.get("password", ""))
+        else:
+            problem = "Your account has neither a password nor codes: sign out, and in again."
+        if not problem:
+            proof.note(request, user)
+            return redirect(back or "web:account_security")
+    context = {"problem": problem, "by_code": by_code, "by_password": by_password, "next": back}
+    return render(request, "web/account/prove.html", context, status=422 if problem else 200)

@@ -1,0 +1,25 @@
+"""How one signs in, and what was done with the account."""
+
+from django.http import HttpResponse
+from django.shortcuts import render
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_safe
+
+from apps.accounts import selectors
+from apps.accounts.mfa import recovery
+from apps.web.views.account.signed_in import signed_in
+from apps.web.views.request import SignedInRequest
+
+RECENT = 10
+
+
+@never_cache
+@require_safe
+@signed_in
+def security(request: SignedInRequest) -> HttpResponse:
+    """The state of everything that guards the account."""
+    context = {
+        "recovery_left": recovery.left(request.user),
+        "events": list(selectors.events(request.user)[:RECENT]),
+    }
+    return render(request, "web/account/security.html", context)

@@ -1,0 +1,142 @@
+"""Before something dangerous: a code, or the password where there is no second factor."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from authenticators import PASSWORD, Clock, whose
+from django.test import Client
+from django.urls import reverse
+
+from apps.accounts.models import User
+from apps.accounts.services import register
+from apps.workspaces.models import ApiKey
+from apps.workspaces.scope import scope
+from apps.workspaces.selectors import workspaces_of
+
+pytestmark = pytest.mark.django_db
+
+PROVE = "/account/prove/"
+
+
+def long_ago(client: Client) -> None:
+    """Let the proof of the client's session be as old as it may be, and a second more."""
+    session = client.session
+    session["proof_at"] -= 10 * 60 + 1
+    session.save()
+
+
+@pytest.fixture
+def ada(db: None) -> User:
+    return register("ada@example.org", PASSWORD)
+
+
+@pytest.fixture
+def stale(ada: User) -> Client:
+    client = Client()
+    client.post(reverse("account_login"), {"login": ada.email, "password": PASSWORD})
+    long_ago(client)
+    return client
+
+
+def dangerous(user: User) -> list[tuple[str, dict[str, str]]]:
+    (workspace,) = workspaces_of(user)
+    new = {"password1": "new of mallory", "password2": "new of mallory"}
+    return [
+        ("/accounts/email/", {"action_add": "", "email": "mallory@example.org"}),
+        ("/accounts/password/change/", {"oldpassword": PASSWORD, **new}),
+        ("/accounts/password/set/", new),
+        ("/accounts/3rdparty/", {"account": "1"}),
+        ("/account/two-step/", {}),
+        ("/account/two-step/off/", {}),
+        ("/account/two-step/recovery/", {}),
+        ("/account/export/", {}),
+        ("/account/delete/", {"email": user.email}),
+        (f"/w/{workspace.slug}/keys/", {"name": "of mallory"}),
+        (f"/w/{workspace.slug}/security/", {"require_mfa": "true"}),
+    ]  # fmt: skip
+
+
+def test_what_is_dangerous_asks_first(ada: User, stale: Client) -> None:
+    (workspace,) = workspaces_of(ada)
+    for path, form in dangerous(ada):
+        answer = stale.post(path, form)
+        assert (answer.status_code, answer.url.split("?")[0]) == (302, PROVE), path
+    ada.refresh_from_db()
+    assert ada.check_password(PASSWORD)
+    assert ada.is_active
+    with scope(workspace.id):
+        assert not ApiKey.objects.exists()
+
+
+def test_the_api_says_where_to_prove_it(ada: User, stale: Client) -> None:
+    (workspace,) = workspaces_of(ada)
+    root = f"/api/v1/workspaces/{workspace.slug}"
+    for answer in (
+        stale.post(f"{root}/keys/", {"name": "x"}, content_type="application/json"),
+        stale.put(f"{root}/security/", {"require_mfa": False}, content_type="application/json"),
+    ):
+        assert answer.status_code == 403
+        assert answer.headers["Content-Type"] == "application/problem+json"
+        assert answer.json()["code"] == "proof_needed"
+        assert PROVE in answer.json()["problems"][0]["mend"]
+
+
+def test_the_password_proves_it_and_leads_back(ada: User, stale: Client) -> None:
+    (workspace,) = workspaces_of(ada)
+    page = f"/w/{workspace.slug}/keys/"
+    asked = stale.post(page, {"name": "x"}, headers={"Referer": f"http://testserver{page}?a=b"})
+    assert asked.url == f"{PROVE}?next={page.replace('/', '%2F')}"
+    assert stale.post(asked.url, {"password": "wrong", "next": page}).status_code == 422
+    assert stale.post(asked.url, {"password": PASSWORD, "next": page}).url == page
+    assert b"atk_" in stale.post(page, {"name": "x"}).content
+    long_ago(stale)
+    assert stale.post(page, {"name": "x"}).status_code == 302
+
+
+@pytest.mark.parametrize("back", ["https://evil.example.org/", "//evil.example.org", "javascript:alert(1)"])
+def test_it_leads_nowhere_else(stale: Client, back: str) -> None:
+    assert stale.post(PROVE, {"password": PASSWORD, "next": back}).url == reverse("web:account_security")
+
+
+def test_with_a_second_factor_only_a_code_proves_it(enrolled: Any, clock: Clock) -> None:
+    eve = enrolled()
+    client = eve.signed_in()
+    long_ago(client)
+    assert client.post(PROVE, {"password": PASSWORD}).status_code == 422
+    used = eve.code()
+    assert client.post(PROVE, {"code": used}).status_code == 422, "it has signed in with this one"
+    clock.next_step()
+    assert client.post(PROVE, {"code": eve.code()}).status_code == 302
+    assert client.post("/account/two-step/off/").status_code == 302
+    eve.user.refresh_from_db()
+    assert eve.user.mfa_since is None
+
+
+def test_a_proof_belongs_to_its_session_and_person(ada: User, stale: Client) -> None:
+    fresh = Client()
+    fresh.post(reverse("account_login"), {"login": ada.email, "password": PASSWORD})
+    assert stale.get("/accounts/email/").status_code == 302
+    assert fresh.get("/accounts/email/").status_code == 200
+    other = register("grace@example.org", PASSWORD)
+    session = fresh.session
+    session["_auth_user_id"], session["_auth_user_hash"] = str(other.pk), other.get_session_auth_hash()
+    session.save()
+    assert whose(fresh) == other.email
+    assert fresh.get("/accounts/email/").status_code == 302
+
+
+def test_guessing_the_password_is_slowed_down(stale: Client) -> None:
+    answers = [stale.post(PROVE, {"password": f"guess {number}"}) for number in range(12)]
+    assert "Too many wrong tries" in answers[-1].content.decode()
+    assert "Too many wrong tries" in stale.post(PROVE, {"password": PASSWORD}).content.decode()
+
+
+def test_who_has_neither_is_told_to_sign_in_anew(db: None) -> None:
+    user = register("ada@example.org", None)
+    client = Client()
+    client.force_login(user)
+    long_ago(client)
+    assert "sign in again" in client.get(PROVE).content.decode()
+    assert client.post(PROVE, {"password": "", "code": ""}).status_code == 422
