@@ -9,8 +9,9 @@ from channels.auth import AuthMiddlewareStack
 from channels.security.websocket import AllowedHostsOriginValidator
 from django.contrib.auth.models import AnonymousUser
 
-from apps.accounts.middleware import secret_in
+from apps.accounts.middleware import key_in, secret_in
 from apps.live.selectors import in_thread
+from apps.ops.callers import address_of_socket
 from apps.workspaces.keys import holder_of
 
 
@@ -30,12 +31,16 @@ class KeyOrSession:
     ) -> None:
         headers = dict(scope.get("headers", []))
         secret = secret_in(headers.get(b"authorization", b"").decode("latin-1"))
-        if secret is None:
+        if key_in(scope.get("query_string", b"").decode("latin-1")):
+            # As in the API: what others can read opens nothing, not even beside a login.
+            await self._application({**scope, "user": AnonymousUser()}, receive, send)
+        elif secret is None:
             await self._of_pages(scope, receive, send)
         else:
-            scope = {**scope, "user": await _holder(secret)}
+            forwarded = headers.get(b"x-forwarded-for", b"").decode("latin-1")
+            scope = {**scope, "user": await _holder(secret, address_of_socket(scope.get("client"), forwarded))}
             await self._application(scope, receive, send)
 
 
-async def _holder(secret: str) -> Any:
-    return await in_thread(holder_of)(secret) or AnonymousUser()
+async def _holder(secret: str, address: str | None) -> Any:
+    return await in_thread(holder_of)(secret, address) or AnonymousUser()

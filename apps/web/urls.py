@@ -2,7 +2,24 @@
 
 from django.urls import path
 
-from apps.web.views import compare, graph, keys, landing, preset, project, run, theme, webhooks, workspace
+from apps.web.views import (
+    audit,
+    compare,
+    graph,
+    invitation,
+    keys,
+    landing,
+    members,
+    preset,
+    project,
+    run,
+    shares,
+    theme,
+    usage,
+    webhooks,
+    workspace,
+    workspaces,
+)
 
 app_name = "web"
 
@@ -12,8 +29,29 @@ urlpatterns = [
     path("presets/", preset.gallery, name="gallery"),
     path("presets/<slug:preset_id>/", preset.preset, name="preset"),
     path("presets/<slug:preset_id>/use/", preset.use_preset, name="use_preset"),
+    path("workspaces/new/", workspaces.new_workspace, name="new_workspace"),
+    path("invitations/<slug:token>/", invitation.invitation, name="invitation"),
+    path("s/<slug:token>/", shares.shared, name="shared"),
     path("w/<slug:slug>/", workspace.workspace, name="workspace"),
+    path("w/<slug:slug>/settings/", workspaces.settings, name="settings"),
+    path("w/<slug:slug>/settings/retention/", workspaces.set_retention, name="set_retention"),
+    path("w/<slug:slug>/settings/delete/", workspaces.delete_workspace, name="delete_workspace"),
+    path("w/<slug:slug>/settings/restore/", workspaces.restore_workspace, name="restore_workspace"),
+    path("w/<slug:slug>/members/", members.members, name="members"),
+    path("w/<slug:slug>/members/leave/", members.leave, name="leave"),
+    path("w/<slug:slug>/members/<uuid:member_id>/", members.member, name="member"),
+    path("w/<slug:slug>/members/<uuid:member_id>/role/", members.change_role, name="change_role"),
+    path("w/<slug:slug>/members/<uuid:member_id>/remove/", members.remove_member, name="remove_member"),
+    path("w/<slug:slug>/members/<uuid:member_id>/transfer/", members.transfer, name="transfer"),
+    path("w/<slug:slug>/invitations/<uuid:invitation_id>/resend/", members.resend_invitation, name="resend_invitation"),
+    path("w/<slug:slug>/invitations/<uuid:invitation_id>/revoke/", members.revoke_invitation, name="revoke_invitation"),
+    path("w/<slug:slug>/usage/", usage.usage_page, name="usage"),
+    path("w/<slug:slug>/audit/", audit.audit, name="audit"),
+    path("w/<slug:slug>/audit/export/", audit.export_audit, name="export_audit"),
+    path("w/<slug:slug>/shares/", shares.shares, name="shares"),
+    path("w/<slug:slug>/shares/<uuid:link_id>/revoke/", shares.unshare, name="unshare"),
     path("w/<slug:slug>/keys/", keys.keys, name="keys"),
+    path("w/<slug:slug>/keys/<uuid:key_id>/rotate/", keys.rotate, name="rotate_key"),
     path("w/<slug:slug>/keys/<uuid:key_id>/revoke/", keys.revoke, name="revoke_key"),
     path("w/<slug:slug>/webhooks/", webhooks.webhooks, name="webhooks"),
     path("w/<slug:slug>/webhooks/<uuid:webhook_id>/", webhooks.webhook, name="webhook"),

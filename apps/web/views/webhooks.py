@@ -65,7 +65,7 @@ class WebhookForm:
 @require_http_methods(["GET", "HEAD", "POST"])
 def webhooks(request: WorkspaceRequest, slug: str) -> HttpResponse:
     """The workspace's webhooks. POST makes one and shows its secret, this once."""
-    require(request.user, Verb.MANAGE_WEBHOOKS)
+    require(request.user, Verb.MANAGE_WEBHOOKS, while_closing=True)
     form, secret, made = WebhookForm(events=USUAL), "", None
     if request.method == "POST":
         form = WebhookForm.posted(request)
@@ -90,7 +90,7 @@ def webhooks(request: WorkspaceRequest, slug: str) -> HttpResponse:
 @require_http_methods(["GET", "HEAD", "POST"])
 def webhook(request: WorkspaceRequest, slug: str, webhook_id: UUID) -> HttpResponse:
     """One webhook and its newest messages. POST changes its address, events or description."""
-    require(request.user, Verb.MANAGE_WEBHOOKS)
+    require(request.user, Verb.MANAGE_WEBHOOKS, while_closing=True)
     form = WebhookForm.of(selectors.webhook(webhook_id))
     if request.method == "POST":
         form = WebhookForm.posted(request)
