@@ -1,5 +1,6 @@
 """The ASGI application: pages and API by Django, sockets by Channels."""
 
+import gc
 import os
 from importlib import import_module
 from threading import Thread
@@ -13,5 +14,17 @@ from apps.live.asgi import with_sockets  # noqa: E402 models can be imported onc
 
 application = with_sockets(pages)
 
+
+def load_engine() -> None:
+    """Import what checks graphs. No garbage is looked for meanwhile, and none later in what is there by then: modules
+    live as long as the process, and going through half a million objects holds up every request."""
+    gc.disable()
+    try:
+        import_module("apps.projects.checking")
+    finally:
+        gc.freeze()
+        gc.enable()
+
+
 # The engine brings torch, which takes seconds to load: neither the start nor the first request waits for it.
-Thread(target=import_module, args=("apps.projects.checking",), daemon=True).start()
+Thread(target=load_engine, daemon=True).start()

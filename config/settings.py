@@ -268,6 +268,8 @@ SPECTACULAR_SETTINGS = {
         "CommandKindEnum": "apps.runs.models.RunCommand.Kind",
         "ArtifactKindEnum": "apps.runs.models.Artifact.Kind",
         "ExportFormatEnum": "apps.runs.exports_api.FORMATS",
+        "SeriesAxisEnum": "apps.runs.overlays_api.AXES",
+        "LeftOutCodeEnum": "apps.runs.overlays_api.LEFT_OUT",
         "PointStateEnum": "apps.runs.models.RunPoint.State",
         "VerdictEnum": "apps.runs.models.Reproduction.Verdict",
         "RoleEnum": "apps.workspaces.models.Role",

@@ -1,6 +1,7 @@
 """Fixtures that every test may use: real PostgreSQL, real Valkey, the whole stack."""
 
 import contextlib
+import gc
 import shutil
 import time
 from collections.abc import Callable, Iterator
@@ -19,6 +20,15 @@ from config.launch.testbed import TEMPLATE, Testbed
 from config.layers import ROOT
 from config.settings import database
 from tests.running_stack import RunningStack, started_stack
+
+# What is imported to collect the tests lives as long as the process: looking for garbage in it is waste.
+gc.disable()
+
+
+def pytest_collection_finish() -> None:
+    gc.freeze()
+    gc.enable()
+
 
 # How long an example takes depends on the machine and on what else it does; no test asserts it.
 hypothesis.settings.register_profile("suite", deadline=None)

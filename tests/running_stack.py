@@ -37,13 +37,14 @@ def free_port() -> int:
 
 
 @contextlib.contextmanager
-def started_stack(data_dir: Path, patience: float = 240.0, covered: bool = True) -> Iterator[RunningStack]:
+def started_stack(data_dir: Path, patience: float = 240.0, covered: bool = True, **more: str) -> Iterator[RunningStack]:
     """Run `python -m config.launch up` on a data folder until the block ends.
 
     Args:
         data_dir: of the stack.
         patience: seconds until it must be up.
         covered: whether its programs are traced when the tests measure coverage, which slows a run down three times.
+        more: variables of its environment.
     """
     dropped = ("ATTRACTOR_DATABASE",) if covered else ("ATTRACTOR_DATABASE", "COVERAGE_PROCESS")
     env = {
@@ -51,6 +52,7 @@ def started_stack(data_dir: Path, patience: float = 240.0, covered: bool = True)
         "ATTRACTOR_ENV": "test",
         "ATTRACTOR_DATA_DIR": str(data_dir),
         "ATTRACTOR__WEB__PORT": str(free_port()),
+        **more,
     }
     data_dir.mkdir(parents=True, exist_ok=True)
     (data_dir / RUNNING).unlink(missing_ok=True)  # of a launcher that was killed

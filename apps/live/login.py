@@ -3,16 +3,47 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from typing import Any
+from dataclasses import dataclass
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, Final
 
-from channels.auth import AuthMiddlewareStack
 from channels.security.websocket import AllowedHostsOriginValidator
-from django.contrib.auth.models import AnonymousUser
+from django.conf import settings
+from django.contrib.auth import BACKEND_SESSION_KEY, HASH_SESSION_KEY, SESSION_KEY, load_backend
+from django.http.cookie import parse_cookie
+from django.utils.crypto import constant_time_compare
 
 from apps.accounts.middleware import key_in, secret_in
-from apps.live.selectors import in_thread
 from apps.ops.callers import address_of_socket
 from apps.workspaces.keys import holder_of
+
+if TYPE_CHECKING:
+    from apps.accounts.models import User
+
+CALLER: Final = "caller"
+"""The entry of a socket's scope with its `Caller`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """What a handshake came with: an API key, or the key of a session of the site; perhaps nothing. And from where."""
+
+    secret: str | None = None
+    session_key: str | None = None
+    address: str | None = None
+
+    def user(self) -> User | None:
+        """Who that is; None for nobody. Reads the database, nothing is written: a socket cannot set a cookie."""
+        if self.secret is not None:
+            return holder_of(self.secret, self.address)
+        if self.session_key is None:
+            return None
+        session = import_module(settings.SESSION_ENGINE).SessionStore(self.session_key)
+        backend = session.get(BACKEND_SESSION_KEY)
+        if backend not in settings.AUTHENTICATION_BACKENDS:
+            return None
+        user: User | None = load_backend(backend).get_user(session[SESSION_KEY])
+        return user if user is not None and _is_of(session.get(HASH_SESSION_KEY, ""), user) else None
 
 
 class KeyOrSession:
@@ -21,7 +52,7 @@ class KeyOrSession:
 
     def __init__(self, application: Any) -> None:
         self._application = application
-        self._of_pages = AllowedHostsOriginValidator(AuthMiddlewareStack(application))
+        self._of_pages = AllowedHostsOriginValidator(application)
 
     async def __call__(
         self,
@@ -33,14 +64,18 @@ class KeyOrSession:
         secret = secret_in(headers.get(b"authorization", b"").decode("latin-1"))
         if key_in(scope.get("query_string", b"").decode("latin-1")):
             # As in the API: what others can read opens nothing, not even beside a login.
-            await self._application({**scope, "user": AnonymousUser()}, receive, send)
-        elif secret is None:
-            await self._of_pages(scope, receive, send)
-        else:
+            await self._application({**scope, CALLER: Caller()}, receive, send)
+        elif secret is not None:
             forwarded = headers.get(b"x-forwarded-for", b"").decode("latin-1")
-            scope = {**scope, "user": await _holder(secret, address_of_socket(scope.get("client"), forwarded))}
-            await self._application(scope, receive, send)
+            caller = Caller(secret=secret, address=address_of_socket(scope.get("client"), forwarded))
+            await self._application({**scope, CALLER: caller}, receive, send)
+        else:
+            cookies = parse_cookie(headers.get(b"cookie", b"").decode("latin-1"))
+            caller = Caller(session_key=cookies.get(settings.SESSION_COOKIE_NAME))
+            await self._of_pages({**scope, CALLER: caller}, receive, send)
 
 
-async def _holder(secret: str, address: str | None) -> Any:
-    return await in_thread(holder_of)(secret, address) or AnonymousUser()
+def _is_of(digest: str, user: User) -> bool:
+    """Whether a session with this digest was begun with the password that the user has."""
+    digests = (user.get_session_auth_hash(), *user.get_session_auth_fallback_hash())
+    return any(constant_time_compare(digest, one) for one in digests)

@@ -27,7 +27,7 @@ from apps.workspaces.scope import scope
 from apps.workspaces.selectors import membership, memberships_of
 
 if TYPE_CHECKING:
-    from apps.accounts.models import User
+    from apps.live.login import Caller
 
 T = TypeVar("T")
 
@@ -59,16 +59,18 @@ class Snapshot:
     ended: bool
 
 
-def watched_run(user: User, slug: str | None, run_id: UUID) -> Watched:
-    """The run, if the user may read in its workspace; without a slug, in any of the user's own.
+def let_in(caller: Caller, slug: str | None, run_id: UUID) -> tuple[Watched, Permit]:
+    """The run, if whoever calls may read in its workspace, and by what; without a slug, in any of the own workspaces.
 
     Raises NotFound, whatever the reason.
     """
-    if user.is_authenticated and user.is_active:
+    user = caller.user()
+    if user is not None and user.is_active:
         for member in memberships_of(user) if slug is None else [membership(user, slug)]:
             run = runs.with_graph(member.workspace, run_id) if may(member.role, Verb.READ) else None
             if run is not None:
-                return Watched(member, run, frozenset(node["id"] for node in run.graph_version.spec["nodes"]))
+                watched = Watched(member, run, frozenset(node["id"] for node in run.graph_version.spec["nodes"]))
+                return watched, Permit.of(user, member, caller.session_key)
     raise NotFound(f"run {run_id}")
 
 

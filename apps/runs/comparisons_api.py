@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
@@ -14,15 +15,14 @@ from rest_framework.response import Response
 from rest_framework.serializers import ValidationError
 
 from apps.runs.comparisons import FEWEST, MOST, Comparison, Row, TooManyPoints, compare, curves
+from apps.runs.overlays import recorded_ports
 from apps.runs.serializers import RunSummarySerializer
 from apps.workspaces.api import LIST_ERRORS, WorkspaceAPIView
 from apps.workspaces.scope import scope
 
 PAGE_SIZE = 25
 
-_RUNS = OpenApiParameter(
-    "runs", str, required=True, description=f"Ids of {FEWEST} to {MOST} runs, separated by commas."
-)
+RUNS = OpenApiParameter("runs", str, required=True, description=f"Ids of {FEWEST} to {MOST} runs, separated by commas.")
 
 
 class ComparedRunSerializer(RunSummarySerializer):
@@ -36,6 +36,14 @@ class ComparedRunSerializer(RunSummarySerializer):
         read_only_fields: tuple[str, ...] = fields
 
 
+class SharedPortSerializer(serializers.Serializer[Any]):
+    port = serializers.CharField(help_text="`node.port`.")
+    kind = serializers.CharField(help_text="Of its values, in the first run that recorded it.")
+    unit = serializers.CharField(allow_blank=True)
+    elements = serializers.IntegerField(help_text="Numbers of a value that one may be chosen from.")
+    runs = serializers.IntegerField(help_text="How many of the runs recorded it.")
+
+
 class ComparisonSerializer(serializers.Serializer[Any]):
     count = serializers.IntegerField(help_text="Of all runs that are compared.")
     differing = serializers.ListField(
@@ -44,6 +52,9 @@ class ComparisonSerializer(serializers.Serializer[Any]):
     common = serializers.ListField(child=serializers.CharField(), help_text="Parameters that are.")
     metrics = serializers.ListField(child=serializers.CharField(), help_text="Numbers that came out of any of them.")
     curves = serializers.ListField(child=serializers.CharField(), help_text="What can be laid over each other.")
+    recorded = SharedPortSerializer(
+        many=True, help_text="Ports of which at least two runs have a recording: their series can be."
+    )
     next = serializers.CharField(allow_null=True, help_text="Address of the next page.")
     results = ComparedRunSerializer(many=True)
 
@@ -84,23 +95,43 @@ def page_of(rows: list[Row], cursor: str, size: int) -> tuple[list[Row], str | N
     """The page that begins after the run that the cursor names, and the cursor of the next. Raises ValidationError."""
     begin = 0
     if cursor:
-        try:
-            last = UUID(bytes=base64.urlsafe_b64decode(cursor + "=="))
-        except (ValueError, binascii.Error):
-            last = None
-        places = [place for place, row in enumerate(rows) if row.run.pk == last]
-        if not places:
-            raise ValidationError({"cursor": "Take the cursor of an answer for the same runs."})
-        begin = places[0] + 1
+        run_ids = [row.run.pk for row in rows]
+        begin = run_ids.index(run_of(cursor, run_ids)) + 1
     page = rows[begin : begin + size]
     more = begin + size < len(rows)
-    return page, base64.urlsafe_b64encode(page[-1].run.pk.bytes).decode().rstrip("=") if more else None
+    return page, cursor_of(page[-1].run.pk) if more else None
 
 
-def _size(text: str) -> int:
-    if not (text.isascii() and text.isdigit() and len(text) < 4 and 1 <= int(text) <= MOST):
-        raise ValidationError({"page_size": f"Give a whole number from 1 to {MOST}."})
+def cursor_of(run_id: UUID) -> str:
+    """The cursor of a page that begins after this run."""
+    return base64.urlsafe_b64encode(run_id.bytes).decode().rstrip("=")
+
+
+def run_of(cursor: str, run_ids: Sequence[UUID]) -> UUID:
+    """The run that a cursor names. Raises ValidationError unless it is one of these."""
+    try:
+        found: UUID | None = UUID(bytes=base64.urlsafe_b64decode(cursor + "=="))
+    except (ValueError, binascii.Error):
+        found = None
+    if found is None or found not in run_ids:
+        raise ValidationError({"cursor": "Take the cursor of an answer for the same runs."})
+    return found
+
+
+def number_of(name: str, text: str, least: int, most: int) -> int:
+    """The whole number in a parameter of the address. Raises ValidationError unless it is from `least` to `most`."""
+    if not (text.isascii() and text.isdigit() and len(text) <= len(str(most)) and least <= int(text) <= most):
+        raise ValidationError({name: f"Give a whole number from {least} to {most}."})
     return int(text)
+
+
+def next_page(request: Request, cursor: str | None) -> str | None:
+    """The address of this request for the page that a cursor names."""
+    if cursor is None:
+        return None
+    query = request.query_params.copy()
+    query["cursor"] = cursor
+    return request.build_absolute_uri(f"{request.path}?{query.urlencode()}")
 
 
 class RunsCompare(WorkspaceAPIView):
@@ -109,7 +140,7 @@ class RunsCompare(WorkspaceAPIView):
     @extend_schema(
         operation_id="runs_compare",
         parameters=[
-            _RUNS,
+            RUNS,
             OpenApiParameter("sort", str, description="Name of a parameter or metric, `-` before it for descending."),
             OpenApiParameter("cursor", str, description="Of the page, as `next` has it."),
             OpenApiParameter(
@@ -123,9 +154,10 @@ class RunsCompare(WorkspaceAPIView):
         """Parameters and metrics of 2 to 100 runs. A run that is not there is 404 for all of them."""
         asked = request.query_params
         run_ids = ids_of(asked.get("runs", ""))
-        size = _size(asked.get("page_size", str(PAGE_SIZE)))
+        size = number_of("page_size", asked.get("page_size", str(PAGE_SIZE)), 1, MOST)
         with scope(self.workspace.id, self.actor.pk):
             found = compare(run_ids)
+            recorded = recorded_ports(run_ids)
         page, cursor = page_of(ordered(found, asked.get("sort", "")), asked.get("cursor", ""), size)
         results = [
             {
@@ -134,15 +166,12 @@ class RunsCompare(WorkspaceAPIView):
             }
             for row in page
         ]  # fmt: skip
-        following = None
-        if cursor is not None:
-            query = asked.copy()
-            query["cursor"] = cursor
-            following = request.build_absolute_uri(f"{request.path}?{query.urlencode()}")
         return Response(
             {
                 "count": len(found.rows), "differing": found.differing, "common": found.common,
-                "metrics": found.metrics, "curves": found.curves, "next": following, "results": results,
+                "metrics": found.metrics, "curves": found.curves,
+                "recorded": SharedPortSerializer(recorded, many=True).data,
+                "next": next_page(request, cursor), "results": results,
             }
         )  # fmt: skip
 
@@ -152,7 +181,7 @@ class RunsCurves(WorkspaceAPIView):
 
     @extend_schema(
         operation_id="runs_compare_curves",
-        parameters=[_RUNS, OpenApiParameter("name", str, required=True, description="One of `curves`.")],
+        parameters=[RUNS, OpenApiParameter("name", str, required=True, description="One of `curves`.")],
         responses={200: CurvesSerializer, **LIST_ERRORS},
     )
     def get(self, request: Request, slug: str) -> Response:

@@ -10,7 +10,7 @@ from typing import Any, Final
 import torch
 
 from attractor import Axis, GraphRejected, GraphSpec, Loss, Plan, Problem, squared_error
-from attractor.fit import DEFAULT_WINDOW
+from attractor.fitting import DEFAULT_WINDOW
 from attractor.gradient_path import obstacles
 from attractor.metric import Metric, faults, scalar_ports
 from attractor.node import DEFAULT_BLOCK

@@ -45,7 +45,7 @@ def submit_fit(
     from apps.projects.checking import checked
     from apps.runs.designs import FitDesign, default_window, loss_faults
     from attractor import GraphRejected
-    from attractor.fit import bound_faults
+    from attractor.fitting import bound_faults
 
     with scope(workspace.id, actor.pk):
         require(actor, Verb.SUBMIT_RUN)

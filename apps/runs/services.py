@@ -341,14 +341,10 @@ def apply_command(attempt: RunAttempt, seq: int, tick: int, refusal: Mapping[str
         row = RunCommand.objects.select_for_update().filter(run_id=run.pk, seq=seq, applied_at=None).first()
         if row is None:
             raise NotFound(f"unanswered command {seq} of run {run.pk}")
-        row.applied_at = timezone.now()
-        row.applied_tick = tick
-        row.refusal = None if refusal is None else dict(refusal)
-        row.save(update_fields=["applied_at", "applied_tick", "refusal"])
+        told = _answered(row, tick, refusal)
         if refusal is None and row.kind in {RunCommand.Kind.PAUSE, RunCommand.Kind.RESUME}:
             run.paused = row.kind == RunCommand.Kind.PAUSE
-        told = {"command": seq, "do": row.kind, **row.payload, "refusal": row.refusal}
-        (event,) = append_events(run, [Happening("control", told, tick)])
+        (event,) = append_events(run, [told])
         run.save(update_fields=["last_event", "paused"])
     return event
 
@@ -567,11 +563,30 @@ def append_events(run: Run, events: Iterable[Happening]) -> list[RunEvent]:
 def _take(run: Run, step: Transition) -> None:
     """Take a step on a locked run and say so; the caller saves it."""
     step.take(run)
+    if run.is_final:
+        append_events(run, _answers_to_the_rest(run))
     if isinstance(step, Fail):
         append_events(run, [Happening("error", step.failure.as_dict(), step.failure.tick)])
     append_events(run, [Happening("status", step.status(run), None if isinstance(step, Start) else run.tick)])
     if not isinstance(step, HandOver):
         announce(f"run.{run.state}", {"run": _announced(run)})
+
+
+def _answers_to_the_rest(run: Run) -> list[Happening]:
+    """Answer the commands that a locked run took and nobody has read, because it had come to its end by then."""
+    left = RunCommand.objects.select_for_update().filter(run=run, applied_at=None).order_by("seq")
+    over = {"place": "run", "message": "The run had come to its end before it was told this.", "mend": "Run it again."}
+    done = run.state == RunState.CANCELLED
+    return [_answered(row, run.tick, None if done and row.kind == RunCommand.Kind.CANCEL else over) for row in left]
+
+
+def _answered(row: RunCommand, tick: int, refusal: Mapping[str, str] | None) -> Happening:
+    """Note when a command was done, or why not, and what is to be told of it."""
+    row.applied_at = timezone.now()
+    row.applied_tick = tick
+    row.refusal = None if refusal is None else dict(refusal)
+    row.save(update_fields=["applied_at", "applied_tick", "refusal"])
+    return Happening("control", {"command": row.seq, "do": row.kind, **row.payload, "refusal": row.refusal}, tick)
 
 
 def _announced(run: Run) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from apps.runs import api, artifacts_api, comparisons_api, exports_api, points_api, provenance_api
+from apps.runs import api, artifacts_api, comparisons_api, exports_api, overlays_api, points_api, provenance_api
 from apps.runs.attempts_api import RunAttempts, RunCheckpoints
 from apps.runs.checks_api import GraphCheck
 from apps.runs.imports_api import ImportList
@@ -18,6 +18,7 @@ urlpatterns = [
     path("runs/cancel/", api.RunsCancel.as_view(), name="api-runs-cancel"),
     path("runs/compare/", comparisons_api.RunsCompare.as_view(), name="api-runs-compare"),
     path("runs/compare/curves/", comparisons_api.RunsCurves.as_view(), name="api-runs-curves"),
+    path("runs/compare/series/", overlays_api.RunsSeries.as_view(), name="api-runs-series"),
     path(_RUN, api.RunDetail.as_view(), name="api-run"),
     path(f"{_RUN}events/", api.RunEvents.as_view(), name="api-run-events"),
     path(f"{_RUN}attempts/", RunAttempts.as_view(), name="api-run-attempts"),

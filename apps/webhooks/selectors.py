@@ -9,6 +9,7 @@ from django.db.models import QuerySet
 
 from apps.webhooks.models import Webhook, WebhookDelivery
 from apps.workspaces.missing import NotFound
+from apps.workspaces.models import AuditEvent
 
 
 def webhooks() -> QuerySet[Webhook]:
@@ -22,6 +23,13 @@ def webhook(webhook_id: UUID | str) -> Webhook:
     if found is None:
         raise NotFound(f"webhook {webhook_id}")
     return found
+
+
+def last_change(of: Webhook) -> AuditEvent | None:
+    """Who changed a webhook last, and when; None when that is not kept."""
+    events = AuditEvent.objects.filter(object_type=of._meta.label_lower, object_id=str(of.pk))
+    changes = events.filter(action__in=["webhook.change", "webhook.rotate"])
+    return changes.select_related("actor").order_by("-at", "-id").first()
 
 
 def deliveries(of: Webhook) -> QuerySet[WebhookDelivery]:

@@ -110,7 +110,7 @@ class Preset(_Part):
 
     def problems(self, registry: Registry | None = None) -> list[Problem]:
         """Everything wrong with the preset: its graph, and controls or actions whose target does not fit."""
-        from attractor.check import check
+        from attractor.graph_check import check
 
         registry = registry or Registry.default()
         problems = check(self.graph, registry)

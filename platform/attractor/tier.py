@@ -14,10 +14,8 @@ import torch
 
 from attractor.node import TensorNode
 from attractor.plan import Plan
+from attractor.tier_request import REQUESTS
 from attractor.toolchain import missing_compiler
-
-TIERS: Final = ("eager", "compiled", "kernels", "compiled+kernels")
-REQUESTS: Final = ("auto", *TIERS)
 
 # The cost rule. Seconds a tensor node takes for a tick in plain torch beside its arithmetic, and operations a second.
 NODE_SECONDS: Final = 2e-4

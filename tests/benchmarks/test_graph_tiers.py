@@ -14,7 +14,7 @@ from attractor import GraphSpec, Plan, Preset, Registry, Session
 from attractor.node import TensorNode
 from attractor.parameter import Parameter
 from attractor.port import Port
-from attractor.tier import TIERS
+from attractor.tier_request import TIERS
 from config.layers import ROOT
 from tests.benchmarks.report import Side
 

@@ -2,26 +2,16 @@
 
 import json
 import re
-import uuid
 from urllib.parse import urljoin
 
 import pytest
+from person import sign_up
 from playwright.sync_api import Page, WebSocket, expect
 
 pytestmark = pytest.mark.browser
 
 SECOND = 1000
 RUN_PATIENCE = 900 * SECOND  # a full run on a small machine that does other things as well
-
-
-def sign_up(page: Page, url: str) -> None:
-    page.goto(url)
-    page.get_by_role("link", name="Create an account").click()
-    page.get_by_label("Email").fill(f"{uuid.uuid4().hex[:12]}@example.org")
-    page.get_by_label("Password", exact=True).fill("a long enough secret 7")
-    page.get_by_label("Password (again)").fill("a long enough secret 7")
-    page.get_by_role("button", name="Create the account").click()
-    expect(page).to_have_url(re.compile(r"/w/[\w-]+/$"))
 
 
 def start_run(page: Page, url: str, seed: int) -> None:

@@ -20,7 +20,7 @@ from apps.runs.execution.pace import FIRST_BLOCK, next_block
 from apps.runs.points import DonePoint, hash_of
 from attractor import Axis, GraphRejected, GraphSpec, Plan, Problem, Sweep
 from attractor.errors import ControlRejected
-from attractor.fit import Evaluation, FitResult, fit
+from attractor.fitting import Evaluation, FitResult, fit
 from attractor.result import device_class, versions
 from attractor.sweep import Outcome
 from attractor.sweep_axis import SEED, Point

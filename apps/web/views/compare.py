@@ -1,5 +1,6 @@
 """Runs side by side."""
 
+from dataclasses import asdict
 from typing import Any
 from urllib.parse import urlencode
 from uuid import UUID
@@ -12,6 +13,7 @@ from rest_framework.serializers import ValidationError
 
 from apps.runs.comparisons import FEWEST, MOST, compare, value_of
 from apps.runs.comparisons_api import ordered, page_of
+from apps.runs.overlays import recorded_ports
 from apps.web.views.request import WorkspaceRequest
 
 PAGE_SIZE = 25
@@ -47,6 +49,7 @@ def compare_runs(request: WorkspaceRequest, slug: str) -> HttpResponse:
         sort, (page, cursor) = "", page_of(list(found.rows), "", PAGE_SIZE)
     columns = [*found.differing, *found.metrics]
     chosen = [("run", str(one)) for one in run_ids]
+    asked_runs = f"runs={','.join(str(one) for one in run_ids)}"
     context |= {
         "comparison": found,
         "columns": [_column(name, sort, chosen) for name in columns],
@@ -63,7 +66,9 @@ def compare_runs(request: WorkspaceRequest, slug: str) -> HttpResponse:
         "next": urlencode([*chosen, ("sort", sort), ("cursor", cursor)]) if cursor else "",
         "compare_data": {
             "curves": found.curves,
-            "url": f"{reverse('api-runs-curves', args=[slug])}?runs={','.join(str(one) for one in run_ids)}",
+            "url": f"{reverse('api-runs-curves', args=[slug])}?{asked_runs}",
+            "recorded": [asdict(one) for one in recorded_ports(run_ids)],
+            "series_url": f"{reverse('api-runs-series', args=[slug])}?{asked_runs}",
             "runs": [
                 {"id": str(row.run.pk), "label": f"{row.run.graph_version.graph.name}, seed {row.run.seed}"}
                 for row in found.rows

@@ -13,13 +13,13 @@ from pathlib import Path
 from typing import Any
 
 from attractor.cli import exits
+from attractor.cli.changes import changed
 from attractor.cli.text import put, put_json, put_table, say
 from attractor.control import ControlChange
 from attractor.errors import AttractorError
 from attractor.graph import GraphSpec
 from attractor.plan import Plan
 from attractor.preset import Preset
-from attractor.quality import with_quality
 from attractor.registry import Registry
 from attractor.result import RunResult
 from attractor.session import Session
@@ -154,13 +154,6 @@ def find(target: str) -> Preset:
     return Preset.parse(json.loads((shelf / f"{target}.json").read_text("utf-8")))
 
 
-def changed(graph: GraphSpec, quality: str | None, assignments: list[str]) -> GraphSpec:
-    """The graph with `--quality` and `--set`. Raises AttractorError for what cannot be."""
-    if quality:
-        graph = with_quality(graph, quality)
-    return graph.replace(dict(map(_assignment, assignments)))
-
-
 def show(result: RunResult) -> None:
     """Print tables, single values, tier and hashes."""
     for name, table in result.tables.items():
@@ -195,16 +188,6 @@ def nodes(args: argparse.Namespace) -> int:
         for kind, cls in kinds.items():
             put(f"{kind:28} {cls.title}: {cls.summary}")
     return exits.DONE
-
-
-def _assignment(text: str) -> tuple[str, Any]:
-    target, equals, value = text.partition("=")
-    if not equals:
-        raise AttractorError(f'"{text}" is no assignment: write --set node.param=value')
-    try:
-        return target, json.loads(value)
-    except ValueError:
-        return target, value
 
 
 def _cell(value: Any) -> str:

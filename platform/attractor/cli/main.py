@@ -10,11 +10,11 @@ from importlib import import_module
 from importlib.metadata import version
 from pathlib import Path
 
-from attractor.cli import exits, local
+from attractor.cli import exits
 from attractor.cli.text import say
 from attractor.errors import AttractorError, GraphRejected
 from attractor.quality import QUALITIES
-from attractor.tier import REQUESTS
+from attractor.tier_request import REQUESTS
 
 Command = Callable[[argparse.Namespace], int]
 
@@ -54,6 +54,16 @@ def main(argv: Sequence[str] | None = None) -> int:
         return exits.INTERRUPTED
 
 
+def _here(name: str) -> Command:
+    """A command of `attractor.cli.local`, which imports torch: what talks to a server does not wait for that."""
+
+    def do(args: argparse.Namespace) -> int:
+        command: Command = getattr(import_module("attractor.cli.local"), name)
+        return command(args)
+
+    return do
+
+
 def _on_study(name: str) -> Command:
     """A command of `attractor.cli.study`."""
     return _on_server(name, "attractor.cli.study")
@@ -81,7 +91,7 @@ def _on_server(name: str, module: str = "attractor.cli.server") -> Command:
 
 def _run(args: argparse.Namespace) -> int:
     if args.local:
-        return local.run(args) if args.against is None else _on_server("run_against")(args)
+        return _here("run")(args) if args.against is None else _on_server("run_against")(args)
     if args.target is None:
         say("say what to run: a preset or a file")
         return exits.USAGE
@@ -106,11 +116,11 @@ def _parser() -> argparse.ArgumentParser:
 
     check = commands.add_parser("check", help="list every problem of a preset file")
     check.add_argument("preset", type=Path)
-    check.set_defaults(do=local.check)
+    check.set_defaults(do=_here("check"))
 
     nodes = commands.add_parser("nodes", help="list the node kinds of this installation")
     nodes.add_argument("--json", action="store_true", help="their whole declarations")
-    nodes.set_defaults(do=local.nodes)
+    nodes.set_defaults(do=_here("nodes"))
     return parser
 
 

@@ -108,7 +108,7 @@ def _submitted(client: Client, args: argparse.Namespace) -> Run:
     if not (args.set or args.quality):
         submit = client.run_file if is_file else client.run_preset
         return submit(args.target, seed=args.seed, ticks=args.ticks)
-    from attractor.cli.local import changed
+    from attractor.cli.changes import changed
     from attractor.graph import GraphSpec
 
     found = GraphFile.load(path) if is_file else GraphFile.of(client.preset(args.target).document, args.target)

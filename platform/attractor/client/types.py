@@ -754,6 +754,50 @@ class Secret(Model):
     secret: str
 
 
+class Series(Model):
+    run: UUID
+    samples: int
+    """
+    Values that it has.
+    """
+    not_finite: int
+    """
+    How many of them are no finite numbers.
+    """
+    thinned: bool
+    """
+    Whether there are fewer here: the smallest and the largest of each of even intervals, and both ends.
+    """
+    x: list[float]
+    """
+    Growing.
+    """
+    y: list[float | None]
+    """
+    Null: not finite.
+    """
+
+
+class SharedPort(Model):
+    port: str
+    """
+    `node.port`.
+    """
+    kind: str
+    """
+    Of its values, in the first run that recorded it.
+    """
+    unit: str
+    elements: int
+    """
+    Numbers of a value that one may be chosen from.
+    """
+    runs: int
+    """
+    How many of the runs recorded it.
+    """
+
+
 class StaleProblem(Model):
     type: str
     title: str
@@ -1124,6 +1168,10 @@ class Comparison(Model):
     """
     What can be laid over each other.
     """
+    recorded: list[SharedPort]
+    """
+    Ports of which at least two runs have a recording: their series can be.
+    """
     next: Annotated[str | None, Field(...)]
     """
     Address of the next page.
@@ -1256,6 +1304,29 @@ class Invitation(Model):
     When the server of mail took the message; null: it has not.
     """
     expires_at: AwareDatetime
+
+
+class LeftOut(Model):
+    run: UUID
+    code: Literal[
+        "nothing_recorded",
+        "run_not_over",
+        "recording_pending",
+        "recording_gone",
+        "recording_damaged",
+        "port_not_recorded",
+        "no_such_element",
+    ]
+    """
+    * `nothing_recorded` - nothing_recorded
+    * `run_not_over` - run_not_over
+    * `recording_pending` - recording_pending
+    * `recording_gone` - recording_gone
+    * `recording_damaged` - recording_damaged
+    * `port_not_recorded` - port_not_recorded
+    * `no_such_element` - no_such_element
+    """
+    message: str
 
 
 class Link(Model):
@@ -1569,6 +1640,33 @@ class NodeDifference(Model):
     Ports whose edges come in another order, where that counts.
     """
     changed: list[ChangedNode]
+
+
+class Overlay(Model):
+    port: str
+    unit: str
+    axis: Literal["seconds", "ticks"]
+    """
+    * `seconds` - seconds
+    * `ticks` - ticks
+    """
+    element: int
+    count: int
+    """
+    Of all runs that are compared.
+    """
+    next: Annotated[str | None, Field(...)]
+    """
+    Address of the next page.
+    """
+    results: list[Series]
+    """
+    Of the runs of this page.
+    """
+    left_out: list[LeftOut]
+    """
+    Runs of this page that have no series, and why.
+    """
 
 
 class PaginatedArtifactList(Model):

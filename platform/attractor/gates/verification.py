@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from scipy.stats import beta
+from scipy.special import betaincinv
 
 from attractor.gates.search import Sites
 from attractor.gates.truth import truth_tensor
@@ -55,7 +55,8 @@ def clopper_pearson(
     """
     k, n = np.broadcast_arrays(correct.numpy(), trials.numpy())
     tail = (1 - level) / 2
+    # Quantiles of the beta distribution, as scipy.stats.beta.ppf gives them, whose import takes half a second.
     with np.errstate(invalid="ignore"):
-        low = np.where(k == 0, 0.0, beta.ppf(tail, k, n - k + 1))
-        high = np.where(k == n, 1.0, beta.ppf(1 - tail, k + 1, n - k))
+        low = np.where(k == 0, 0.0, betaincinv(k, n - k + 1, tail))
+        high = np.where(k == n, 1.0, betaincinv(k + 1, n - k, 1 - tail))
     return torch.from_numpy(low), torch.from_numpy(high)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, Self
+from typing import IO, Any, Final, Self
 
 import numpy as np
 import pyarrow as pa
@@ -58,13 +58,16 @@ class Part:
 class Recording:
     """A recording in a Parquet file. Use it in a `with` statement.
 
+    Args:
+        source: its path, or the open file, which stays open; only what is asked for is read of it.
+
     Raises:
         ValueError: the file holds no recording.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, source: Path | IO[bytes]) -> None:
         try:
-            self._file = pq.ParquetFile(path)
+            self._file = pq.ParquetFile(source)
         except pa.ArrowException as error:
             raise ValueError(f"it is no Parquet file: {error}") from error
         self.facts: dict[str, Any] = facts_of(self._file.schema_arrow)

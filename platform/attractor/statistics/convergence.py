@@ -11,7 +11,6 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 from scipy.special import ndtri
-from scipy.stats import rankdata
 
 Draws = npt.NDArray[np.float64]
 
@@ -63,10 +62,28 @@ def bulk_ess(draws: Draws) -> Draws:
 def rank_normalised(draws: Draws) -> Draws:
     """Normal scores of the pooled ranks: Φ⁻¹((r − 3/8)/(S + 1/4)), ties at their mean rank (Blom 1958)."""
     *lead, chains, n = draws.shape
-    ranks = rankdata(draws.reshape(*lead, chains * n), method="average", axis=-1)
+    ranks = mean_ranks(draws.reshape(*lead, chains * n))
     scores = ndtri((ranks - 0.375) / (chains * n + 0.25))
     shaped: Draws = scores.reshape(draws.shape)
     return shaped
+
+
+def mean_ranks(values: Draws) -> Draws:
+    """Ranks from 1 on along the last axis, equal values at the mean of theirs; NaN throughout where one is NaN.
+
+    What scipy.stats.rankdata gives, whose import takes half a second.
+    """
+    order = np.argsort(values, axis=-1, kind="stable")
+    ascending = np.take_along_axis(values, order, axis=-1)
+    first = np.ones(values.shape, dtype=np.bool_)
+    first[..., 1:] = ascending[..., 1:] != ascending[..., :-1]
+    starts = np.flatnonzero(first)
+    counts = np.diff(starts, append=values.size)
+    of_each = np.repeat(starts % values.shape[-1] + (counts + 1) / 2, counts).reshape(values.shape)
+    ranks = np.empty(values.shape)
+    np.put_along_axis(ranks, order, of_each, axis=-1)
+    kept: Draws = np.where(np.isnan(values).any(-1, keepdims=True), np.nan, ranks)
+    return kept
 
 
 def _split(draws: Draws) -> Draws:

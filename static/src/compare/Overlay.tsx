@@ -3,7 +3,8 @@ import uPlot from "uplot";
 import "uplot/dist/uPlot.min.css";
 import type { ApiClient } from "../api/client";
 import { token } from "../shared/colour";
-import { onThemeChange } from "../site/theme";
+import { currentTheme, onThemeChange } from "../site/theme";
+import { Legend, toggled } from "./Legend";
 import { type RunCurve, aligned, lineStyle } from "./overlay";
 
 export interface CompareData {
@@ -52,13 +53,8 @@ export function Overlay({ data, api }: { data: CompareData; api: ApiClient }) {
   }
   const indexOf = (run: string) => order.get(run) ?? 0;
   const order = new Map(data.runs.map((run, index) => [run.id, index]));
-  const dark = isDark();
+  const dark = currentTheme() === "dark";
   const shown = (curves ?? []).filter((one) => !hidden.has(one.run));
-  const toggle = (run: string) => {
-    const next = new Set(hidden);
-    if (!next.delete(run)) next.add(run);
-    setHidden(next);
-  };
   return (
     <div className="stack">
       <div className="field">
@@ -79,23 +75,12 @@ export function Overlay({ data, api }: { data: CompareData; api: ApiClient }) {
       {curves && curves.length > 0 && (
         <>
           <Lines curves={shown} name={name} indexOf={indexOf} />
-          <ul className="overlay-legend" aria-label="Runs in the plot">
-            {curves.map((one) => {
-              const index = indexOf(one.run);
-              const style = lineStyle(index, dark);
-              return (
-                <li key={one.run}>
-                  <label>
-                    <input type="checkbox" checked={!hidden.has(one.run)} onChange={() => toggle(one.run)} />
-                    <svg width="26" height="8" aria-hidden="true">
-                      <line x1="0" x2="26" y1="4" y2="4" stroke={style.colour} strokeWidth="2" strokeDasharray={style.dash.join(" ")} />
-                    </svg>
-                    <span>{data.runs[index]?.label}</span>
-                  </label>
-                </li>
-              );
-            })}
-          </ul>
+          <Legend
+            entries={curves.map(({ run }) => ({ run, index: indexOf(run), label: data.runs[indexOf(run)]?.label ?? run }))}
+            hidden={hidden}
+            dark={dark}
+            onToggle={(run) => setHidden(toggled(hidden, run))}
+          />
         </>
       )}
     </div>
@@ -105,11 +90,6 @@ export function Overlay({ data, api }: { data: CompareData; api: ApiClient }) {
 function chosen(curves: readonly string[]): string {
   const asked = new URL(location.href).searchParams.get("curve");
   return asked && curves.includes(asked) ? asked : (curves[0] ?? "");
-}
-
-function isDark(): boolean {
-  const theme = document.documentElement.dataset.theme;
-  return theme ? theme === "dark" : matchMedia("(prefers-color-scheme: dark)").matches;
 }
 
 function Lines({ curves, name, indexOf }: { curves: RunCurve[]; name: string; indexOf: (run: string) => number }) {
@@ -148,7 +128,7 @@ function options(width: number, name: string, curves: RunCurve[], indexOf: (run:
   const ink = token("--ink-2");
   const grid = { stroke: token("--line"), width: 1 };
   const font = '12px "Instrument Sans Variable", sans-serif';
-  const dark = isDark();
+  const dark = currentTheme() === "dark";
   return {
     width,
     height: TALL,

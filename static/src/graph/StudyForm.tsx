@@ -1,4 +1,4 @@
-import { type ReactNode, useId, useMemo, useState } from "react";
+import { type ReactNode, useEffect, useId, useMemo, useRef, useState } from "react";
 import type { ApiClient } from "../api/client";
 import { ApiProblem } from "../api/problem";
 import type { Control, GraphSpec, ParameterDeclaration } from "../api/run";
@@ -13,6 +13,8 @@ export interface StudyData {
   controls: readonly Control[];
   /** Output ports that say one number, and those a gradient may come from. */
   scalars: readonly string[];
+  /** Seconds that a study may hold workers at most; what it has when nobody says. */
+  most_seconds: number;
   urls: { sweeps: string; fits: string; run: string };
 }
 
@@ -72,6 +74,7 @@ function SweepForm({ data, targets, api }: FormProps) {
   const [metric, setMetric] = useState({ port: data.scalars[0] ?? "", reduce: "last", start: "0" });
   const [seed, setSeed] = useState("");
   const [ticks, setTicks] = useState("");
+  const [limit, setLimit] = useState("");
   const many = sampling === "grid" ? axes.reduce((product, axis) => product * countOf(axis, find(targets, axis.target)), 1) : Number(points);
   const change = (number: number, part: Partial<AxisState>) =>
     setAxes(axes.map((axis, k) => (k === number ? { ...axis, ...part } : axis)));
@@ -82,66 +85,71 @@ function SweepForm({ data, targets, api }: FormProps) {
     sampling,
     ...(sampling !== "grid" && { points: Number(points) }),
     ...(metric.port && { metrics: metricsOf(metric, data.scalars) }),
-    ...optional(seed, ticks),
+    ...lengthOf(seed, ticks, limit),
   });
 
   return (
     <Submission api={api} url={data.urls.sweeps} run={data.urls.run} body={body} label={`Sweep ${whole(many || 0)} point${many === 1 ? "" : "s"}`}>
-      {axes.map((axis, number) => (
-        <AxisFields
-          key={number}
-          number={number}
-          axis={axis}
-          targets={targets}
-          sampling={sampling}
-          onChange={(part) => change(number, part)}
-          onRemove={axes.length > 1 ? () => setAxes(axes.filter((_, k) => k !== number)) : null}
-        />
-      ))}
-      <button
-        type="button"
-        className="button small"
-        onClick={() => setAxes([...axes, axisOf(targets.find((one) => axes.every((axis) => axis.target !== one.name)) ?? targets[0]!)])}
-      >
-        Add an axis
-      </button>
-      <Field label="Points" help={SAMPLING_HELP[sampling]}>
-        {(id) => (
-          <div className="pair">
-            <select id={id} value={sampling} onChange={(event) => setSampling(event.target.value as SweepDesign["sampling"])}>
-              <option value="grid">Grid</option>
-              <option value="random">Random</option>
-              <option value="sobol">Sobol</option>
-            </select>
-            {sampling !== "grid" && (
-              <input aria-label="Number of points" inputMode="numeric" value={points} onChange={(event) => setPoints(event.target.value)} />
+      {(faultAt) => (
+        <>
+          {axes.map((axis, number) => (
+            <AxisFields
+              key={number}
+              number={number}
+              axis={axis}
+              targets={targets}
+              sampling={sampling}
+              onChange={(part) => change(number, part)}
+              onRemove={axes.length > 1 ? () => setAxes(axes.filter((_, k) => k !== number)) : null}
+            />
+          ))}
+          <button
+            type="button"
+            className="button small"
+            onClick={() => setAxes([...axes, axisOf(targets.find((one) => axes.every((axis) => axis.target !== one.name)) ?? targets[0]!)])}
+          >
+            Add an axis
+          </button>
+          <Field label="Points" help={SAMPLING_HELP[sampling]}>
+            {(id) => (
+              <div className="pair">
+                <select id={id} value={sampling} onChange={(event) => setSampling(event.target.value as SweepDesign["sampling"])}>
+                  <option value="grid">Grid</option>
+                  <option value="random">Random</option>
+                  <option value="sobol">Sobol</option>
+                </select>
+                {sampling !== "grid" && (
+                  <input aria-label="Number of points" inputMode="numeric" value={points} onChange={(event) => setPoints(event.target.value)} />
+                )}
+              </div>
             )}
-          </div>
-        )}
-      </Field>
-      {data.scalars.length > 0 && (
-        <Field label="Metric" help="Every scalar output is kept; this one may be reduced over the run.">
-          {(id) => (
-            <div className="pair">
-              <select id={id} value={metric.port} onChange={(event) => setMetric({ ...metric, port: event.target.value })}>
-                {data.scalars.map((port) => (
-                  <option key={port}>{port}</option>
-                ))}
-              </select>
-              <select aria-label="Reduced to" value={metric.reduce} onChange={(event) => setMetric({ ...metric, reduce: event.target.value })}>
-                <option value="last">last value</option>
-                <option value="mean">mean</option>
-                <option value="min">minimum</option>
-                <option value="max">maximum</option>
-              </select>
-              {metric.reduce !== "last" && (
-                <input aria-label="From tick" inputMode="numeric" value={metric.start} onChange={(event) => setMetric({ ...metric, start: event.target.value })} />
+          </Field>
+          {data.scalars.length > 0 && (
+            <Field label="Metric" help="Every scalar output is kept; this one may be reduced over the run.">
+              {(id) => (
+                <div className="pair">
+                  <select id={id} value={metric.port} onChange={(event) => setMetric({ ...metric, port: event.target.value })}>
+                    {data.scalars.map((port) => (
+                      <option key={port}>{port}</option>
+                    ))}
+                  </select>
+                  <select aria-label="Reduced to" value={metric.reduce} onChange={(event) => setMetric({ ...metric, reduce: event.target.value })}>
+                    <option value="last">last value</option>
+                    <option value="mean">mean</option>
+                    <option value="min">minimum</option>
+                    <option value="max">maximum</option>
+                  </select>
+                  {metric.reduce !== "last" && (
+                    <input aria-label="From tick" inputMode="numeric" value={metric.start} onChange={(event) => setMetric({ ...metric, start: event.target.value })} />
+                  )}
+                </div>
               )}
-            </div>
+            </Field>
           )}
-        </Field>
+          <LengthFields seed={seed} ticks={ticks} onSeed={setSeed} onTicks={setTicks} faultAt={faultAt} />
+          <LimitField value={limit} most={data.most_seconds} what="sweep" onChange={setLimit} fault={faultAt("max_seconds")} />
+        </>
       )}
-      <LengthFields seed={seed} ticks={ticks} onSeed={setSeed} onTicks={setTicks} />
     </Submission>
   );
 }
@@ -218,6 +226,7 @@ function FitForm({ data, targets, api }: FormProps) {
   const [rate, setRate] = useState("0.02");
   const [seed, setSeed] = useState("");
   const [ticks, setTicks] = useState("");
+  const [limit, setLimit] = useState("");
   if (live.length === 0 || data.scalars.length === 0) {
     return <p className="panel-note">A fit needs a live parameter with a fraction and a scalar output; this graph lacks one of them.</p>;
   }
@@ -233,65 +242,113 @@ function FitForm({ data, targets, api }: FormProps) {
     loss: { port: loss.port, target: Number(loss.target), start: Number(loss.start) },
     iterations: Number(iterations),
     rate: Number(rate),
-    ...optional(seed, ticks),
+    ...lengthOf(seed, ticks, limit),
   });
   return (
     <Submission api={api} url={data.urls.fits} run={data.urls.run} body={body} label="Fit">
-      {params.map((one, number) => (
-        <fieldset className="axis-fields" key={one.target}>
-          <legend>Parameter {number + 1}</legend>
-          <Field label="Fitted" help={find(targets, one.target).declared?.doc ?? ""}>
+      {(faultAt) => (
+        <>
+          {params.map((one, number) => (
+            <fieldset className="axis-fields" key={one.target}>
+              <legend>Parameter {number + 1}</legend>
+              <Field label="Fitted" help={find(targets, one.target).declared?.doc ?? ""}>
+                {(id) => (
+                  <select id={id} value={one.target} onChange={(event) => change(number, { target: event.target.value })}>
+                    {live.filter(({ name }) => name === one.target || params.every((param) => param.target !== name)).map(({ name, label }) => (
+                      <option key={name} value={name}>
+                        {label}
+                      </option>
+                    ))}
+                  </select>
+                )}
+              </Field>
+              <div className="axis-range">
+                <Small label="At least" value={one.min} onChange={(min) => change(number, { min })} />
+                <Small label="At most" value={one.max} onChange={(max) => change(number, { max })} />
+              </div>
+              {params.length > 1 && (
+                <button type="button" className="link-button" onClick={() => setParams(params.filter((_, k) => k !== number))}>
+                  Remove parameter {number + 1}
+                </button>
+              )}
+            </fieldset>
+          ))}
+          {free && (
+            <button type="button" className="button small" onClick={() => setParams([...params, { target: free.name, min: "", max: "" }])}>
+              Add a parameter
+            </button>
+          )}
+          <Field label="Output" help="Its squared distance from the aim is made small.">
             {(id) => (
-              <select id={id} value={one.target} onChange={(event) => change(number, { target: event.target.value })}>
-                {live.filter(({ name }) => name === one.target || params.every((param) => param.target !== name)).map(({ name, label }) => (
-                  <option key={name} value={name}>
-                    {label}
-                  </option>
+              <select id={id} value={loss.port} onChange={(event) => setLoss({ ...loss, port: event.target.value })}>
+                {data.scalars.map((port) => (
+                  <option key={port}>{port}</option>
                 ))}
               </select>
             )}
           </Field>
           <div className="axis-range">
-            <Small label="At least" value={one.min} onChange={(min) => change(number, { min })} />
-            <Small label="At most" value={one.max} onChange={(max) => change(number, { max })} />
+            <Small label="Aim" value={loss.target} onChange={(target) => setLoss({ ...loss, target })} />
+            <Small label="From tick" value={loss.start} onChange={(start) => setLoss({ ...loss, start })} />
+            <Small label="Iterations" value={iterations} onChange={setIterations} />
+            <Small label="Step size" value={rate} onChange={setRate} />
           </div>
-          {params.length > 1 && (
-            <button type="button" className="link-button" onClick={() => setParams(params.filter((_, k) => k !== number))}>
-              Remove parameter {number + 1}
-            </button>
-          )}
-        </fieldset>
-      ))}
-      {free && (
-        <button type="button" className="button small" onClick={() => setParams([...params, { target: free.name, min: "", max: "" }])}>
-          Add a parameter
-        </button>
+          <LengthFields seed={seed} ticks={ticks} onSeed={setSeed} onTicks={setTicks} faultAt={faultAt} />
+          <LimitField value={limit} most={data.most_seconds} what="fit" onChange={setLimit} fault={faultAt("max_seconds")} />
+        </>
       )}
-      <Field label="Output" help="Its squared distance from the aim is made small.">
-        {(id) => (
-          <select id={id} value={loss.port} onChange={(event) => setLoss({ ...loss, port: event.target.value })}>
-            {data.scalars.map((port) => (
-              <option key={port}>{port}</option>
-            ))}
-          </select>
-        )}
-      </Field>
-      <div className="axis-range">
-        <Small label="Aim" value={loss.target} onChange={(target) => setLoss({ ...loss, target })} />
-        <Small label="From tick" value={loss.start} onChange={(start) => setLoss({ ...loss, start })} />
-        <Small label="Iterations" value={iterations} onChange={setIterations} />
-        <Small label="Step size" value={rate} onChange={setRate} />
-      </div>
-      <LengthFields seed={seed} ticks={ticks} onSeed={setSeed} onTicks={setTicks} />
     </Submission>
   );
 }
 
-function LengthFields({ seed, ticks, onSeed, onTicks }: { seed: string; ticks: string; onSeed: (seed: string) => void; onTicks: (ticks: string) => void }) {
+interface LengthFieldsProps {
+  seed: string;
+  ticks: string;
+  onSeed: (seed: string) => void;
+  onTicks: (ticks: string) => void;
+  faultAt: FaultAt;
+}
+
+function LengthFields({ seed, ticks, onSeed, onTicks, faultAt }: LengthFieldsProps) {
   return (
     <div className="axis-range">
-      <Small label="Seed" value={seed} onChange={onSeed} placeholder="drawn" />
-      <Small label="Ticks" value={ticks} onChange={onTicks} placeholder="the usual" />
+      <Small label="Seed" value={seed} onChange={onSeed} placeholder="drawn" fault={faultAt("seed")} />
+      <Small label="Ticks" value={ticks} onChange={onTicks} placeholder="the usual" fault={faultAt("ticks")} />
+    </div>
+  );
+}
+
+interface LimitFieldProps {
+  value: string;
+  most: number;
+  what: Kind;
+  onChange: (value: string) => void;
+  fault: string | null;
+}
+
+/** For how long the whole study may hold workers. */
+function LimitField({ value, most, what, onChange, fault }: LimitFieldProps) {
+  const id = useId();
+  return (
+    <div className="field">
+      <label htmlFor={id}>Time limit, s</label>
+      <input
+        id={id}
+        inputMode="numeric"
+        autoComplete="off"
+        value={value}
+        aria-invalid={fault !== null || undefined}
+        aria-describedby={fault === null ? `${id}-help` : `${id}-help ${id}-error`}
+        onChange={(event) => onChange(event.target.value)}
+      />
+      <span className="help" id={`${id}-help`}>
+        A {what} that has held workers for so long is stopped, and keeps what it has. 1 to {whole(most)}. Empty: the most there is.
+      </span>
+      {fault !== null && (
+        <span className="error" id={`${id}-error`}>
+          {fault}
+        </span>
+      )}
     </div>
   );
 }
@@ -302,13 +359,24 @@ interface SubmissionProps {
   run: string;
   body: () => unknown;
   label: string;
-  children: ReactNode;
+  children: (faultAt: FaultAt) => ReactNode;
 }
+
+/** What the server finds wrong with a field, to be said beside it. */
+type FaultAt = (place: string) => string | null;
+
+/** Places that have a field which says what is wrong with it. */
+const FIELDS: ReadonlySet<string> = new Set(["seed", "ticks", "max_seconds"]);
 
 /** Sends what its fields say, once for each press, and goes to the run; says everything the server finds wrong. */
 function Submission({ api, url, run, body, label, children }: SubmissionProps) {
   const [problem, setProblem] = useState<Error | null>(null);
   const [busy, setBusy] = useState(false);
+  const form = useRef<HTMLFormElement>(null);
+  // Whoever does not see the form is told by its first field that is not as it should be.
+  useEffect(() => {
+    if (problem) form.current?.querySelector<HTMLElement>("[aria-invalid]")?.focus();
+  }, [problem]);
   const send = async () => {
     setBusy(true);
     setProblem(null);
@@ -321,25 +389,34 @@ function Submission({ api, url, run, body, label, children }: SubmissionProps) {
     }
   };
   const placed = problem instanceof ApiProblem ? problem.problems : [];
+  const elsewhere = placed.filter((one) => !FIELDS.has(one.place));
+  const faultAt: FaultAt = (place) => {
+    const found = placed.filter((one) => one.place === place).map((one) => `${one.message} ${one.mend}`);
+    return found.length > 0 ? found.join(" ") : null;
+  };
   return (
     <form
+      ref={form}
       className="study-form"
       onSubmit={(event) => {
         event.preventDefault();
         void send();
       }}
     >
-      {children}
+      {children(faultAt)}
       {problem && (
         <div className="callout bad" role="alert">
           {placed.length === 0 && <p>{problem.message}</p>}
-          <ul>
-            {placed.map((one) => (
-              <li key={`${one.place} ${one.message}`}>
-                <code>{one.place}</code> {one.message} {one.mend}
-              </li>
-            ))}
-          </ul>
+          {elsewhere.length < placed.length && <p>Nothing was queued. The fields above say what is to be mended.</p>}
+          {elsewhere.length > 0 && (
+            <ul>
+              {elsewhere.map((one) => (
+                <li key={`${one.place} ${one.message}`}>
+                  <code>{one.place}</code> {one.message} {one.mend}
+                </li>
+              ))}
+            </ul>
+          )}
         </div>
       )}
       <div className="form-actions">
@@ -362,11 +439,32 @@ function Field({ label, help, children }: { label: string; help: string; childre
   );
 }
 
-function Small({ label, value, onChange, placeholder }: { label: string; value: string; onChange: (value: string) => void; placeholder?: string }) {
+interface SmallProps {
+  label: string;
+  value: string;
+  onChange: (value: string) => void;
+  placeholder?: string;
+  fault?: string | null;
+}
+
+function Small({ label, value, onChange, placeholder, fault = null }: SmallProps) {
+  const id = useId();
   return (
     <label className="small-field">
       <span>{label}</span>
-      <input inputMode="decimal" value={value} placeholder={placeholder} onChange={(event) => onChange(event.target.value)} />
+      <input
+        inputMode="decimal"
+        value={value}
+        placeholder={placeholder}
+        aria-invalid={fault !== null || undefined}
+        aria-describedby={fault === null ? undefined : id}
+        onChange={(event) => onChange(event.target.value)}
+      />
+      {fault !== null && (
+        <span className="error" id={id}>
+          {fault}
+        </span>
+      )}
     </label>
   );
 }
@@ -446,7 +544,13 @@ function metricsOf(chosen: { port: string; reduce: string; start: string }, scal
   return [first, ...others.map((port): MetricDesign => ({ port, reduce: "last", start: 0 }))];
 }
 
-/** Seed and ticks where they are given. */
-function optional(seed: string, ticks: string): { seed?: number; ticks?: number } {
-  return { ...(seed.trim() && { seed: Number(seed) }), ...(ticks.trim() && { ticks: Number(ticks) }) };
+/** Seed, ticks and time limit where they are given; what is no whole number as it was typed, for the server to refuse. */
+export function lengthOf(seed: string, ticks: string, limit: string): Record<string, number | string> {
+  const given = { seed, ticks, max_seconds: limit };
+  return Object.fromEntries(
+    Object.entries(given)
+      .map(([name, text]) => [name, text.replace(/\s/g, "")] as const)
+      .filter(([, text]) => text !== "")
+      .map(([name, text]) => [name, /^\d{1,15}$/.test(text) ? Number(text) : text]),
+  );
 }

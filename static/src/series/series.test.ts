@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { ApiClient } from "../api/client";
-import { axisDesign, targetsOf } from "../graph/StudyForm";
+import { axisDesign, lengthOf, targetsOf } from "../graph/StudyForm";
 import { cellsOf, edges } from "./HeatMap";
 import { metricName } from "./design";
 import { inside } from "./filter";
@@ -129,5 +129,12 @@ describe("the form", () => {
     expect(axisDesign(axis, x!, "sobol")).toEqual({ target: "a.x", min: 0.5, max: 2, scale: "log" });
     expect(axisDesign({ ...axis, target: "a.on", values: "true, false" }, on!, "grid").values).toEqual([true, false]);
     expect(axisDesign({ ...axis, target: "a.how", values: "1, two" }, how!, "grid").values).toEqual([1, "two"]);
+  });
+
+  it("sends seed, ticks and time limit where they are given, and what is no number as it was typed", () => {
+    expect(lengthOf("", " ", "")).toEqual({});
+    expect(lengthOf("7", "1 000", "86\u202f400")).toEqual({ seed: 7, ticks: 1000, max_seconds: 86400 });
+    expect(lengthOf("", "", "2 h")).toEqual({ max_seconds: "2h" });
+    expect(lengthOf("", "", "-1")).toEqual({ max_seconds: "-1" });
   });
 });

@@ -12,7 +12,7 @@ from apps.runs import fits, points, selectors, sweeps
 from apps.runs.models import Run, RunAttempt, RunPoint
 from apps.workspaces.scope import scope
 from attractor import GraphSpec, NodeFailed, Plan, Session, squared_error
-from attractor.fit import fit
+from attractor.fitting import fit
 
 COUPLINGS = {"target": "osc.coupling", "values": [0.05, 0.1, 0.4]}
 SEEDS = {"target": "seed", "values": [1, 2**40]}

@@ -7,7 +7,7 @@ import torch
 from sample_nodes import REGISTRY, edge, node
 
 from attractor import AttractorError, GraphRejected, GraphSpec, Plan
-from attractor.fit import LossGradient, fit
+from attractor.fitting import LossGradient, fit
 from attractor.loss import Loss, squared_error
 
 RAMP = GraphSpec.parse({"nodes": [node("r", "t.ramp", slope=0.5)]})

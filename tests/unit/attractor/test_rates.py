@@ -19,7 +19,7 @@ from attractor import Axis, ControlChange, GraphSpec, NodeFailed, Plan, Registry
 from attractor.cli.main import main
 from attractor.clock import Clock
 from attractor.compiled import compiled_region
-from attractor.fit import LossGradient
+from attractor.fitting import LossGradient
 from attractor.loss import squared_error
 from attractor.node import TensorNode
 from attractor.port import Port

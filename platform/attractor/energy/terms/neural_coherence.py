@@ -6,7 +6,6 @@ from typing import ClassVar
 
 import numpy as np
 from pydantic import Field
-from scipy.signal import butter, hilbert, sosfiltfilt
 
 from attractor.energy.terms.energy_term import EnergyTerm, Numbers, TermSettings, as_array, spins
 
@@ -21,6 +20,9 @@ def phase_locking(signals: Numbers, fs: float, low: float, high: float) -> tuple
         |⟨exp i(φ_a − φ_b)⟩|, (channels, channels), and the mean square in the band, (channels,). The filter is a
         Butterworth band-pass of order 4, run forth and back.
     """
+    # Imported here: it takes most of a second, which no process should spend that never filters.
+    from scipy.signal import butter, hilbert, sosfiltfilt
+
     banded = sosfiltfilt(butter(4, (low, high), "bandpass", fs=fs, output="sos"), signals, axis=-1)
     unit = np.exp(1j * np.angle(hilbert(banded, axis=-1)))
     locking: Numbers = np.abs(unit @ unit.conj().T) / signals.shape[-1]

@@ -7,6 +7,7 @@ import pytest
 from django.core.exceptions import PermissionDenied
 
 from apps.runs import selectors, services
+from apps.runs.failure import Failure
 from apps.runs.models import RunCommand
 from apps.runs.refusals import NotClaimable, RunIsOver
 from apps.workspaces.missing import NotFound
@@ -64,6 +65,29 @@ def test_a_running_run_is_told_in_order_and_answers(ann: Any) -> None:
         assert RunCommand.objects.get(run=run, seq=1).applied_tick == 64
     with pytest.raises(NotFound):
         services.apply_command(attempt, 1, 65)
+
+
+@pytest.mark.parametrize("end", ["succeeded", "failed", "cancelled", "cancelled while it is queued"])
+def test_what_nobody_has_read_by_the_end_is_answered_by_the_end(ann: Any, end: str) -> None:
+    """A command that is taken between the worker's last look and the end of the run is not left without an answer."""
+    told = [("control", {"target": "osc.coupling", "value": 0.3}), ("resume", {})]
+    queued = end == "cancelled while it is queued"
+    run, attempt = (ann.submit(), None) if queued else running(ann)
+    for kind, payload in told:
+        services.command(ann.user, run, kind, payload)
+    if end.startswith("cancelled"):
+        services.command(ann.user, run, "cancel")
+    if attempt is not None:
+        services.finish(attempt, end, tick=5, error=Failure("x", "It broke.", "Mend it.") if end == "failed" else None)
+    with scope(ann.workspace.id):
+        commands = list(RunCommand.objects.filter(run=run).order_by("seq"))
+        events = [event for event in selectors.events_after(run, 0) if event.kind == "control"]
+        last = selectors.events_after(run, 0)[-1]
+    assert all(command.applied_at is not None for command in commands)
+    assert [command.refusal is None for command in commands] == [False, False, True][: len(commands)]
+    assert commands[0].refusal["mend"]
+    assert [(event.payload["command"], event.payload["do"]) for event in events][:2] == [(1, "control"), (2, "resume")]
+    assert last.payload["state"] == end.split(maxsplit=1)[0]
 
 
 def test_a_refusal_of_the_worker_is_kept_and_changes_nothing(ann: Any) -> None:

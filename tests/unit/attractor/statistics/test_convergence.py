@@ -5,9 +5,9 @@ import math
 import numpy as np
 import pytest
 from scipy.signal import lfilter
-from scipy.stats import norm
+from scipy.stats import norm, rankdata
 
-from attractor.statistics.convergence import bulk_ess, r_hat, rank_normalised
+from attractor.statistics.convergence import bulk_ess, mean_ranks, r_hat, rank_normalised
 
 # seed, chains, draws, φ, shift of the chains against each other; arviz: R̂ and ESS of the series, and of its signs.
 ARVIZ = [
@@ -88,3 +88,12 @@ def test_a_drifting_chain_is_seen_within_itself():
     """One chain, judged by its halves."""
     drift = np.random.default_rng(2).standard_normal((1, 400)) + np.linspace(0, 3, 400)
     assert float(r_hat(drift)) > 1.2
+
+
+@pytest.mark.parametrize("shape", [(7,), (3, 10), (2, 3, 50), (5, 1)])
+def test_ranks_are_those_of_scipy(shape):
+    rng = np.random.default_rng(4)
+    numbers, tied = rng.normal(size=shape), rng.integers(0, 5, shape).astype(np.float64)
+    broken = np.where(rng.random(shape) < 0.1, np.nan, numbers)
+    for values in (numbers, tied, broken):
+        np.testing.assert_array_equal(mean_ranks(values), rankdata(values, axis=-1))
