@@ -107,7 +107,7 @@ def _page(
                 "graph": str(found.pk),
                 "controls": preset.document.get("controls", []) if preset else [],
                 "scalars": scalar_outputs(version.spec),
-                "most_seconds": settings.ATTRACTOR.quotas.run_seconds,
+                "most_seconds": plans.quotas().run_seconds,
                 "urls": {
                     "sweeps": reverse("api-sweeps", kwargs={"slug": request.workspace.slug}),
                     "fits": reverse("api-fits", kwargs={"slug": request.workspace.slug}),
