@@ -353,6 +353,10 @@ def _unsafe_in_production(loaded: Loaded) -> list[ConfigProblem]:
         refuse("security.secret_key", "is a default that everybody knows; `openssl rand -base64 60` makes one")
     elif len(text) < 50 or len(set(text)) < 10:
         refuse("security.secret_key", "is too weak: at least 50 characters, 10 of them different")
+    for key in ("key_pepper", "old_key_pepper"):
+        pepper = getattr(configuration.security, key)
+        if pepper is not None and len(pepper.get_secret_value()) < 32:
+            refuse(f"security.{key}", "is too weak: at least 32 characters")
     if configuration.debug:
         refuse("debug", "must be false in production")
     if not configuration.web.allowed_hosts:

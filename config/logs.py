@@ -4,6 +4,7 @@ Anything bound by `structlog.contextvars` (request_id, workspace_id, run_id) is 
 context, also on lines of libraries that use the standard `logging`.
 """
 
+import re
 from typing import Any
 
 import structlog
@@ -16,6 +17,19 @@ _SHARED: list[Any] = [
     structlog.processors.TimeStamper(fmt="iso", utc=True),
     structlog.processors.StackInfoRenderer(),
 ]
+
+# API keys, of which each of the first letters may be written as an address may write it; and the tokens of invitations
+# and shared links, which are in addresses.
+_SECRET = re.compile(
+    r"(?:a|%61)(?:t|%74)(?:k|%6[Bb])(?:_|%5[Ff])[A-Za-z0-9_%-]+|(?<![A-Za-z0-9])(?:inv|shr)_[A-Za-z0-9_-]{16,}"
+)
+HIDDEN = "(secret)"
+
+
+def hide_secrets(_: Any, __: str, line: str) -> str:
+    """The last processor: leaves no key and no token in a line, wherever in it one got to, as the address of a
+    request."""
+    return _SECRET.sub(HIDDEN, line)
 
 
 def configure(level: str, style: str) -> dict[str, Any]:
@@ -47,7 +61,7 @@ def configure(level: str, style: str) -> dict[str, Any]:
             "structured": {
                 "()": structlog.stdlib.ProcessorFormatter,
                 "foreign_pre_chain": _SHARED,
-                "processors": [structlog.stdlib.ProcessorFormatter.remove_processors_meta, *renderers],
+                "processors": [structlog.stdlib.ProcessorFormatter.remove_processors_meta, *renderers, hide_secrets],
             }
         },
         "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "structured"}},

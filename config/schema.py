@@ -47,6 +47,12 @@ class Security(Section):
     old_secret_key: SecretStr | None = Field(
         description="The key before, while it is being changed: what it signed and sealed still holds."
     )
+    key_pepper: SecretStr | None = Field(
+        description="Key of the digests of API keys, at least 32 characters. Empty: one made from secret_key."
+    )
+    old_key_pepper: SecretStr | None = Field(
+        description="The pepper before, while it is being changed: keys made under it still open."
+    )
 
 
 class Database(Section):
@@ -118,6 +124,18 @@ class Quotas(Section):
     )
     recording: int = Field(ge=0, description="What one run may record, bytes.")
     upload: int = Field(ge=1, description="Largest file that may be imported, bytes.")
+
+
+class Workspaces(Section):
+    """Tenants: how they end, how people come in, what they may use."""
+
+    per_owner: int = Field(ge=1, le=1000, description="Workspaces that one person may own; each has its quotas.")
+    grace_days: float = Field(ge=0.05, le=365, description="A deleted workspace can be restored for so long, days.")
+    invitation_days: float = Field(gt=0, le=365, description="An invitation can be accepted for so long, days.")
+    plans: str = Field(
+        description="Class that says which plan a workspace has (apps/workspaces/plans.py); the one that is shipped "
+        "gives all of them the quotas above."
+    )
 
 
 class Webhooks(Section):
@@ -255,6 +273,7 @@ class Configuration(BaseSettings):
     worker: Worker
     runs: Runs
     quotas: Quotas
+    workspaces: Workspaces
     webhooks: Webhooks
     live: Live
     storage: Storage

@@ -48,6 +48,7 @@ INSTALLED_APPS = [
     "apps.presets",
     "apps.runs",
     "apps.webhooks",
+    "apps.sharing",
     "apps.live",
     "apps.ops",
     "apps.web",
@@ -308,6 +309,9 @@ SPECTACULAR_SETTINGS = {
         "LeftOutCodeEnum": "apps.runs.overlays_api.LEFT_OUT",
         "PointStateEnum": "apps.runs.models.RunPoint.State",
         "VerdictEnum": "apps.runs.models.Reproduction.Verdict",
+        "RoleEnum": "apps.workspaces.models.Role",
+        "PersonRoleEnum": "apps.workspaces.members.CHOICES",
+        "VisibilityEnum": "apps.workspaces.models.Visibility",
         "DeliveryStateEnum": "apps.webhooks.models.WebhookDelivery.State",
     },
 }
@@ -391,6 +395,7 @@ EMAIL_HOST = ATTRACTOR.email.host
 EMAIL_PORT = ATTRACTOR.email.port
 EMAIL_HOST_USER = ATTRACTOR.email.user or ""
 EMAIL_HOST_PASSWORD = ATTRACTOR.email.password.get_secret_value() if ATTRACTOR.email.password else ""
+EMAIL_TIMEOUT = 10  # s; who waits for a page waits for it
 EMAIL_USE_TLS = ATTRACTOR.email.starttls
 
 # --- Language, time, logs, error reports ------------------------------------------------------------------

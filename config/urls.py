@@ -15,6 +15,7 @@ urlpatterns = [
     path("api/v1/workspaces/<slug:slug>/", include("apps.projects.urls")),
     path("api/v1/workspaces/<slug:slug>/", include("apps.runs.urls")),
     path("api/v1/workspaces/<slug:slug>/", include("apps.webhooks.urls")),
+    path("api/v1/workspaces/<slug:slug>/", include("apps.sharing.urls")),
     path("health/", include("apps.ops.urls")),
     path("", include("apps.web.urls")),
 ]

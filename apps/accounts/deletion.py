@@ -7,31 +7,27 @@ in.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from functools import partial
 
 import structlog
 from allauth.account.models import EmailAddress
 from allauth.socialaccount.models import SocialAccount
-from botocore.exceptions import BotoCoreError, ClientError
 from django.db import transaction
 from django.utils import timezone
 
 from apps.accounts import mails, visit
-from apps.accounts.models import AccountEvent, CodeFailures, RecoveryCode, Remains, Session, TotpDevice, User
+from apps.accounts.models import AccountEvent, CodeFailures, RecoveryCode, Session, TotpDevice, User
 from apps.ops.refusal import Fault, Refusal
+from apps.runs.files import AWAY
 from apps.runs.models import Run
 from apps.runs.states import ACTIVE
+from apps.workspaces.deletion import end_now, purge
 from apps.workspaces.models import ApiKey, IdempotencyKey, Membership, Role, Workspace
-from apps.workspaces.removal import erase_files, erase_rows
 from apps.workspaces.scope import scope
 from apps.workspaces.selectors import memberships_of
 from apps.workspaces.services import audit
 
-if TYPE_CHECKING:
-    from uuid import UUID
-
 log = structlog.get_logger(__name__)
-AWAY = (OSError, BotoCoreError, ClientError)
 
 
 class StillNeeded(Refusal):
@@ -47,7 +43,7 @@ def obstacles(user: User) -> list[Fault]:
 
 
 def delete_account(user: User) -> None:
-    """Delete it; all or nothing. Files of workspaces are deleted after, and again by `manage.py erase_remains`.
+    """Delete it; all or nothing. Workspaces without another member are purged after that, as `workspaces.deletion` does.
 
     Raises `StillNeeded` with every obstacle.
     """
@@ -61,32 +57,14 @@ def delete_account(user: User) -> None:
         if faults := obstacles(found):
             raise StillNeeded(faults)
         erased = [one.workspace_id for one in memberships if _leave(found, one)]
-        Remains.objects.bulk_create(Remains(workspace_id=workspace_id) for workspace_id in erased)
         address, name = found.email, found.get_full_name()
         _empty(found)
         context = {"name": name, "visit": visit.current(), "at": timezone.now()}
         mails.post("deleted", address, "Your account was deleted", context)
-        transaction.on_commit(lambda: _try_to_erase(erased))
+        # What cannot be done now is done by the sweeper.
+        for workspace_id in erased:
+            transaction.on_commit(partial(purge, workspace_id, AWAY), robust=True)
     log.info("account_deleted", user_id=str(user.pk), workspaces=len(erased))
-
-
-def erase_remains() -> tuple[int, int]:
-    """Delete files of workspaces that are no more: (workspaces done, workspaces whose files could not be reached)."""
-    waiting = list(Remains.objects.values_list("workspace_id", flat=True))
-    return len(waiting) - (failed := _try_to_erase(waiting)), failed
-
-
-def _try_to_erase(workspace_ids: list[UUID]) -> int:
-    failed = 0
-    for workspace_id in workspace_ids:
-        try:
-            erase_files(workspace_id)
-        except AWAY as error:
-            failed += 1
-            log.warning("files_not_erased", workspace_id=str(workspace_id), error=str(error))
-        else:
-            Remains.objects.filter(workspace_id=workspace_id).delete()
-    return failed
 
 
 def _obstacle(user: User, found: Membership) -> Fault | None:
@@ -106,7 +84,7 @@ def _leave(user: User, found: Membership) -> bool:
     """Leave a workspace; whether nobody was left in it and it is gone."""
     with scope(found.workspace_id, user.pk):
         if not Membership.objects.exclude(user=user).exists():
-            erase_rows()
+            end_now(user)
             return True
         ApiKey.objects.filter(user=user).delete()
         IdempotencyKey.objects.filter(actor=user).delete()

@@ -167,16 +167,6 @@ class CodeFailures(models.Model):
         return f"{self.count} of {self.kind}"
 
 
-class Remains(models.Model):
-    """A workspace whose rows are gone and whose files are still to be deleted from the storage; see `deletion`."""
-
-    workspace_id = models.UUIDField(primary_key=True)
-    since = models.DateTimeField(default=timezone.now, editable=False)
-
-    def __str__(self) -> str:
-        return str(self.workspace_id)
-
-
 class AccountEvent(models.Model):
     """What was done with an account: written once, kept until the account is deleted."""
 

@@ -14,7 +14,8 @@ from django.http.cookie import parse_cookie
 from django.utils.crypto import constant_time_compare
 
 from apps.accounts.mfa.gate import admitted
-from apps.accounts.middleware import secret_in
+from apps.accounts.middleware import key_in, secret_in
+from apps.ops.callers import address_of_socket
 from apps.workspaces.keys import holder_of
 
 if TYPE_CHECKING:
@@ -26,15 +27,16 @@ CALLER: Final = "caller"
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """What a handshake came with: an API key, or the key of a session of the site; perhaps nothing."""
+    """What a handshake came with: an API key, or the key of a session of the site; perhaps nothing. And from where."""
 
     secret: str | None = None
     session_key: str | None = None
+    address: str | None = None
 
     def user(self) -> User | None:
         """Who that is; None for nobody. Reads the database, nothing is written: a socket cannot set a cookie."""
         if self.secret is not None:
-            return holder_of(self.secret)
+            return holder_of(self.secret, self.address)
         if self.session_key is None:
             return None
         session = import_module(settings.SESSION_ENGINE).SessionStore(self.session_key)
@@ -65,8 +67,13 @@ class KeyOrSession:
     ) -> None:
         headers = dict(scope.get("headers", []))
         secret = secret_in(headers.get(b"authorization", b"").decode("latin-1"))
-        if secret is not None:
-            await self._application({**scope, CALLER: Caller(secret=secret)}, receive, send)
+        if key_in(scope.get("query_string", b"").decode("latin-1")):
+            # As in the API: what others can read opens nothing, not even beside a login.
+            await self._application({**scope, CALLER: Caller()}, receive, send)
+        elif secret is not None:
+            forwarded = headers.get(b"x-forwarded-for", b"").decode("latin-1")
+            caller = Caller(secret=secret, address=address_of_socket(scope.get("client"), forwarded))
+            await self._application({**scope, CALLER: caller}, receive, send)
         else:
             cookies = parse_cookie(headers.get(b"cookie", b"").decode("latin-1"))
             caller = Caller(session_key=cookies.get(settings.SESSION_COOKIE_NAME))

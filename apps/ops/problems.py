@@ -123,7 +123,8 @@ def exception_handler(error: Exception, context: dict[str, Any]) -> Response | N
         case Http404():
             return problem(404, "not_found", "There is no such thing here")
         case PermissionDenied():
-            return problem(403, "permission_denied", "Your role does not allow this", str(error))
+            code = getattr(error, "code", "permission_denied")
+            return problem(403, code, getattr(error, "title", "Your role does not allow this"), str(error))
         case exceptions.ValidationError():
             faults = tuple(_faults(error.detail, ()))
             return problem(400, "invalid_request", "The request is not well-formed", _count(faults), faults)

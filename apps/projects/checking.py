@@ -2,8 +2,7 @@
 
 from typing import Any
 
-from django.conf import settings
-
+from apps.workspaces import plans
 from attractor import GraphRejected, GraphSpec, Plan, Problem
 
 MAX_PARAMS = 200
@@ -23,7 +22,7 @@ def checked(document: Any) -> tuple[GraphSpec, Plan]:
 
 
 def _refuse_too_much(document: Any) -> None:
-    allowed = settings.ATTRACTOR.quotas.nodes
+    allowed = plans.quotas().nodes
     nodes = document.get("nodes") if isinstance(document, dict) else None
     if isinstance(nodes, list) and len(nodes) > allowed:
         raise GraphRejected(

@@ -150,7 +150,9 @@ def expire(artifact_id: UUID | str) -> bool:
 
 def _delete(actor: User | None, row: Artifact, action: str) -> None:
     _discard(row.workspace_id, row.content)
-    audit(actor, action, row, kind=row.kind, name=row.name, content=row.content, size=row.size)
+    audit(
+        actor, action, row, gone=True, kind=row.kind, name=row.name, content=row.content, size=row.size
+    )  # fmt: skip
     row.delete()
 
 

@@ -6,7 +6,6 @@ import statistics
 from dataclasses import dataclass
 from typing import Any
 
-from django.conf import settings
 from django.db.models import F
 
 from apps.ops.refusal import Fault, Refusal
@@ -14,6 +13,7 @@ from apps.projects.checking import checked
 from apps.runs.models import Run
 from apps.runs.quotas import Demand, check_request
 from apps.runs.states import RunState
+from apps.workspaces import plans
 from attractor import GraphRejected
 
 RUNS_LOOKED_AT = 20
@@ -66,7 +66,7 @@ def checked_estimate(document: Any, ticks: int) -> tuple[Estimate | None, list[F
         expected_s=None if speed is None else flops / speed,
     )
     try:
-        check_request(0, Demand(ticks, estimate.memory_bytes, flops, settings.ATTRACTOR.quotas.run_seconds))
+        check_request(0, Demand(ticks, estimate.memory_bytes, flops, plans.quotas().run_seconds))
     except Refusal as refusal:
         return estimate, list(refusal.faults)
     return estimate, []

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from django.conf import settings
-
 from apps.ops.refusal import Fault, Invalid
 from apps.projects.models import Graph, GraphVersion
 from apps.projects.selectors import latest_version
@@ -16,6 +14,7 @@ from apps.runs.quotas import Demand
 from apps.runs.refusals import GraphChanged, NothingToApply
 from apps.runs.services import drawn_seed, enqueue, usual_ticks
 from apps.runs.states import RunState
+from apps.workspaces import plans
 from apps.workspaces.models import Workspace
 from apps.workspaces.permissions import Verb, require
 from apps.workspaces.scope import scope
@@ -48,9 +47,9 @@ def submit_fit(
     from attractor import GraphRejected
     from attractor.fitting import bound_faults
 
-    quotas = settings.ATTRACTOR.quotas
     with scope(workspace.id, actor.pk):
         require(actor, Verb.SUBMIT_RUN)
+        quotas = plans.quotas()
         length = usual_ticks(graph) if ticks is None else ticks
         faults = []
         if design["iterations"] > quotas.points:

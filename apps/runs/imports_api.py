@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import IO, Any, cast
 from uuid import UUID
 
-from django.conf import settings
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework import serializers
@@ -22,7 +21,7 @@ from apps.ops.problems import EncodingNotTaken, PayloadTooLarge, Unavailable
 from apps.ops.requests import StrictSerializer
 from apps.runs import artifacts, imports, scratch
 from apps.runs.artifacts_api import ArtifactSerializer
-from apps.workspaces import idempotency
+from apps.workspaces import idempotency, plans
 from apps.workspaces.api import PROBLEM, WRITE_ERRORS, WorkspaceAPIView
 
 CHUNK = 2**20
@@ -71,12 +70,13 @@ class ImportList(WorkspaceAPIView):
 
         422 lists everything that is wrong with it, by row and column. The file is kept as it came.
         """
-        imports.may_import(self.actor, self.workspace, _declared(request))
+        allowed = plans.quotas(self.workspace.pk).upload
+        imports.may_import(self.actor, self.workspace, _declared(request, allowed))
         name, expected = _asked(request)
         folder = scratch.folder("import")
         try:
             path = folder / "file"
-            _copy(cast(IO[bytes], request.data), path)
+            _copy(cast(IO[bytes], request.data), path, allowed)
             made = self._made(request, path, name, expected)
         finally:
             shutil.rmtree(folder, ignore_errors=True)
@@ -120,19 +120,17 @@ def _asked(request: Request) -> tuple[str, list[Mapping[str, Any]]]:
     return name, expected
 
 
-def _declared(request: Request) -> int:
+def _declared(request: Request, allowed: int) -> int:
     """Bytes that the request says it has. Refuses what is too large, or compressed, unread."""
     if request.META.get("HTTP_CONTENT_ENCODING", "identity").strip().lower() != "identity":
         raise EncodingNotTaken
-    allowed = settings.ATTRACTOR.quotas.upload
     declared = int(request.META.get("CONTENT_LENGTH") or 0)
     if declared > allowed:
         raise PayloadTooLarge(f"A file may have {allowed} bytes. Split it.")
     return declared
 
 
-def _copy(stream: IO[bytes], path: Path) -> None:
-    allowed = settings.ATTRACTOR.quotas.upload
+def _copy(stream: IO[bytes], path: Path, allowed: int) -> None:
     size = 0
     with path.open("wb") as file:
         while piece := stream.read(CHUNK):

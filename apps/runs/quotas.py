@@ -3,7 +3,6 @@
 from dataclasses import dataclass
 from uuid import UUID
 
-from django.conf import settings
 from django.db.models import Count, Sum
 
 from apps.ops.refusal import Fault, Invalid
@@ -12,6 +11,7 @@ from apps.runs.models import Run
 from apps.runs.refusals import QuotaExceeded
 from apps.runs.selectors import compute_seconds
 from apps.runs.states import ACTIVE
+from apps.workspaces import alerts, plans
 from apps.workspaces.models import Workspace
 
 MAX_SEED = 2**63 - 1
@@ -31,7 +31,7 @@ class Demand:
 
 def check_request(seed: int, demand: Demand) -> None:
     """Refuse what could never run here. Raises `Invalid` with every reason."""
-    quotas = settings.ATTRACTOR.quotas
+    quotas = plans.quotas()
     faults = []
     if not 0 <= seed <= MAX_SEED:
         faults.append(Fault("seed", f"{seed} is out of range.", f"Give a whole number from 0 to {MAX_SEED}."))
@@ -79,7 +79,7 @@ def admit(workspace_id: UUID, demand: Demand) -> None:
     Holds the workspace's row until the transaction ends, so that two submissions at once are counted one after
     the other.
     """
-    quotas = settings.ATTRACTOR.quotas
+    quotas = plans.quotas()
     Workspace.objects.select_for_update(no_key=True).get(pk=workspace_id)
     used = Run.objects.filter(state__in=ACTIVE).aggregate(
         runs=Count("id"),
@@ -116,6 +116,7 @@ def admit(workspace_id: UUID, demand: Demand) -> None:
         )
     if faults:
         raise QuotaExceeded(faults)
+    alerts.note("compute", spent + used["seconds"] + demand.seconds, quotas.compute_seconds)
 
 
 def storage_faults(more: int) -> list[Fault]:
@@ -123,9 +124,10 @@ def storage_faults(more: int) -> list[Fault]:
 
     What active runs and exports may still write counts as written. The caller holds the workspace's row.
     """
-    allowed = settings.ATTRACTOR.quotas.storage
+    allowed = plans.quotas().storage
     taken, promised = stored_bytes(), promised_bytes()
     if taken + promised + more <= allowed:
+        alerts.note("storage", taken + promised + more, allowed)
         return []
     return [
         Fault(

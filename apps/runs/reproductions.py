@@ -6,8 +6,6 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from django.conf import settings
-
 from apps.ops.refusal import Fault, Refusal
 from apps.projects.services import refuse_archived
 from apps.runs.manifests import manifest_of
@@ -17,6 +15,7 @@ from apps.runs.refusals import NotReproducible
 from apps.runs.services import enqueue
 from apps.runs.states import RunState
 from apps.runs.verdicts import Change, changes
+from apps.workspaces import plans
 from apps.workspaces.permissions import Verb, require
 from apps.workspaces.scope import scope
 
@@ -79,7 +78,7 @@ def reproduce(actor: User, run: Run) -> Run:
         if expected.faults:
             raise NotReproducible(expected.faults)
         # The operator may allow less than then; how long a run may take is nothing of its result.
-        seconds = min(run.max_seconds, settings.ATTRACTOR.quotas.run_seconds)
+        seconds = min(run.max_seconds, plans.quotas().run_seconds)
         demand = Demand(run.ticks, run.memory_bytes, run.flops, seconds, run.recording_bytes)
         again = enqueue(
             actor, run.graph_version, run.project_id, run.seed, demand,

@@ -30,10 +30,11 @@ from apps.runs.failure import Failure, out_of_time, worker_lost
 from apps.runs.models import Reproduction, Run, RunAttempt, RunCheckpoint, RunCommand, RunEvent
 from apps.runs.quotas import Demand, admit, check_request
 from apps.runs.refusals import Fenced, NotClaimable, RunIsOver
-from apps.runs.states import FINAL, AttemptState, RunState
+from apps.runs.states import ACTIVE, FINAL, AttemptState, RunState
 from apps.runs.transitions import Cancel, Fail, HandOver, Start, Succeed, Transition
 from apps.runs.verdicts import KeptTrail, conclude, keep_trail
 from apps.webhooks.services import announce
+from apps.workspaces import plans
 from apps.workspaces.missing import NotFound
 from apps.workspaces.models import Workspace
 from apps.workspaces.permissions import Verb, require
@@ -96,7 +97,7 @@ def submit(
         version = latest_version(graph)
         _, plan = checked(version.spec)
         length = usual_ticks(graph) if ticks is None else ticks
-        limit = settings.ATTRACTOR.quotas.run_seconds if max_seconds is None else max_seconds
+        limit = plans.quotas().run_seconds if max_seconds is None else max_seconds
         recording, storage = designed(plan, max(1, length), record)
         demand = Demand(length, plan.estimate.memory_bytes, plan.estimate.flops_per_tick * length, limit, storage)
         run = enqueue(
@@ -166,17 +167,32 @@ def command(actor: "User", run: Run, kind: str, payload: Mapping[str, Any] | Non
         held = _locked(run.pk)
         if held.is_final:
             raise RunIsOver([Fault("run", f"The run is {held.state} and takes no command.", "Submit a new run.")])
-        held.last_command += 1
-        row = RunCommand(
-            workspace_id=held.workspace_id, run=held, seq=held.last_command, kind=kind, payload=told, created_by=actor
-        )
-        if kind is RunCommand.Kind.CANCEL and held.state == RunState.QUEUED:
-            row.applied_at = timezone.now()
-            _take(held, Cancel())
-        row.save(force_insert=True)
-        held.save()
+        row = _tell(actor, held, kind, told)
         audit(actor, f"run.{kind}", held, **told)
     return row
+
+
+def _tell(actor: "User", held: Run, kind: RunCommand.Kind, told: dict[str, Any]) -> RunCommand:
+    held.last_command += 1
+    row = RunCommand(
+        workspace_id=held.workspace_id, run=held, seq=held.last_command, kind=kind, payload=told, created_by=actor
+    )
+    if kind is RunCommand.Kind.CANCEL and held.state == RunState.QUEUED:
+        row.applied_at = timezone.now()
+        _take(held, Cancel())
+    row.save(force_insert=True)
+    held.save()
+    return row
+
+
+def cancel_all(actor: "User") -> None:
+    """Cancel every active run of the workspace in force, inside the transaction and with the permission and the audit
+    event of whoever has a reason to."""
+    active = Run.objects.filter(state__in=ACTIVE).order_by("id").values_list("pk", flat=True)
+    for run_id in list(active):
+        run = _locked(run_id)
+        if not run.is_final:
+            _tell(actor, run, RunCommand.Kind.CANCEL, {})
 
 
 def cancel_many(actor: "User", workspace: Workspace, run_ids: Iterable[UUID]) -> tuple[list[UUID], list[UUID]]:

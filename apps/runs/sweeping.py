@@ -7,7 +7,8 @@ from dataclasses import dataclass
 import structlog
 from django.conf import settings
 
-from apps.runs import artifacts, checkpoints, selectors, services
+from apps.runs import artifacts, checkpoints, files, selectors, services
+from apps.workspaces import deletion
 from apps.workspaces.scope import scope
 
 RESEND_AFTER_SECONDS = 10.0
@@ -20,12 +21,13 @@ log = structlog.get_logger(__name__)
 @dataclass(frozen=True, slots=True)
 class Swept:
     """What a round did: runs taken from workers that were lost, messages sent again, runs whose checkpoints went,
-    files of artifacts that went."""
+    files of artifacts that went, workspaces that were deleted."""
 
     lost: int = 0
     resent: int = 0
     forgotten: int = 0
     dropped: int = 0
+    purged: int = 0
 
 
 def sweep() -> Swept:
@@ -52,7 +54,9 @@ def sweep() -> Swept:
             with scope(workspace_id):
                 services.forget_checkpoints(run_id)
             forgotten += 1
-    return Swept(lost, resent, forgotten, _tidy())
+    dropped = _tidy()
+    purged = sum(deletion.purge(workspace_id, files.AWAY) for workspace_id in deletion.to_purge())
+    return Swept(lost, resent, forgotten, dropped, purged)
 
 
 def _tidy() -> int:

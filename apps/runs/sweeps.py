@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from django.conf import settings
-
 from apps.ops.refusal import Fault, Invalid
 from apps.projects.models import Graph, GraphVersion
 from apps.projects.selectors import latest_version
@@ -16,6 +14,7 @@ from apps.runs.quotas import Demand
 from apps.runs.refusals import NothingToRepeat
 from apps.runs.services import drawn_seed, enqueue, usual_ticks
 from apps.runs.states import FINAL
+from apps.workspaces import plans
 from apps.workspaces.models import Workspace
 from apps.workspaces.permissions import Verb, require
 from apps.workspaces.scope import scope
@@ -46,7 +45,7 @@ def submit_sweep(
         require(actor, Verb.SUBMIT_RUN)
         version = latest_version(graph)
         length = usual_ticks(graph) if ticks is None else ticks
-        limit = settings.ATTRACTOR.quotas.run_seconds if max_seconds is None else max_seconds
+        limit = plans.quotas().run_seconds if max_seconds is None else max_seconds
         return _enqueue(actor, version, graph, dict(design), drawn_seed() if seed is None else seed, length, limit)
 
 
@@ -71,7 +70,7 @@ def rerun_failed(actor: User, run: Run, max_seconds: int | None = None) -> Run:
         if run.points_done == run.points_total:
             raise NothingToRepeat([Fault("run", "All points succeeded.", "Submit a new sweep for other points.")])
         version = run.graph_version
-        limit = min(run.max_seconds, settings.ATTRACTOR.quotas.run_seconds) if max_seconds is None else max_seconds
+        limit = min(run.max_seconds, plans.quotas().run_seconds) if max_seconds is None else max_seconds
         return _enqueue(actor, version, version.graph, dict(run.design or {}), run.seed, run.ticks, limit, origin=run)
 
 
@@ -82,7 +81,7 @@ def _enqueue(
     from apps.projects.checking import checked
     from apps.runs.designs import SweepDesign, default_metrics
 
-    most = settings.ATTRACTOR.quotas.points
+    most = plans.quotas().points
     # Before anything is made: numbers too large are refused at once.
     if (many := SweepDesign.of({**document, "metrics": []}).count) > most:
         raise Invalid(
@@ -94,8 +93,8 @@ def _enqueue(
                 )
             ]
         )
-    if not 1 <= ticks <= settings.ATTRACTOR.quotas.ticks:
-        raise Invalid([Fault("ticks", f"{ticks} is out of range.", f"Give 1 to {settings.ATTRACTOR.quotas.ticks}.")])
+    if not 1 <= ticks <= plans.quotas().ticks:
+        raise Invalid([Fault("ticks", f"{ticks} is out of range.", f"Give 1 to {plans.quotas().ticks}.")])
     spec, plan = checked(version.spec)
     document = {**document, "metrics": document.get("metrics") or default_metrics(plan)}
     design = SweepDesign.of(document)

@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from django.conf import settings
 from django.db.models import Count, Sum
 
 from apps.runs.artifacts import promised_bytes, stored_bytes
 from apps.runs.models import Run
 from apps.runs.selectors import compute_seconds
 from apps.runs.states import ACTIVE
+from apps.workspaces import plans
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +33,7 @@ class Measure:
 
 def usage() -> list[Measure]:
     """Every measure of the workspace in force."""
-    quotas = settings.ATTRACTOR.quotas
+    quotas = plans.quotas()
     used = Run.objects.filter(state__in=ACTIVE).aggregate(
         runs=Count("id"),
         memory=Sum("memory_bytes", default=0),

@@ -123,7 +123,7 @@ def delete_webhook(
         precondition.check(held.revision)
         # A courier that carries one of them writes how that went before this, or finds nothing to write it to.
         list(WebhookDelivery.objects.select_for_update().filter(webhook=held).order_by("id").values_list("pk"))
-        audit(actor, "webhook.delete", held, url=_told_of(held.url))
+        audit(actor, "webhook.delete", held, gone=True, url=_told_of(held.url))
         held.delete()
 
 

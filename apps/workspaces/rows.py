@@ -1,7 +1,10 @@
 """Base classes of rows that belong to a workspace."""
 
+import hashlib
+import json
 import uuid
-from typing import Any, ClassVar, TypeVar
+from collections.abc import Collection, Mapping
+from typing import Any, ClassVar, Self, TypeVar
 
 from django.db import models
 from django.db.backends.base.base import BaseDatabaseWrapper
@@ -61,7 +64,48 @@ class ScopedManager(models.Manager[M]):
         return rows.filter(workspace_id=workspace_id)
 
 
-class WorkspaceModel(models.Model):
+class Digested(models.Model):
+    """A row that knows the digests of its state as it was read and as it is now, for the audit log."""
+
+    class Meta:
+        abstract = True
+
+    @classmethod
+    def from_db(cls, db: str | None, field_names: Collection[str], values: Collection[Any], **more: Any) -> Self:
+        """As Django's, and remembers what was read."""
+        made = super().from_db(db, field_names, values, **more)
+        made._read = dict(zip(field_names, values, strict=False))
+        return made
+
+    _read: dict[str, Any] | None = None
+
+    def digest_before(self) -> str:
+        """SHA-256 of the row as it was read; empty for one that was not."""
+        return "" if self._read is None else _digest(self._read)
+
+    def digest_now(self) -> str:
+        """SHA-256 of the row as it is. What was read is forgotten for what is now."""
+        names = [field.attname for field in self._meta.concrete_fields]
+        if self._read is not None:
+            names = [name for name in names if name in self._read]
+        values = {name: self.__dict__[name] for name in names if name in self.__dict__}
+        if any(hasattr(value, "resolve_expression") for value in values.values()):
+            # What the database computes is known to it alone.
+            values = type(self)._base_manager.filter(pk=self.pk).values(*values).get()
+        self._read = values
+        return _digest(values)
+
+
+def _digest(values: Mapping[str, Any]) -> str:
+    text = json.dumps(values, sort_keys=True, default=_plain)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _plain(value: Any) -> str:
+    return hashlib.sha256(value).hexdigest() if isinstance(value, bytes | memoryview) else str(value)
+
+
+class WorkspaceModel(Digested):
     """A row owned by one workspace.
 
     A concrete model declares `class Meta(WorkspaceModel.Meta)`; its first migration adds

@@ -1,10 +1,13 @@
 """Reads on the tenant boundary."""
 
 from typing import TYPE_CHECKING
+from uuid import UUID
+
+from django.db.models import QuerySet
 
 from apps.workspaces.entry import MfaRequired, check_entry
 from apps.workspaces.missing import NotFound
-from apps.workspaces.models import Membership, Workspace
+from apps.workspaces.models import AuditEvent, Membership, Role, Workspace
 from apps.workspaces.scope import user_scope
 
 if TYPE_CHECKING:
@@ -55,6 +58,30 @@ def _may_enter(user: "User", found: Membership) -> bool:
     except MfaRequired:
         return False
     return True
+
+
+def members() -> QuerySet[Membership]:
+    """The members of the workspace in force, the oldest first, each with `user` loaded."""
+    return Membership.objects.select_related("user").order_by("created_at", "id")
+
+
+def member(member_id: UUID | str) -> Membership:
+    """One member of the workspace in force. Raises NotFound."""
+    found = members().filter(pk=member_id).first()
+    if found is None:
+        raise NotFound(f"member {member_id}")
+    return found
+
+
+def managers_mails() -> list[str]:
+    """Where the owners and administrators of the workspace in force are written to."""
+    rows = Membership.objects.filter(role__in=(Role.OWNER, Role.ADMIN), user__is_active=True)
+    return sorted(rows.values_list("user__email", flat=True))
+
+
+def audit_events() -> QuerySet[AuditEvent]:
+    """What was done in the workspace in force, newest first, each with `actor` loaded."""
+    return AuditEvent.objects.select_related("actor").order_by("-at", "-id")
 
 
 def _opens(user: "User", found: Membership) -> bool:

@@ -68,6 +68,19 @@ def secures_workspace(context: template.Context) -> bool:
 
 
 @register.simple_tag(takes_context=True)
+def reads_audit(context: template.Context) -> bool:
+    """Whether the person who looks may read the log of the workspace that the page is of."""
+    membership = getattr(context.get("request"), "membership", None)
+    return membership is not None and may(membership.role, Verb.READ_AUDIT)
+
+
+@register.simple_tag(takes_context=True)
+def tab_link(context: template.Context, name: str, label: str, *args: str) -> SafeString:
+    """A tab of a workspace's own pages, marked when it leads to this one."""
+    return format_html("<li>{}</li>", nav_link(context, name, label, *args))
+
+
+@register.simple_tag(takes_context=True)
 def nav_link(context: template.Context, name: str, label: str, *args: str) -> SafeString:
     """A link of the main navigation, marked when it leads to this page or one below it."""
     address = reverse(name, args=args)

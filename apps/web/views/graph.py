@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from uuid import UUID
 
-from django.conf import settings
 from django.contrib import messages
 from django.http import HttpResponse
 from django.shortcuts import redirect, render
@@ -20,6 +19,7 @@ from apps.runs.selectors import runs
 from apps.web.declarations import declarations, scalar_outputs
 from apps.web.graph_layout import positions
 from apps.web.views.request import WorkspaceRequest
+from apps.workspaces import plans
 from apps.workspaces.permissions import Verb, may
 from apps.workspaces.scope import scope
 
@@ -107,7 +107,7 @@ def _page(
                 "graph": str(found.pk),
                 "controls": preset.document.get("controls", []) if preset else [],
                 "scalars": scalar_outputs(version.spec),
-                "most_seconds": settings.ATTRACTOR.quotas.run_seconds,
+                "most_seconds": plans.quotas().run_seconds,
                 "urls": {
                     "sweeps": reverse("api-sweeps", kwargs={"slug": request.workspace.slug}),
                     "fits": reverse("api-fits", kwargs={"slug": request.workspace.slug}),
@@ -117,10 +117,11 @@ def _page(
         },
         "runs": list(runs().filter(graph_version__graph=found)[:RECENT]),
         "may_write": may(request.membership.role, Verb.SUBMIT_RUN),
+        "may_share": may(request.membership.role, Verb.SHARE),
         "seed": form.seed,
         "ticks": form.ticks,
         "max_seconds": form.max_seconds,
-        "default_max_seconds": settings.ATTRACTOR.quotas.run_seconds,
+        "default_max_seconds": plans.quotas().run_seconds,
         "errors": form.errors,
         "problems": problems,
     }

@@ -15,6 +15,7 @@ from apps.runs.states import RunState
 from apps.web.declarations import declarations
 from apps.web.graph_layout import positions
 from apps.web.views.request import WorkspaceRequest
+from apps.workspaces.permissions import Verb, may
 
 PAGE_SIZE = 30
 
@@ -48,6 +49,7 @@ def run(request: WorkspaceRequest, slug: str, run_id: UUID) -> HttpResponse:
     context = {
         "workspace": request.workspace,
         "run": found,
+        "may_share": may(request.membership.role, Verb.SHARE),
         "run_data": {
             "run": {**document, "graph": {**document["graph"], "spec": spec}},
             "seed": str(found.seed),  # up to 2^63, which a JavaScript number does not hold

@@ -164,7 +164,7 @@ def _told(value: Any) -> str:
 @require_http_methods(["GET", "HEAD", "POST"])
 def webhooks(request: WorkspaceRequest, slug: str) -> HttpResponse:
     """The workspace's webhooks. POST makes one and leads to its page, which shows its secret, once."""
-    require(request.user, Verb.MANAGE_WEBHOOKS)
+    require(request.user, Verb.MANAGE_WEBHOOKS, while_closing=True)
     form = WebhookForm(events=USUAL)
     if request.method == "POST":
         form = WebhookForm.posted(request)
@@ -191,7 +191,7 @@ def webhooks(request: WorkspaceRequest, slug: str) -> HttpResponse:
 def webhook(request: WorkspaceRequest, slug: str, webhook_id: UUID) -> HttpResponse:
     """One webhook and its newest messages. POST changes its address, events or description, unless it is not any more
     as the form knew it: then the form comes back with what changed."""
-    require(request.user, Verb.MANAGE_WEBHOOKS)
+    require(request.user, Verb.MANAGE_WEBHOOKS, while_closing=True)
     if request.method != "POST":
         hook = selectors.webhook(webhook_id)
         return _page(request, hook, WebhookForm.of(hook), shown=shown_once.take(request, hook))

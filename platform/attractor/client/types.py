@@ -23,6 +23,33 @@ class Apply(Model):
     """
 
 
+class Audit(Model):
+    id: UUID
+    at: AwareDatetime
+    action: str
+    actor: str | None = None
+    actor_id: Annotated[UUID | None, Field(...)]
+    key: Annotated[UUID | None, Field(...)]
+    """
+    The API key that the actor came with.
+    """
+    object_type: str
+    object_id: str
+    before: str
+    """
+    SHA-256 of the row before; empty: there was none.
+    """
+    after: str
+    """
+    SHA-256 of the row after; empty: there is none.
+    """
+    request_id: str
+    """
+    Of the request, as its answer says.
+    """
+    data: dict[str, Any]
+
+
 class Cancelled(Model):
     told: list[UUID]
     """
@@ -231,12 +258,33 @@ class Key(Model):
     How the secret begins.
     """
     owner: str
+    """
+    Who works by it.
+    """
+    of_workspace: bool
+    """
+    Whether the workspace owns it, and its machine member works by it.
+    """
+    verbs: Annotated[list[str] | None, Field(...)]
+    """
+    null: all of its holder's.
+    """
+    networks: list[str]
+    """
+    Empty: it opens from everywhere.
+    """
+    created_by: str | None = None
     created_at: AwareDatetime
     expires_at: Annotated[AwareDatetime | None, Field(...)]
+    old_until: Annotated[AwareDatetime | None, Field(...)]
+    """
+    For so long the secret before opens too.
+    """
     last_used_at: Annotated[AwareDatetime | None, Field(...)]
     """
     To the minute.
     """
+    last_used_from: Annotated[str | None, Field(...)]
 
 
 class Loss(Model):
@@ -262,12 +310,33 @@ class MadeKey(Model):
     How the secret begins.
     """
     owner: str
+    """
+    Who works by it.
+    """
+    of_workspace: bool
+    """
+    Whether the workspace owns it, and its machine member works by it.
+    """
+    verbs: Annotated[list[str] | None, Field(...)]
+    """
+    null: all of its holder's.
+    """
+    networks: list[str]
+    """
+    Empty: it opens from everywhere.
+    """
+    created_by: str | None = None
     created_at: AwareDatetime
     expires_at: Annotated[AwareDatetime | None, Field(...)]
+    old_until: Annotated[AwareDatetime | None, Field(...)]
+    """
+    For so long the secret before opens too.
+    """
     last_used_at: Annotated[AwareDatetime | None, Field(...)]
     """
     To the minute.
     """
+    last_used_from: Annotated[str | None, Field(...)]
     secret: str
     """
     The key itself. It is told here and never again.
@@ -348,12 +417,8 @@ class NewGraph(Model):
     preset: Annotated[str | None, Field(pattern="^[-a-zA-Z0-9_]+$")] = None
 
 
-class NewKey(Model):
-    name: Annotated[str, Field(max_length=80)]
-    expires_in_days: Annotated[int | None, Field(ge=1, le=3650)] = None
-    """
-    Without it the key holds until it is revoked.
-    """
+class Network(RootModel[str]):
+    root: Annotated[str, Field(max_length=60)]
 
 
 class NewProject(Model):
@@ -370,6 +435,10 @@ class NewWebhook(Model):
     description: Annotated[str | None, Field(max_length=200)] = None
 
 
+class NewWorkspace(Model):
+    name: Annotated[str, Field(max_length=160)]
+
+
 class NodeKinds(Model):
     results: list[dict[str, Any]]
     """
@@ -381,6 +450,18 @@ class Obstacle(Model):
     place: str
     message: str
     mend: str
+
+
+class PaginatedAuditList(Model):
+    next: Annotated[
+        str | None,
+        Field(examples=['http://api.example.org/accounts/?cursor=cD00ODY%3D"']),
+    ] = None
+    previous: Annotated[
+        str | None,
+        Field(examples=["http://api.example.org/accounts/?cursor=cj0xJnA9NDg3"]),
+    ] = None
+    results: list[Audit]
 
 
 class PaginatedGraphSummaryList(Model):
@@ -420,6 +501,10 @@ class PatchedWebhookChange(Model):
     events: Annotated[list[Event] | None, Field(max_length=4, min_length=1)] = None
     description: Annotated[str | None, Field(max_length=200)] = None
     active: bool | None = None
+
+
+class AllowedDomain(RootModel[str]):
+    root: Annotated[str, Field(max_length=253)]
 
 
 class Person(Model):
@@ -492,6 +577,13 @@ class Retention(Model):
     checkpoint_days: Annotated[int, Field(ge=0, le=3650)]
     """
     Checkpoints outlive their run by so many days.
+    """
+
+
+class Rotation(Model):
+    old_hours: Annotated[int | None, Field(ge=0, le=168)] = None
+    """
+    For so long the secret before opens too, 24 without it.
     """
 
 
@@ -793,6 +885,20 @@ class SubmittedRun(Model):
     """
 
 
+class Token(Model):
+    token: Annotated[str, Field(max_length=200)]
+    """
+    Out of the message.
+    """
+
+
+class Transfer(Model):
+    member: UUID
+    """
+    Who becomes the owner.
+    """
+
+
 class Trigger(Model):
     target: Annotated[str, Field(max_length=130)]
     """
@@ -872,17 +978,7 @@ class Workspace(Model):
     name: Annotated[str, Field(max_length=160)]
     personal: bool
     created_at: AwareDatetime
-    require_mfa: bool | None = None
-    """
-    Only members with two-step sign-in enter; API keys are not asked.
-    """
-
-
-class WorkspaceSecurity(Model):
-    require_mfa: bool
-    """
-    Only members with two-step sign-in enter, by pages, API and sockets; API keys are not asked.
-    """
+    delete_at: Annotated[AwareDatetime | None, Field(...)]
 
 
 class Artifact(Model):
@@ -1191,6 +1287,25 @@ class GraphVersionSummary(Model):
     created_at: AwareDatetime
 
 
+class Invitation(Model):
+    id: UUID
+    email: str
+    role: Literal["owner", "admin", "editor", "viewer"]
+    """
+    * `owner` - Owner
+    * `admin` - Administrator
+    * `editor` - Editor
+    * `viewer` - Viewer
+    """
+    invited_by: str | None = None
+    created_at: AwareDatetime
+    mailed_at: Annotated[AwareDatetime | None, Field(...)]
+    """
+    When the server of mail took the message; null: it has not.
+    """
+    expires_at: AwareDatetime
+
+
 class LeftOut(Model):
     run: UUID
     code: Literal[
@@ -1214,6 +1329,24 @@ class LeftOut(Model):
     message: str
 
 
+class Link(Model):
+    id: UUID
+    run: Annotated[UUID | None, Field(...)]
+    graph: Annotated[UUID | None, Field(...)]
+    hint: str
+    """
+    How the token begins.
+    """
+    visibility: Literal["anyone", "signed_in"]
+    """
+    * `anyone` - Anyone with the link
+    * `signed_in` - People who are signed in here
+    """
+    created_by: str | None = None
+    created_at: AwareDatetime
+    expires_at: AwareDatetime
+
+
 class LinkDifference(Model):
     added: list[dict[str, Any]]
     removed: list[dict[str, Any]]
@@ -1222,6 +1355,28 @@ class LinkDifference(Model):
     Ports whose edges come in another order, where that counts.
     """
     changed: list[ChangedLink]
+
+
+class MadeLink(Model):
+    id: UUID
+    run: Annotated[UUID | None, Field(...)]
+    graph: Annotated[UUID | None, Field(...)]
+    hint: str
+    """
+    How the token begins.
+    """
+    visibility: Literal["anyone", "signed_in"]
+    """
+    * `anyone` - Anyone with the link
+    * `signed_in` - People who are signed in here
+    """
+    created_by: str | None = None
+    created_at: AwareDatetime
+    expires_at: AwareDatetime
+    url: Annotated[str | None, Field(...)]
+    """
+    The link itself. It is told here and never again; null in an answer repeated.
+    """
 
 
 class Manifest(Model):
@@ -1281,6 +1436,25 @@ class Measure(Model):
     """
 
 
+class Member(Model):
+    id: UUID
+    email: str
+    name: str
+    role: Literal["owner", "admin", "editor", "viewer", "api"]
+    """
+    * `owner` - Owner
+    * `admin` - Administrator
+    * `editor` - Editor
+    * `viewer` - Viewer
+    * `api` - Machine
+    """
+    machine: bool
+    """
+    Whether it is no person, but who the workspace's keys are.
+    """
+    created_at: AwareDatetime
+
+
 class Metric(Model):
     port: Annotated[str, Field(max_length=130)]
     """
@@ -1305,9 +1479,14 @@ class MyWorkspace(Model):
     name: Annotated[str, Field(max_length=160)]
     personal: bool
     created_at: AwareDatetime
-    require_mfa: bool | None = None
+    delete_at: Annotated[AwareDatetime | None, Field(...)]
+    allowed_domains: list[str]
+    default_visibility: Literal["anyone", "signed_in"] | None = None
     """
-    Only members with two-step sign-in enter; API keys are not asked.
+    Of links that are shared without saying for whom.
+
+    * `anyone` - Anyone with the link
+    * `signed_in` - People who are signed in here
     """
     role: Literal["owner", "admin", "editor", "viewer", "api"]
     """
@@ -1315,7 +1494,7 @@ class MyWorkspace(Model):
     * `admin` - Administrator
     * `editor` - Editor
     * `viewer` - Viewer
-    * `api` - API client
+    * `api` - Machine
     """
     may: list[
         Literal[
@@ -1325,12 +1504,81 @@ class MyWorkspace(Model):
             "run.submit",
             "run.control",
             "artifact.write",
+            "link.share",
             "webhook.manage",
             "key.make",
+            "audit.read",
             "workspace.manage",
-            "workspace.secure",
+            "workspace.own",
         ]
     ]
+
+
+class NewInvitation(Model):
+    email: Annotated[str, Field(max_length=254)]
+    role: Literal["owner", "admin", "editor", "viewer"]
+    """
+    * `owner` - Owner
+    * `admin` - Administrator
+    * `editor` - Editor
+    * `viewer` - Viewer
+    """
+
+
+class NewKey(Model):
+    name: Annotated[str, Field(max_length=80)]
+    expires_in_days: Annotated[int | None, Field(ge=1, le=3650)] = None
+    """
+    Without it the key holds until it is revoked.
+    """
+    verbs: (
+        list[
+            Literal[
+                "workspace.read",
+                "project.write",
+                "graph.write",
+                "run.submit",
+                "run.control",
+                "artifact.write",
+                "webhook.manage",
+                "audit.read",
+            ]
+        ]
+        | None
+    ) = None
+    """
+    What it allows besides reading, of what its holder may. Without it all of that.
+    """
+    networks: Annotated[list[Network] | None, Field(max_length=20)] = None
+    """
+    It opens from these networks only, such as 203.0.113.0/24 or 2001:db8::/32.
+    """
+    of_workspace: bool | None = None
+    """
+    The workspace owns it, and its machine member works by it. For who manages it.
+    """
+
+
+class NewLink(Model):
+    run: UUID | None = None
+    """
+    What is shared: a run, or
+    """
+    graph: UUID | None = None
+    """
+    a graph, as it is when somebody looks.
+    """
+    days: Annotated[int | None, Field(ge=1, le=365)] = None
+    """
+    It leads there for so long, 30 without it.
+    """
+    visibility: Literal["anyone", "signed_in"] | None = None
+    """
+    Who may follow it; without it as the workspace says.
+
+    * `anyone` - Anyone with the link
+    * `signed_in` - People who are signed in here
+    """
 
 
 class NewRun(Model):
@@ -1469,6 +1717,42 @@ class PaginatedGraphVersionSummaryList(Model):
     results: list[GraphVersionSummary]
 
 
+class PaginatedInvitationList(Model):
+    next: Annotated[
+        str | None,
+        Field(examples=['http://api.example.org/accounts/?cursor=cD00ODY%3D"']),
+    ] = None
+    previous: Annotated[
+        str | None,
+        Field(examples=["http://api.example.org/accounts/?cursor=cj0xJnA9NDg3"]),
+    ] = None
+    results: list[Invitation]
+
+
+class PaginatedLinkList(Model):
+    next: Annotated[
+        str | None,
+        Field(examples=['http://api.example.org/accounts/?cursor=cD00ODY%3D"']),
+    ] = None
+    previous: Annotated[
+        str | None,
+        Field(examples=["http://api.example.org/accounts/?cursor=cj0xJnA9NDg3"]),
+    ] = None
+    results: list[Link]
+
+
+class PaginatedMemberList(Model):
+    next: Annotated[
+        str | None,
+        Field(examples=['http://api.example.org/accounts/?cursor=cD00ODY%3D"']),
+    ] = None
+    previous: Annotated[
+        str | None,
+        Field(examples=["http://api.example.org/accounts/?cursor=cj0xJnA9NDg3"]),
+    ] = None
+    results: list[Member]
+
+
 class PaginatedPresetSummaryList(Model):
     next: Annotated[
         str | None,
@@ -1539,6 +1823,35 @@ class PaginatedWebhookList(Model):
         Field(examples=["http://api.example.org/accounts/?cursor=cj0xJnA9NDg3"]),
     ] = None
     results: list[Webhook]
+
+
+class PatchedNewRole(Model):
+    role: Literal["owner", "admin", "editor", "viewer"] | None = None
+    """
+    * `owner` - Owner
+    * `admin` - Administrator
+    * `editor` - Editor
+    * `viewer` - Viewer
+    """
+
+
+class PatchedWorkspaceChange(Model):
+    name: Annotated[str | None, Field(max_length=160)] = None
+    new_address: bool | None = None
+    """
+    Draw a new slug from the name. Nothing answers at the old one from then on.
+    """
+    allowed_domains: Annotated[list[AllowedDomain] | None, Field(max_length=50)] = None
+    """
+    Domains of e-mail addresses that may be invited, without those below them; empty: all.
+    """
+    default_visibility: Literal["anyone", "signed_in"] | None = None
+    """
+    Of links that are shared without saying for whom.
+
+    * `anyone` - Anyone with the link
+    * `signed_in` - People who are signed in here
+    """
 
 
 class Preset(Model):

@@ -11,10 +11,11 @@ import pytest
 from allauth.account.models import EmailAddress
 from authenticators import Clock, Person
 from django.db import connection
-from tenants import Tenant, end_run, join, make_tenant
+from tenants import PASSWORD, Tenant, end_run, join, make_tenant
 
 from apps.accounts.mfa import enrolment, secret
 from apps.accounts.models import User
+from apps.accounts.services import register
 from apps.runs.models import Run
 from apps.workspaces.models import Role
 

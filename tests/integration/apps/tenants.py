@@ -12,10 +12,10 @@ from apps.projects.models import Graph, Project
 from apps.projects.services import create_graph
 from apps.runs import files, recordings, services
 from apps.runs.models import Run, RunAttempt
+from apps.workspaces.members import add_member
 from apps.workspaces.models import Role, Workspace
 from apps.workspaces.scope import scope
 from apps.workspaces.selectors import workspaces_of
-from apps.workspaces.services import add_member
 
 PASSWORD = "correct horse battery staple"
 

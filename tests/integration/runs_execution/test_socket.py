@@ -9,9 +9,9 @@ from run_processes import free_port, make_tenant, started_server
 from websockets.exceptions import InvalidStatus
 
 from apps.runs.models import Run
+from apps.workspaces.members import add_member
 from apps.workspaces.models import Role
 from apps.workspaces.scope import scope
-from apps.workspaces.services import add_member
 from attractor import GraphSpec, Plan
 from attractor import Session as EngineSession
 from config.settings import ATTRACTOR

@@ -11,9 +11,9 @@ from websockets.exceptions import InvalidStatus
 
 from apps.accounts.models import User
 from apps.workspaces.keys import create_key, revoke_key
+from apps.workspaces.members import add_member
 from apps.workspaces.models import ApiKey, Membership, Role, Workspace
 from apps.workspaces.scope import scope
-from apps.workspaces.services import add_member
 
 GONE, CHANGED = 4404, 4409
 

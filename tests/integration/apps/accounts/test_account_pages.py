@@ -19,10 +19,11 @@ from django.test import Client
 from django.urls import reverse
 
 from apps.accounts import deletion
-from apps.accounts.models import AccountEvent, Remains, Session, User
+from apps.accounts.models import AccountEvent, Session, User
 from apps.accounts.services import register
 from apps.live.permit import Permit
 from apps.live.selectors import looked_at
+from apps.workspaces.deletion import purge, to_purge
 from apps.workspaces.keys import create_key, holder_of
 from apps.workspaces.models import AuditEvent, Membership, Role, Workspace
 from apps.workspaces.rows import WorkspaceModel
@@ -298,7 +299,6 @@ def test_a_deleted_account_leaves_no_rows_and_no_files(
     assert (done.status_code, done.url) == (302, "/")
     assert rows_of(ann.workspace.pk) == {}
     assert files_of(ann.workspace.pk) == []
-    assert not Remains.objects.exists()
     assert whose(ann.client) is None
     assert holder_of(secret) is None
     assert not Client().login(email="ann@example.org", password=PASSWORD)
@@ -361,7 +361,7 @@ def test_files_that_could_not_be_reached_are_deleted_later(
         with django_capture_on_commit_callbacks(execute=True):
             deletion.delete_account(ann.user)
     assert files_of(ann.workspace.pk)
-    assert list(Remains.objects.values_list("workspace_id", flat=True)) == [ann.workspace.pk]
-    call_command("erase_remains")
+    assert to_purge() == [ann.workspace.pk]
+    assert purge(ann.workspace.pk)
     assert files_of(ann.workspace.pk) == []
-    assert not Remains.objects.exists()
+    assert rows_of(ann.workspace.pk) == {}

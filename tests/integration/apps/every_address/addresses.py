@@ -33,7 +33,7 @@ class Place:
     """A workspace with one of everything, and clients of everybody.
 
     `ids` fill the paths of addresses; `over` is a run that has ended, `running` one that a worker has. The stranger
-    has a workspace of the own.
+    has a workspace of the own. `shared` is the token of a link to `over`.
     """
 
     tenant: Any
@@ -42,6 +42,7 @@ class Place:
     running: Run
     ids: Mapping[str, Any]
     clients: Mapping[str, Client]
+    shared: str = ""
 
 
 @dataclass(frozen=True)
@@ -53,6 +54,7 @@ class Row:
         body: of the request, made from the place; JSON for the API, fields of a form for a page.
         writes: whether it changes rows, which a viewer may not.
         managers: whether a viewer may not even look.
+        viewer: the status that a viewer gets where neither of these says it.
         ids: what fills the path, where it differs from the place's ids.
         headers: of the request, made from the place.
         query: of the address, made from the place.
@@ -62,6 +64,7 @@ class Row:
     body: Callable[[Place], Any] = lambda _: {}
     writes: bool = False
     managers: bool = False
+    viewer: int | None = None
     ids: Callable[[Place], Mapping[str, Any]] = lambda _: {}
     headers: Callable[[Place], dict[str, str]] = field(default=lambda _: {})
     query: Callable[[Place], dict[str, str]] = field(default=lambda _: {})
@@ -82,10 +85,31 @@ def compared(place: Place) -> dict[str, str]:
     return {"runs": f"{place.over.pk},{place.running.pk}"}
 
 
+GUEST = {"email": "guest@example.org", "role": "editor"}
 HOOK = {"url": "https://example.org/new", "events": ["run.failed"]}
 
 API: dict[tuple[str, str], Row] = {
     ("api-workspace", "get"): Row(),
+    ("api-workspace", "patch"): edit(200, lambda _: {"name": "renamed", "new_address": True}),
+    ("api-workspace", "delete"): edit(202),
+    # It is not being deleted: the owner is refused for that, all others for who they are.
+    ("api-workspace-restore", "post"): Row(409, writes=True),
+    # Ann is the last owner.
+    ("api-leave", "post"): Row(409, writes=True, viewer=204),
+    ("api-transfer", "post"): Row(200, lambda place: {"member": str(place.ids["member_id"])}, writes=True),
+    ("api-members", "get"): Row(),
+    ("api-member", "get"): Row(),
+    ("api-member", "patch"): edit(200, lambda _: {"role": "editor"}),
+    ("api-member", "delete"): edit(204),
+    ("api-invitations", "get"): Row(managers=True),
+    ("api-invitations", "post"): Row(201, lambda _: GUEST, writes=True, managers=True),
+    ("api-invitation-resend", "post"): Row(202, writes=True, managers=True),
+    ("api-invitation-revoke", "post"): Row(204, writes=True, managers=True),
+    ("api-audit", "get"): Row(managers=True),
+    ("api-audit-export", "get"): Row(managers=True),
+    ("api-shares", "get"): Row(),
+    ("api-shares", "post"): Row(201, lambda place: {"run": str(place.over.pk)}, writes=True),
+    ("api-share-revoke", "post"): Row(204, writes=True),
     ("api-usage", "get"): Row(),
     ("api-projects", "get"): Row(),
     ("api-projects", "post"): Row(201, lambda _: {"name": "new"}, writes=True),
@@ -154,6 +178,7 @@ API: dict[tuple[str, str], Row] = {
     ("api-workspace-security", "put"): Row(200, lambda _: {"require_mfa": False}, writes=True),
     ("api-keys", "get"): Row(),
     ("api-keys", "post"): Row(201, lambda _: {"name": "new"}, writes=True),
+    ("api-key-rotate", "post"): Row(200, writes=True),
     ("api-key-revoke", "post"): Row(204, writes=True),
     ("api-webhooks", "get"): Row(managers=True),
     ("api-webhooks", "post"): Row(201, lambda _: HOOK, writes=True, managers=True),
@@ -170,6 +195,8 @@ API: dict[tuple[str, str], Row] = {
 
 OPEN_API: dict[tuple[str, str], Row] = {
     ("api-workspaces", "get"): Row(),
+    ("api-workspaces", "post"): Row(201, lambda _: {"name": "new"}),
+    ("api-invitation-accept", "post"): Row(404, lambda _: {"token": "inv_of_nobody"}),
     ("api-presets", "get"): Row(),
     ("api-preset", "get"): Row(),
     ("api-nodes", "get"): Row(),
@@ -190,9 +217,33 @@ PAGES: dict[tuple[str, str], Row] = {
     ("web:compare", "get"): Row(),
     ("web:keys", "get"): Row(),
     ("web:keys", "post"): Row(200, lambda _: {"name": "new"}, writes=True),
+    ("web:rotate_key", "post"): Row(200, writes=True),
     ("web:revoke_key", "post"): Row(302, writes=True),
     ("web:workspace_security", "get"): Row(managers=True),
     ("web:workspace_security", "post"): Row(302, lambda _: {"require_mfa": "false"}, writes=True, managers=True),
+    ("web:settings", "get"): Row(),
+    ("web:settings", "post"): Row(302, lambda _: {"name": "renamed", "visibility": "anyone"}, writes=True),
+    ("web:set_retention", "post"): Row(302, lambda _: {"artifact_days": "9", "checkpoint_days": "0"}, writes=True),
+    ("web:delete_workspace", "get"): Row(managers=True),
+    ("web:delete_workspace", "post"): Row(302, lambda place: {"name": place.tenant.workspace.name}, writes=True),
+    # Said on the next page: it is not being deleted, and there is no other owner.
+    ("web:restore_workspace", "post"): Row(302),
+    ("web:leave", "get"): Row(),
+    ("web:leave", "post"): Row(302),
+    ("web:members", "get"): Row(),
+    ("web:members", "post"): Row(302, lambda _: GUEST, writes=True),
+    ("web:member", "get"): Row(managers=True),
+    ("web:change_role", "post"): Row(302, lambda _: {"role": "editor"}, writes=True),
+    ("web:remove_member", "post"): Row(302, writes=True),
+    ("web:transfer", "post"): Row(302, writes=True),
+    ("web:resend_invitation", "post"): Row(302, writes=True),
+    ("web:revoke_invitation", "post"): Row(302, writes=True),
+    ("web:usage", "get"): Row(),
+    ("web:audit", "get"): Row(managers=True),
+    ("web:export_audit", "get"): Row(managers=True),
+    ("web:shares", "get"): Row(),
+    ("web:shares", "post"): Row(200, lambda place: {"run": str(place.over.pk), "days": "30"}, writes=True),
+    ("web:unshare", "post"): Row(302, writes=True),
     ("web:webhooks", "get"): Row(managers=True),
     ("web:webhooks", "post"): Row(302, lambda _: HOOK, writes=True, managers=True),
     ("web:webhook", "get"): Row(managers=True),
@@ -215,8 +266,11 @@ OF_PERSON = {
 }  # fmt: skip
 """Pages of one's own account: their paths name nobody, so there is none of anybody else."""
 
-OPEN = {"schema", "web:landing", "web:theme", "web:gallery", "web:preset", "health-live", "health-ready"}
-"""What anybody may see."""
+OPEN = {
+    "schema", "web:landing", "web:theme", "web:gallery", "web:preset", "health-live", "health-ready",
+    "web:new_workspace", "web:invitation", "web:shared",
+}  # fmt: skip
+"""What anybody may see, or who has a token."""
 
 # Django's and allauth's own: no model of a workspace is registered there, which a test holds.
 FOREIGN_CODE = ("admin/", "accounts/")

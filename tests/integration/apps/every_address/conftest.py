@@ -17,10 +17,12 @@ from apps.projects.services import add_version
 from apps.runs import artifacts, exports, fits, points, selectors, services, sweeps
 from apps.runs.failure import Failure
 from apps.runs.reproductions import reproduce
+from apps.sharing.services import share
 from apps.webhooks.models import EVENTS
 from apps.webhooks.services import create_webhook, ping
+from apps.workspaces.invitations import invite
 from apps.workspaces.keys import create_key
-from apps.workspaces.models import Role
+from apps.workspaces.models import Membership, Role
 from apps.workspaces.scope import scope
 from config.launch import front_end
 
@@ -64,7 +66,11 @@ def make_place(folder: Path) -> Place:
         recording = artifacts.recording_of(over)
     hook, _ = create_webhook(ann.user, ann.workspace, "https://example.org/", EVENTS)
     viewer = Client()
-    viewer.force_login(join(ann, Role.VIEWER))
+    viewer.force_login(looking := join(ann, Role.VIEWER))
+    invited = invite(ann.user, ann.workspace, "invited@example.org", "viewer", str)
+    link, token = share(ann.user, over)
+    with scope(ann.workspace.id):
+        member = Membership.objects.get(user=looking)
     return Place(
         tenant=ann,
         stranger=bob,
@@ -82,12 +88,16 @@ def make_place(folder: Path) -> Place:
             "reproducible": reproducible.pk,
             "reproduction": reproduction.pk,
             "key_id": create_key(ann.user, ann.workspace, "of Ann")[0].pk,
+            "member_id": member.pk,
+            "invitation_id": invited.pk,
+            "link_id": link.pk,
             "webhook_id": hook.pk,
             "delivery_id": ping(ann.user, ann.workspace, hook.pk).pk,
             "kind": "osc.array",
             "artifact_id": recording.pk,
             "export_id": export.pk,
         },
+        shared=token,
         clients={"nobody": Client(), "stranger": bob.client, "viewer": viewer, "owner": ann.client},
     )
 

@@ -104,7 +104,7 @@ def test_what_is_foreign_does_not_exist_in_the_own_workspace(place: Place, bob: 
         assert response.status_code == 404, response.content
         assert everything(bob.workspace) == before[1]
     elif method == "get":
-        body = response.content.decode()
+        body = response.getvalue().decode()
         assert not [value for value in foreign_ids(place) if value in body]
 
 

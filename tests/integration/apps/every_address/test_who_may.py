@@ -15,7 +15,7 @@ def test_who_may(place: Place, name: str, method: str, who: str) -> None:
     row = API[name, method]
     before = everything(place.tenant.workspace)
     response = send(place.clients[who], place, name, method, row)
-    viewer = 403 if row.writes or row.managers else row.owner
+    viewer = row.viewer or (403 if row.writes or row.managers else row.owner)
     # A command that the graph does not know is refused for what it is only to those who may give commands.
     expected = {"nobody": 401, "stranger": 404, "viewer": viewer, "owner": row.owner}[who]
     assert response.status_code == expected, response.content

@@ -22,12 +22,14 @@ from apps.runs.models import (
     RunSegment,
     RunTrail,
 )
+from apps.sharing.services import share
 from apps.webhooks.models import EVENTS
 from apps.webhooks.post import Answer
 from apps.webhooks.selectors import due
 from apps.webhooks.services import begin_try, create_webhook, end_try, ping
+from apps.workspaces.invitations import invite
 from apps.workspaces.keys import create_key
-from apps.workspaces.models import AuditEvent, IdempotencyKey, Membership
+from apps.workspaces.models import AuditEvent, IdempotencyKey, Membership, QuotaAlert
 from apps.workspaces.rows import OwnedForeignKey, ScopedManager, WorkspaceModel
 from apps.workspaces.scope import scope
 
@@ -140,6 +142,9 @@ def test_sql_without_a_scope_and_with_a_foreign_one_sees_nothing(
         DiscardedFile.objects.create(**of, content="0" * 64)
         Export.objects.create(**of, run=run, format="csv")
         Retention.objects.create(**of)
+        QuotaAlert.objects.create(**of, name="storage")
+        invite(ann.user, ann.workspace, "guest@example.org", "viewer", str)
+        share(ann.user, ann.graph)
     hook, _ = create_webhook(ann.user, ann.workspace, "https://example.org/", EVENTS)
     ping(ann.user, ann.workspace, hook.pk)
     ((workspace_id, _, delivery_id),) = due(1)

@@ -31,9 +31,9 @@ def test_a_page_asks_strangers_to_log_in_whether_it_exists_or_not(ann: Any) -> N
 
 
 def test_somebody_who_left_sees_the_workspace_no_more(ann: Any, bob: Any) -> None:
+    from apps.workspaces.members import add_member
     from apps.workspaces.models import Membership, Role
     from apps.workspaces.scope import scope
-    from apps.workspaces.services import add_member
 
     add_member(ann.user, ann.workspace, bob.user, Role.VIEWER)
     path = f"{ann.root}/projects/"

@@ -1,0 +1,182 @@
+"""The pages of a workspace itself, as a browser without JavaScript gets them."""
+
+from __future__ import annotations
+
+import html
+import re
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from django.test import Client
+
+from apps.accounts.models import User
+from apps.runs.retention import retention
+from apps.workspaces import invitations, keys
+from apps.workspaces.models import Membership, Role, Workspace
+from apps.workspaces.scope import scope
+
+pytestmark = pytest.mark.django_db
+
+
+def text(response: Any) -> str:
+    """What a page says, without tags."""
+    return " ".join(html.unescape(re.sub(r"<[^>]+>", " ", response.content.decode())).split())
+
+
+def logged_in(user: User) -> Client:
+    client = Client()
+    client.force_login(user)
+    return client
+
+
+def root(tenant: Any) -> str:
+    return f"/w/{tenant.workspace.slug}"
+
+
+def member_row(tenant: Any, user: User) -> Membership:
+    with scope(tenant.workspace.pk):
+        return Membership.objects.get(user=user)
+
+
+def test_a_workspace_is_made_by_a_form_and_is_in_the_menu(ann: Any) -> None:
+    assert Client().get("/workspaces/new/").url == "/accounts/login/?next=/workspaces/new/"  # type: ignore[attr-defined]
+    assert ann.client.post("/workspaces/new/", {"name": " "}).status_code == 422
+    made = ann.client.post("/workspaces/new/", {"name": "Chaos lab"})
+    assert re.fullmatch(r"/w/chaos-lab-\w{8}/members/", made.url)
+    page = ann.client.get(made.url).content.decode()
+    menu = page.partition('class="menu"')[2].partition("</details>")[0]
+    assert "Chaos lab" in menu
+    assert ann.workspace.name in html.unescape(menu)
+    assert re.search(r'href="/w/chaos-lab-\w+/" aria-current="true"', menu)
+
+
+def test_the_tabs_are_those_of_the_role(ann: Any, member_of: Callable[..., User]) -> None:
+    manager, viewer = ann.client, logged_in(member_of(ann, Role.VIEWER))
+    for client, sees in ((manager, True), (viewer, False)):
+        page = text(client.get(f"{root(ann)}/members/"))
+        assert ("Audit log" in page) is sees
+        assert ("Invite somebody" in page) is sees
+        assert "Leave this workspace" in page
+    assert text(viewer.get(f"{root(ann)}/settings/")).count("Only owners and administrators change the settings") == 1
+    assert viewer.post(f"{root(ann)}/settings/", {"name": "x"}).status_code == 403
+    assert viewer.post(f"{root(ann)}/settings/retention/", {"checkpoint_days": "0"}).status_code == 403
+
+
+@pytest.mark.parametrize(
+    ("form", "wrong"),
+    [
+        ({"name": "", "visibility": "anyone"}, "Give the workspace a name"),
+        ({"name": "x" * 161, "visibility": "anyone"}, "161 characters"),
+        ({"name": "x", "visibility": "anyone", "domains": "not a domain"}, "is no domain"),
+        ({"name": "x", "visibility": "all"}, "There is no such choice"),
+    ],
+)
+def test_the_settings_say_what_is_wrong_and_change_nothing(ann: Any, form: dict[str, str], wrong: str) -> None:
+    answer = ann.client.post(f"{root(ann)}/settings/", form)
+    assert answer.status_code == 422
+    assert wrong in text(answer) or form.get("visibility") == "all"
+    with scope(ann.workspace.pk):
+        assert Workspace.objects.get(pk=ann.workspace.pk).name == ann.workspace.name
+
+
+def test_the_settings_are_saved_at_the_new_address(ann: Any) -> None:
+    form = {"name": "Lab", "visibility": "anyone", "domains": "example.org\nuni.example", "new_address": "on"}
+    saved = ann.client.post(f"{root(ann)}/settings/", form)
+    assert re.fullmatch(r"/w/lab-\w{8}/settings/", saved.url)
+    page = ann.client.get(saved.url)
+    assert "example.org\nuni.example" in page.content.decode()
+    assert ann.client.get(f"{root(ann)}/settings/").status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("form", "status"),
+    [
+        ({"artifact_days": "30", "checkpoint_days": "2"}, 302),
+        ({"artifact_days": "", "checkpoint_days": "0"}, 302),
+        ({"artifact_days": "0", "checkpoint_days": "0"}, 422),
+        ({"artifact_days": "x", "checkpoint_days": "0"}, 422),
+        ({"artifact_days": "", "checkpoint_days": ""}, 422),
+    ],
+)
+def test_retention_is_set(ann: Any, form: dict[str, str], status: int) -> None:
+    assert ann.client.post(f"{root(ann)}/settings/retention/", form).status_code == status
+    with scope(ann.workspace.pk):
+        kept = retention()
+    if status == 302:
+        assert (str(kept.artifact_days or ""), str(kept.checkpoint_days)) == tuple(form.values())
+    else:
+        assert kept.revision == 0
+
+
+def test_a_role_is_changed_and_a_member_removed(ann: Any, member_of: Callable[..., User]) -> None:
+    editor = member_of(ann, Role.EDITOR)
+    row = member_row(ann, editor)
+    page = f"{root(ann)}/members/{row.pk}/"
+    assert "Hand the workspace over" in text(ann.client.get(page))
+    assert ann.client.post(f"{page}role/", {"role": "viewer"}).status_code == 302
+    assert member_row(ann, editor).role == Role.VIEWER
+    assert ann.client.post(f"{page}remove/").status_code == 302
+    assert logged_in(editor).get(f"{root(ann)}/").status_code == 404
+
+
+def test_what_cannot_be_done_is_said_on_the_next_page(ann: Any) -> None:
+    own = member_row(ann, ann.user)
+    for address, form in (
+        (f"members/{own.pk}/role/", {"role": "viewer"}), (f"members/{own.pk}/remove/", {}), ("members/leave/", {}),
+    ):  # fmt: skip
+        answer = ann.client.post(f"{root(ann)}/{address}", form, follow=True)
+        assert "Make somebody else an owner first" in text(answer), address
+    assert member_row(ann, ann.user).role == Role.OWNER
+
+
+def test_an_invitation_is_made_sent_again_and_taken_back(ann: Any) -> None:
+    page = f"{root(ann)}/members/"
+    assert "e-mail address such as" in text(ann.client.post(page, {"email": "nobody", "role": "viewer"}))
+    assert ann.client.post(page, {"email": "guest@example.net", "role": "viewer"}).status_code == 302
+    assert "guest@example.net" in text(ann.client.get(page))
+    assert "invited already" in text(ann.client.post(page, {"email": "guest@example.net", "role": "viewer"}))
+    with scope(ann.workspace.pk):
+        (open_one,) = invitations.invitations()
+    assert ann.client.post(f"{root(ann)}/invitations/{open_one.pk}/resend/").status_code == 302
+    assert ann.client.post(f"{root(ann)}/invitations/{open_one.pk}/revoke/").status_code == 302
+    assert "Nobody is waiting" in text(ann.client.get(page))
+
+
+def test_a_bounded_key_is_made_by_the_form_and_rotated(ann: Any) -> None:
+    page = f"{root(ann)}/keys/"
+    form = {"name": "CI", "days": "30", "owner": "workspace", "bounded": "on", "verbs": ["run.submit"]}
+    wrong = ann.client.post(page, {**form, "networks": "everywhere"})
+    assert wrong.status_code == 422
+    assert "is no network" in text(wrong)
+    assert 'value="run.submit" checked' in wrong.content.decode()
+    made = ann.client.post(page, {**form, "networks": "203.0.113.0/24, 2001:db8::/32"})
+    assert "Your new key" in text(made)
+    (key,) = keys.keys(ann.user, ann.workspace)
+    assert (key.owned_by_workspace, key.verbs) == (True, ["run.submit", "workspace.read"])
+    assert key.networks == ["2001:db8::/32", "203.0.113.0/24"]
+    rotated = ann.client.post(f"{page}{key.pk}/rotate/")
+    assert "Your new key" in text(rotated)
+    assert "no-store" in rotated.headers["Cache-Control"]
+    assert "the secret before until" in text(ann.client.get(page))
+
+
+def test_a_graph_is_shared_by_the_form_on_its_page(ann: Any) -> None:
+    page = ann.client.get(f"{root(ann)}/graphs/{ann.graph.pk}/")
+    assert "Make a link" in text(page)
+    form = {"graph": str(ann.graph.pk), "days": "7", "visibility": "anyone"}
+    made = ann.client.post(f"{root(ann)}/shares/", form)
+    address = re.search(r'value="http://testserver(/s/shr_[\w-]+/)"', made.content.decode())
+    assert address is not None
+    assert ann.graph.name in text(Client().get(address[1]))
+    assert address[1] not in ann.client.get(f"{root(ann)}/shares/").content.decode()
+    assert ann.client.post(f"{root(ann)}/shares/", {**form, "days": "9999"}).status_code == 422
+
+
+def test_empty_pages_say_what_belongs_there(ann: Any) -> None:
+    assert "No links" in text(ann.client.get(f"{root(ann)}/shares/"))
+    assert "Nobody is waiting" in text(ann.client.get(f"{root(ann)}/members/"))
+    assert "No keys" in text(ann.client.get(f"{root(ann)}/keys/"))
+    usage = text(ann.client.get(f"{root(ann)}/usage/"))
+    assert "Plan: Standard" in usage
+    assert "Storage" in usage
