@@ -43,7 +43,7 @@ def obstacles(user: User) -> list[Fault]:
 
 
 def delete_account(user: User) -> None:
-    """Delete it; all or nothing. Workspaces without another member are purged after that, as `workspaces.deletion` does.
+    """Delete it; all or nothing. Workspaces without another member are purged after that.
 
     Raises `StillNeeded` with every obstacle.
     """

@@ -978,7 +978,18 @@ class Workspace(Model):
     name: Annotated[str, Field(max_length=160)]
     personal: bool
     created_at: AwareDatetime
+    require_mfa: bool | None = None
+    """
+    Only members with two-step sign-in enter; API keys are not asked.
+    """
     delete_at: Annotated[AwareDatetime | None, Field(...)]
+
+
+class WorkspaceSecurity(Model):
+    require_mfa: bool
+    """
+    Only members with two-step sign-in enter, by pages, API and sockets; API keys are not asked.
+    """
 
 
 class Artifact(Model):
@@ -1479,6 +1490,10 @@ class MyWorkspace(Model):
     name: Annotated[str, Field(max_length=160)]
     personal: bool
     created_at: AwareDatetime
+    require_mfa: bool | None = None
+    """
+    Only members with two-step sign-in enter; API keys are not asked.
+    """
     delete_at: Annotated[AwareDatetime | None, Field(...)]
     allowed_domains: list[str]
     default_visibility: Literal["anyone", "signed_in"] | None = None
@@ -1509,6 +1524,7 @@ class MyWorkspace(Model):
             "key.make",
             "audit.read",
             "workspace.manage",
+            "workspace.secure",
             "workspace.own",
         ]
     ]

@@ -13,7 +13,6 @@ from django.contrib.sessions.backends.base import UpdateError
 from django.core import mail
 from django.core.files.base import ContentFile
 from django.core.files.storage import storages
-from django.core.management import call_command
 from django.db import connection
 from django.test import Client
 from django.urls import reverse
