@@ -267,6 +267,8 @@ SPECTACULAR_SETTINGS = {
         "ArtifactKindEnum": "apps.runs.models.Artifact.Kind",
         "ExportFormatEnum": "apps.runs.exports_api.FORMATS",
         "PointStateEnum": "apps.runs.models.RunPoint.State",
+        "RecordingStateEnum": "apps.runs.recordings.STATES",
+        "OutageEnum": "apps.runs.exports_api.AWAY",
         "VerdictEnum": "apps.runs.models.Reproduction.Verdict",
         "DeliveryStateEnum": "apps.webhooks.models.WebhookDelivery.State",
     },

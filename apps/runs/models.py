@@ -7,6 +7,7 @@ from django.db import models
 from django.utils import timezone
 
 from apps.projects.models import GraphVersion, Project
+from apps.runs.outages import PutOff, put_off_constraint
 from apps.runs.states import ACTIVE, FINAL, AttemptState, RunState
 from apps.workspaces.rows import OwnedForeignKey, WorkspaceModel
 
@@ -378,23 +379,30 @@ class RunSegment(WorkspaceModel):
         return f"{self.run_id} ticks {self.first} to {self.until}"
 
 
-class Gathering(WorkspaceModel):
+class Gathering(WorkspaceModel, PutOff):
     """What is to be done for a run that records, when it is over: put its segments together, and delete their files.
 
-    It is there before the first file is, and goes when none can come any more.
+    It is there before the first file is, and goes when none can come any more. One with an error stays: it says why
+    there is no recording.
     """
 
     run = OwnedForeignKey(Run, on_delete=models.CASCADE, related_name="gatherings", db_index=False)
     tries = models.PositiveIntegerField(
-        default=0, help_text="How often it was taken up by others than the run's own process."
+        default=0,
+        help_text="How often others than the run's own process took it up and failed, or did not live to say.",
     )
-    due_at = models.DateTimeField(default=timezone.now, help_text="When it is taken up next, once the run is over.")
+    due_at = models.DateTimeField(
+        default=timezone.now, null=True,
+        help_text="When it is taken up next, once the run is over; null: nothing is left to do.",
+    )  # fmt: skip
+    error = models.JSONField(null=True, help_text="Why there is no recording: {code, message, mend}")
 
     class Meta(WorkspaceModel.Meta):
         indexes = (models.Index(fields=["due_at"], name="runs_gathering_due"),)
         constraints = (
             *WorkspaceModel.Meta.constraints,
             models.UniqueConstraint(fields=["run"], name="runs_gathering_run"),
+            put_off_constraint("runs_gathering_waits_for"),
         )
 
     def __str__(self) -> str:
@@ -459,10 +467,12 @@ class DiscardedFile(WorkspaceModel):
         return self.content
 
 
-class Export(WorkspaceModel):
+class Export(WorkspaceModel, PutOff):
     """What a run recorded, or the points of a sweep, being written in another format.
 
     `claim` numbers those who have taken it; every write of one names its number and fails when it is not this one.
+    `losses` counts those of them that have died or failed over it, and not those that found the storage or the database
+    away: then it is queued again and due later.
     """
 
     class State(models.TextChoices):
@@ -483,7 +493,11 @@ class Export(WorkspaceModel):
     )  # fmt: skip
     reserved_bytes = models.PositiveBigIntegerField(default=0, help_text="What its file may take, as estimated.")
     claim = models.PositiveIntegerField(default=0, editable=False)
-    claimed_at = models.DateTimeField(null=True, editable=False)
+    claimed_at = models.DateTimeField(
+        null=True, editable=False, help_text="When whoever writes it was heard of last."
+    )  # fmt: skip
+    losses = models.PositiveIntegerField(default=0, editable=False)
+    due_at = models.DateTimeField(default=timezone.now, editable=False, help_text="Not before it is taken.")
     created_by = models.ForeignKey(
         settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+", editable=False
     )
@@ -511,6 +525,7 @@ class Export(WorkspaceModel):
             models.CheckConstraint(
                 name="runs_export_progress", condition=models.Q(progress__gte=0.0, progress__lte=1.0)
             ),
+            put_off_constraint("runs_export_waits_for"),
         )
 
     def __str__(self) -> str:
