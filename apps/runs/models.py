@@ -4,6 +4,7 @@ from functools import cached_property
 
 from django.conf import settings
 from django.db import models
+from django.db.models.functions import Cast
 from django.utils import timezone
 
 from apps.projects.models import GraphVersion, Project
@@ -216,20 +217,39 @@ class RunCheckpoint(WorkspaceModel):
         return f"{self.run_id} at tick {self.tick}"
 
 
+def _octets(of: str | models.Func) -> models.Func:
+    return models.Func(of, function="octet_length", output_field=models.BigIntegerField())
+
+
 class RunTrail(WorkspaceModel):
     """Digests of what the ports of a run said, tick by tick, by which a reproduction finds where it first differs.
 
-    `attractor.trail` makes and reads them.
+    `attractor.trail` makes and reads them. A row that is `gone` says why there are none (any more): a reproduction
+    tells it.
     """
+
+    class Gone(models.TextChoices):
+        NO = "", "There is one"
+        EXPIRED = "expired", "Deleted when its time was over"
+        NO_ROOM = "no_room", "Not kept, because the storage was used up"
 
     run = OwnedForeignKey(Run, on_delete=models.CASCADE, related_name="trails", db_index=False)
     description = models.JSONField(help_text="{columns, ticks, stride, ends}")
     digests = models.BinaryField(help_text="Packed; at most about half a megabyte.")
+    gone = models.CharField(max_length=10, choices=Gone.choices, default=Gone.NO, blank=True)
+    size = models.GeneratedField(
+        expression=_octets("digests") + _octets(Cast("description", models.TextField())),
+        output_field=models.BigIntegerField(), db_persist=True, help_text="Bytes.",
+    )  # fmt: skip
 
     class Meta(WorkspaceModel.Meta):
         constraints = (
             *WorkspaceModel.Meta.constraints,
             models.UniqueConstraint(fields=["run"], name="runs_runtrail_run"),
+            models.CheckConstraint(
+                name="runs_runtrail_gone",
+                condition=models.Q(gone="") | models.Q(gone__in=["expired", "no_room"], digests=b""),
+            ),
         )
 
     def __str__(self) -> str:
@@ -260,6 +280,10 @@ class Reproduction(WorkspaceModel):
     verdict = models.CharField(max_length=10, choices=Verdict.choices, default=Verdict.WAITING)
     first = models.JSONField(null=True, help_text="Where it first differs: {tick, since, places, hidden} or {point}.")
     compared = models.CharField(max_length=10, choices=Compared.choices, default=Compared.NOTHING, blank=True)
+    gone = models.CharField(
+        max_length=10, choices=RunTrail.Gone.choices, default=RunTrail.Gone.NO, blank=True,
+        help_text="Why the run that is reproduced had no trail to compare with, where that is known.",
+    )  # fmt: skip
     changed = models.JSONField(default=list, help_text="What was not as then, of which a difference may come.")
 
     class Meta(WorkspaceModel.Meta):
@@ -272,6 +296,9 @@ class Reproduction(WorkspaceModel):
             models.CheckConstraint(
                 name="runs_reproduction_compared",
                 condition=models.Q(compared__in=["", "hash", "rows", "ticks", "points"]),
+            ),
+            models.CheckConstraint(
+                name="runs_reproduction_gone", condition=models.Q(gone__in=["", "expired", "no_room"])
             ),
         )
 

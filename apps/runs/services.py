@@ -31,8 +31,9 @@ from apps.runs.models import Reproduction, Run, RunAttempt, RunCheckpoint, RunCo
 from apps.runs.quotas import Demand, admit, check_request
 from apps.runs.refusals import Fenced, NotClaimable, RunIsOver
 from apps.runs.states import FINAL, AttemptState, RunState
+from apps.runs.trails import keep_trail
 from apps.runs.transitions import Cancel, Fail, HandOver, Start, Succeed, Transition
-from apps.runs.verdicts import KeptTrail, conclude, keep_trail
+from apps.runs.verdicts import KeptTrail, conclude
 from apps.webhooks.services import announce
 from apps.workspaces.missing import NotFound
 from apps.workspaces.models import Workspace
@@ -376,9 +377,8 @@ def finish(
         run.result_hash = result_hash
         run.manifest = run.manifest if manifest is None else dict(manifest)
         if final is RunState.SUCCEEDED:
-            keep_trail(run, trail)
-            if (verdict := conclude(run)) is not None:
-                append_events(run, [Happening("log", verdict, run.tick)])
+            said = (keep_trail(run, trail), conclude(run, trail))
+            append_events(run, [Happening("log", payload, run.tick) for payload in said if payload is not None])
         _take(run, _END[final]() if error is None else Fail(error))
         run.save()
         _end_attempt(attempt.pk, AttemptState(final.value), Now() - timedelta(seconds=waited))

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import structlog
 from django.conf import settings
 
-from apps.runs import artifacts, checkpoints, selectors, services
+from apps.runs import artifacts, checkpoints, selectors, services, trails
 from apps.workspaces.scope import scope
 
 RESEND_AFTER_SECONDS = 10.0
@@ -56,8 +56,13 @@ def sweep() -> Swept:
 
 
 def _tidy() -> int:
-    """Delete artifacts that were kept long enough, and files that no artifact has any more; how many files."""
-    for workspace_id, artifact_id in artifacts.outdated(settings.ATTRACTOR.runs.keep_days):
+    """Delete artifacts and trails that were kept long enough, and files that no artifact has any more; how many
+    files."""
+    days = settings.ATTRACTOR.runs.keep_days
+    for workspace_id, artifact_id in artifacts.outdated(days):
         with scope(workspace_id):
             artifacts.expire(artifact_id)
+    for workspace_id, run_id in trails.outdated_trails(days):
+        with scope(workspace_id):
+            trails.expire_trail(run_id)
     return sum(artifacts.drop_file(workspace_id, content) for workspace_id, content in artifacts.discarded())

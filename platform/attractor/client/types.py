@@ -466,6 +466,10 @@ class Prospect(Model):
     Why not.
     """
     changed: list[Circumstance]
+    note: str
+    """
+    What it cannot be compared by, because the trail of the run is gone.
+    """
 
 
 class RecordedPort(Model):
