@@ -147,11 +147,16 @@ class RunAttempt(WorkspaceModel):
         null=True, help_text="Tick of the last checkpoint that it made; in a sweep or fit, points that were done then."
     )
     finished_at = models.DateTimeField(null=True)
+    tidied = models.BooleanField(
+        default=False, editable=False, help_text="Whether checkpoints were looked for that came after the run's end."
+    )
 
     class Meta(WorkspaceModel.Meta):
         indexes = (
             # What a workspace has used this month is added up before each run that it submits.
             models.Index(fields=["workspace", "finished_at"], name="runs_runattempt_finished"),
+            # The sweeper asks for the few that are not.
+            models.Index(fields=["run"], name="runs_runattempt_untidied", condition=models.Q(tidied=False)),
         )
         constraints = (
             *WorkspaceModel.Meta.constraints,

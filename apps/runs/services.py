@@ -3,7 +3,8 @@
 Those for people (`submit`, `command`, `cancel_many`) check permission and leave an audit event. Those for workers
 (`claim`, `renew`, `record_events`, `record_progress`, `record_checkpoint`, `apply_command`, `hand_over`, `finish`) name
 their attempt and raise `Fenced` when it does not hold the run any more, so a worker that comes back from the dead
-writes nothing. Those for the sweeper are `hand_over_lost`, `resend` and `forget_checkpoints`.
+writes nothing. Those for the sweeper are `hand_over_lost`, `resend`, `forget_checkpoints` and
+`note_tidied`.
 """
 
 import secrets
@@ -495,6 +496,12 @@ def forget_checkpoints(run_id: UUID | str) -> int:
     """Drop the rows of the checkpoints of a run of the workspace in force that is over; how many there were."""
     with scope(current_workspace_id()):
         return RunCheckpoint.objects.filter(run_id=run_id, run__state__in=FINAL).delete()[0]
+
+
+def note_tidied(run_id: UUID | str) -> None:
+    """Note that no file of a checkpoint is left of a run of the workspace in force that is over."""
+    with scope(current_workspace_id()):
+        RunAttempt.objects.filter(run_id=run_id, run__state__in=FINAL).update(tidied=True)
 
 
 def resend(run_id: UUID | str) -> bool:

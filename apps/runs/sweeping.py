@@ -14,6 +14,9 @@ RESEND_AFTER_SECONDS = 10.0
 """A run whose message was sent longer ago and that still waits gets another: the first may be lost. When all workers
 are busy it is merely one message too many, which the claim makes harmless."""
 
+LATE_SECONDS = 3600.0
+"""For so long after its run is over a checkpoint may still come, of a process that has lost it and does not know."""
+
 log = structlog.get_logger(__name__)
 
 
@@ -52,7 +55,17 @@ def sweep() -> Swept:
             with scope(workspace_id):
                 services.forget_checkpoints(run_id)
             forgotten += 1
+    _tidy_late()
     return Swept(lost, resent, forgotten, _tidy())
+
+
+def _tidy_late() -> None:
+    """Delete files of checkpoints that no row names: they came when their run was over, or as its process died."""
+    for workspace_id, run_id in selectors.untidied(LATE_SECONDS):
+        if not checkpoints.delete_all(workspace_id, run_id):
+            return  # a storage that is away is not waited for twice in a round
+        with scope(workspace_id):
+            services.note_tidied(run_id)
 
 
 def _tidy() -> int:
