@@ -5,12 +5,14 @@ from __future__ import annotations
 import errno
 import os
 import signal
+import sys
 import threading
 import time
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import psycopg
@@ -338,6 +340,47 @@ def test_a_server_that_cuts_the_writer_off_puts_its_export_off(
             row = row_of(ann, found)
             assert (row.state, row.losses, row.put_offs, row.waits_for) == ("queued", 0, tries, "database")
             make_due(ann, Export)
+    assert exports.write_export(ann.workspace.id, found.pk)
+    assert row_of(ann, found).state == "succeeded"
+
+
+def test_a_server_that_is_stopped_for_a_while_puts_the_export_off_and_keeps_its_writer_waiting(
+    apart: None, testbed: Any, ann: Any, ended_run: Any, monkeypatch: pytest.MonkeyPatch, eventually: Any
+) -> None:
+    server = testbed.services.postgres
+    if server is None:
+        pytest.skip("the configured PostgreSQL is not ours to stop")
+    found = exports.submit_export(ann.user, ended_run(ann), "csv")
+    hash_of = files.hash_of
+    refused: list[BaseException] = []
+
+    def stopped_then(path: Path) -> str:
+        server.process.stop()
+        return hash_of(path)
+
+    def waits(_: float) -> None:
+        # The writer has asked a server that is not there, and is about to ask again.
+        refused.append(sys.exception() or AssertionError("nothing was refused"))
+        if len(refused) == 2:
+            server.start()
+            eventually(server.answers, "PostgreSQL")
+
+    try:
+        with monkeypatch.context() as patch:
+            patch.setattr(files, "hash_of", stopped_then)
+            patch.setattr(outages, "time", SimpleNamespace(monotonic=time.monotonic, sleep=waits))
+            assert not exports.write_export(ann.workspace.id, found.pk, patience=600.0)
+    finally:
+        if not server.process.is_running():
+            server.start()
+            eventually(server.answers, "PostgreSQL")
+        connection.close()
+        connection.close_pool()
+    assert len(refused) >= 2
+    assert isinstance(refused[1], OperationalError)
+    row = row_of(ann, found)
+    assert (row.state, row.losses, row.put_offs, row.waits_for) == ("queued", 0, 1, "database")
+    make_due(ann, Export)
     assert exports.write_export(ann.workspace.id, found.pk)
     assert row_of(ann, found).state == "succeeded"
 
