@@ -308,6 +308,8 @@ SPECTACULAR_SETTINGS = {
         "SeriesAxisEnum": "apps.runs.overlays_api.AXES",
         "LeftOutCodeEnum": "apps.runs.overlays_api.LEFT_OUT",
         "PointStateEnum": "apps.runs.models.RunPoint.State",
+        "RecordingStateEnum": "apps.runs.recordings.STATES",
+        "OutageEnum": "apps.runs.exports_api.AWAY",
         "VerdictEnum": "apps.runs.models.Reproduction.Verdict",
         "RoleEnum": "apps.workspaces.models.Role",
         "PersonRoleEnum": "apps.workspaces.members.CHOICES",

@@ -18,7 +18,7 @@ from django.db.models import Max, QuerySet, Sum
 
 from apps.ops.preconditions import ANY, Precondition
 from apps.runs import files
-from apps.runs.models import Artifact, DiscardedFile, Export, Run, RunCheckpoint, RunSegment
+from apps.runs.models import Artifact, DiscardedFile, Export, Run, RunCheckpoint, RunSegment, RunTrail
 from apps.runs.states import ACTIVE, FINAL
 from apps.workspaces.missing import NotFound
 from apps.workspaces.models import Workspace
@@ -59,11 +59,12 @@ def recording_of(run: Run) -> Artifact | None:
 
 
 def stored_bytes() -> int:
-    """What the files of the workspace's artifacts take, a content that several have once, and what checkpoints take
-    that have outlived their runs."""
+    """What the files of the workspace's artifacts take, a content that several have once, what checkpoints take that
+    have outlived their runs, and what trails of runs take in the database."""
     sizes = Artifact.objects.order_by().values("content").annotate(bytes=Max("size"))
     left = RunCheckpoint.objects.filter(run__state__in=FINAL).aggregate(total=Sum("size", default=0))["total"]
-    return int(sizes.aggregate(total=Sum("bytes", default=0))["total"]) + int(left)
+    trails = RunTrail.objects.filter(gone=RunTrail.Gone.NO).aggregate(total=Sum("size", default=0))["total"]
+    return int(sizes.aggregate(total=Sum("bytes", default=0))["total"]) + int(left) + int(trails)
 
 
 def promised_bytes() -> int:

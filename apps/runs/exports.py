@@ -1,29 +1,36 @@
 """Exports: what a run recorded, or the points of a sweep or fit, written in another format as an artifact.
 
 Small ones are written while one waits, the others by `manage.py export`. Whoever writes one claims it with a number,
-and every write names it: a writer that was slow, dead or told to stop writes nothing.
+and every write names it: a writer that was slow, dead or told to stop writes nothing. While it writes and uploads a
+thread says that it lives. When the storage or the database is away the export is put off, and counts as not tried.
 """
 
 from __future__ import annotations
 
 import re
 import shutil
+import threading
 import time
 from collections.abc import Callable, Sequence
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 from uuid import UUID
 
 import structlog
 from django.conf import settings
-from django.db import connection, transaction
+from django.db import InterfaceError, OperationalError, connection, transaction
 from django.db.models import QuerySet
 from django.db.models.functions import Now
+from django.utils import timezone
 
 from apps.ops.refusal import Fault
 from apps.runs import artifacts, files, recordings, scratch
+from apps.runs.execution.away import is_away
+from apps.runs.execution.thread import RunThread
 from apps.runs.models import Artifact, Export, Run
+from apps.runs.outages import DAY, PUT_OFF_FIELDS, Cause, patiently
 from apps.runs.point_table import point_table, table_bytes
 from apps.runs.quotas import storage_faults
 from apps.runs.refusals import ExportIsOver, FormatNotAllowed, NothingRecorded, QuotaExceeded, RecordingPending
@@ -39,7 +46,14 @@ if TYPE_CHECKING:
 
 STALE_SECONDS: Final = 60.0
 """A writer that has said nothing for so long is dead."""
+BEAT_SECONDS: Final = 15.0
+"""How often a writer says that it lives, whatever it is at."""
 CLAIMS: Final = 3
+"""After so many writers that died or failed over it an export has failed."""
+OUTAGE_SECONDS: Final = DAY
+"""For so long an export waits for a storage or a database that is away."""
+PATIENCE_SECONDS: Final = 2.0
+"""For so long one that is written while one waits tries to say what became of it to a database that is away."""
 TELL_SECONDS: Final = 0.5
 ACTIVE: Final = (Export.State.QUEUED, Export.State.RUNNING)
 
@@ -140,8 +154,12 @@ def _estimate(run: Run, name: str, ports: Sequence[str]) -> int:
         what, mend = f"The run is {run.state}.", "Export it when it is over."
         if run.is_final:
             what, mend = "The run recorded nothing, or it was deleted.", "Run it again with ports to record."
-            if recordings.pending(run):
-                raise RecordingPending([Fault("run", "Its recording is put together.", "Try again in a few seconds.")])
+            become = recordings.state_of(run)
+            if become.state in ("pending", "waiting"):
+                then = "Try again after that." if become.next_try else "Try again in a few seconds."
+                raise RecordingPending([Fault("run", become.message or "Its recording is put together.", then)])
+            if become.message:
+                what, mend = become.message, become.mend
         raise NothingRecorded([Fault("run", what, mend)])
     try:
         columns = chosen(name, _columns(recording), ports)
@@ -177,59 +195,142 @@ def cancel_export(actor: User, found: Export) -> Export:
 # --- For whoever writes it ------------------------------------------------------------------------------------------
 
 
-def write_export(workspace_id: UUID, export_id: UUID) -> bool:
-    """Write an export that waits; whether it came to its end here. Another writer's is left alone."""
+def write_export(workspace_id: UUID, export_id: UUID, patience: float = PATIENCE_SECONDS) -> bool:
+    """Write an export that waits; whether it came to its end here. Another writer's is left alone.
+
+    Args:
+        patience: for how long what became of it is told to a database that is away, s.
+
+    Raises:
+        OperationalError, InterfaceError: it was away for longer; another writer takes the export up.
+    """
     found = _claim(workspace_id, export_id)
     if found is None:
         return False
-    folder = scratch.folder("export")
+    beat = _Heartbeat(found)
+    beat.start()
     try:
-        _write(found, folder)
-    except Stopped:
-        log.info("export_stopped", export_id=str(export_id))
-        return False
-    except files.AWAY as error:
-        if not isinstance(error, files.Damaged) and found.claim < CLAIMS:
-            log.warning("export_put_off", export_id=str(export_id), error=str(error))
-            _end(found, Export.State.QUEUED)
-            return False
-        fault = {"code": "storage_away", "message": f"The storage failed: {error}", "mend": "Export it again later."}
-        _end(found, Export.State.FAILED, fault)
-    except ValueError as error:
-        fault = {"code": "not_writable", "message": f"{error}.", "mend": "Choose other ports, or another format."}
-        _end(found, Export.State.FAILED, fault)
-    except Exception as error:
-        log.exception("export_failed", export_id=str(export_id))
-        fault = {"code": "export_failed", "message": f"{type(error).__name__}: {error}", "mend": "Report this."}
-        _end(found, Export.State.FAILED, fault)
+        return patiently(_written(found, beat), patience)
+    except (SystemExit, KeyboardInterrupt):
+        # A writer that is told to end has not failed.
+        _queue(found)
+        raise
     finally:
-        shutil.rmtree(folder, ignore_errors=True)
-    return True
+        beat.close()
+
+
+def _written(found: Export, beat: _Heartbeat) -> Callable[[], bool]:
+    """Write a claimed export; how what became of it is noted, which gives whether it has come to its end."""
+    folder: Path | None = None
+    try:
+        folder = scratch.folder("export")
+        _write(found, folder, beat)
+    except Stopped:
+        log.info("export_stopped", export_id=str(found.pk))
+        return lambda: False
+    except files.StorageAway as error:
+        return _put_off(found, Cause.STORAGE, str(error))
+    except files.Damaged as error:
+        return partial(_fail, found, "source_lost", f"{error}.", "Run it again, and export that.")
+    except OSError as error:
+        log.exception("export_failed", export_id=str(found.pk))
+        return partial(_lose, found, "writer_failed", f"The disk of the writer failed: {error}")
+    except ValueError as error:
+        return partial(_fail, found, "not_writable", f"{error}.", "Choose other ports, or another format.")
+    except (OperationalError, InterfaceError) as error:
+        if is_away(error):
+            connection.close()
+            return _put_off(found, Cause.DATABASE, str(error))
+        return _broken(found, error)
+    except Exception as error:  # noqa: BLE001 every other fault is the export's, which says it
+        return _broken(found, error)
+    finally:
+        if folder is not None:
+            shutil.rmtree(folder, ignore_errors=True)
+    return lambda: True
+
+
+def _broken(found: Export, error: Exception) -> Callable[[], bool]:
+    log.error("export_failed", export_id=str(found.pk), exc_info=error)
+    return partial(_fail, found, "export_failed", f"{type(error).__name__}: {error}", "Report this.")
 
 
 def _claim(workspace_id: UUID, export_id: UUID) -> Export | None:
-    """Take an export that waits or whose writer is dead; None when there is none to take."""
+    """Take an export that is due or whose writer is dead; None when there is none to take."""
     with scope(workspace_id), transaction.atomic():
         row = Export.objects.select_for_update(of=("self",)).filter(pk=export_id, state__in=ACTIVE).first()
         if row is None:
             return None
         living = Export.objects.filter(pk=export_id, claimed_at__gt=Now() - timedelta(seconds=STALE_SECONDS))
-        if row.state == Export.State.RUNNING and living.exists():
+        if row.state == Export.State.RUNNING:
+            if living.exists():
+                return None
+            row.losses += 1
+        elif not Export.objects.filter(pk=export_id, due_at__lte=Now()).exists():
             return None
-        if row.claim >= CLAIMS:
+        if row.losses >= CLAIMS:
             row.state, row.finished_at = Export.State.FAILED, Now()
             row.error = {
-                "code": "writer_lost", "message": f"{CLAIMS} processes died while they wrote it.",
+                "code": "writer_lost", "message": f"{CLAIMS} processes died or failed while they wrote it.",
                 "mend": "Export fewer ports at once.",
             }  # fmt: skip
-            row.save(update_fields=["state", "finished_at", "error"])
+            row.save(update_fields=["state", "finished_at", "error", "losses"])
             return None
         row.state, row.claim, row.claimed_at, row.progress = Export.State.RUNNING, row.claim + 1, Now(), 0.0
-        row.save(update_fields=["state", "claim", "claimed_at", "progress"])
+        row.waits_for = Cause.NOTHING
+        row.save(update_fields=["state", "claim", "claimed_at", "progress", "losses", "waits_for"])
         return Export.objects.select_related("run__graph_version__graph").get(pk=export_id)
 
 
-def _write(found: Export, folder: Path) -> None:
+class _Heartbeat(RunThread):
+    """Says every `BEAT_SECONDS` that the writer of an export lives, on a connection of its own.
+
+    When the export is not held any more it notes that and ends. A database that is away is asked again: who writes it
+    may be taken for dead meanwhile, and finds that out when it writes.
+    """
+
+    def __init__(self, found: Export) -> None:
+        super().__init__("export-heartbeat", self._on_broken)
+        self._found = found
+        self._closing = threading.Event()
+        self._broken: BaseException | None = None
+        self._lost = False
+
+    def work(self) -> None:
+        while not self._closing.wait(BEAT_SECONDS):
+            try:
+                held = _held(self._found, claimed_at=Now())
+            except (OperationalError, InterfaceError) as error:
+                connection.close()
+                log.warning("export_not_heard_of", export_id=str(self._found.pk), error=str(error))
+                continue
+            if not held:
+                self._lost = True
+                return
+
+    def _on_broken(self, error: BaseException) -> None:
+        self._broken = error
+
+    def check(self) -> None:
+        """Raises `Stopped` when the export is known not to be held any more, and what broke the thread."""
+        if self._broken is not None:
+            raise RuntimeError("the thread that says that the writer lives broke") from self._broken
+        if self._lost:
+            raise Stopped
+
+    def close(self) -> None:
+        self._closing.set()
+        self.join()
+
+
+def _held(found: Export, **changes: Any) -> bool:
+    """Change a claimed export; whether it was still held."""
+    with scope(found.workspace_id):
+        held = Export.objects.filter(pk=found.pk, claim=found.claim, state=Export.State.RUNNING)
+        return bool(held.update(**changes))
+
+
+def _write(found: Export, folder: Path, beat: _Heartbeat) -> None:
     from attractor.exporting.formats import FORMATS, chosen
     from attractor.recording.recording import Recording
 
@@ -238,6 +339,7 @@ def _write(found: Export, folder: Path) -> None:
     tell = _teller(found)
 
     def progress(share: float) -> None:
+        beat.check()
         _hold(found, into)
         tell(share)
 
@@ -254,7 +356,7 @@ def _write(found: Export, folder: Path) -> None:
         if source is None:
             raise ValueError("what the run recorded was deleted")
         progress(0.0)
-        path = files.fetch(files.stored(found.workspace_id, source.content), source.content, folder / "source")
+        path = _fetched(source, folder / "source")
         with Recording(path) as recording:
             columns = chosen(found.format, recording.columns, found.ports)
             known.write(recording, columns, into, progress)
@@ -265,8 +367,13 @@ def _write(found: Export, folder: Path) -> None:
     name = f"{graph}-{str(run.pk)[:8]}.{known.suffix}"
     _hold(found, into)
     content = files.hash_of(into)
+    # Who does not hold it any more notes nothing and puts nothing into the storage.
+    if not _held(found, claimed_at=Now()):
+        raise Stopped
     artifacts.upload(found.workspace_id, into, content)
     with scope(found.workspace_id), transaction.atomic():
+        # In the order of `_hold`; `artifacts.keep` needs the row too.
+        Workspace.objects.select_for_update(no_key=True).get(pk=found.workspace_id)
         row = Export.objects.select_for_update().filter(pk=found.pk, claim=found.claim, state="running").first()
         if row is None:
             raise Stopped
@@ -277,6 +384,15 @@ def _write(found: Export, folder: Path) -> None:
         row.state, row.progress, row.artifact, row.finished_at = Export.State.SUCCEEDED, 1.0, made, Now()
         row.save(update_fields=["state", "progress", "artifact", "finished_at"])
         audit(None, "artifact.export", made, run=str(run.pk), format=found.format, size=made.size, content=content)
+
+
+def _fetched(source: Artifact, into: Path) -> Path:
+    """The file of a recording. Raises `Damaged` when it is lost, and `StorageAway`."""
+    try:
+        return files.fetch(files.stored(source.workspace_id, source.content), source.content, into)
+    except FileNotFoundError as error:
+        files.reach()
+        raise files.Damaged("what the run recorded is not in the storage any more") from error
 
 
 def _hold(found: Export, into: Path) -> None:
@@ -296,14 +412,16 @@ def _hold(found: Export, into: Path) -> None:
             raise ValueError(
                 f"the file is larger than {found.reserved_bytes:,} bytes, and the storage quota is used up"
             )
-        held = Export.objects.filter(pk=found.pk, claim=found.claim, state=Export.State.RUNNING)
-        if not held.update(reserved_bytes=size + size // 4):
+        if not _held(found, reserved_bytes=size + size // 4):
             raise Stopped
     found.reserved_bytes += more
 
 
 def _teller(found: Export) -> Callable[[float], None]:
-    """Notes the progress twice a second, and raises `Stopped` when the export is not held any more."""
+    """Notes the progress twice a second, and raises `Stopped` when the export is not held any more.
+
+    A database that is away does not hinder the writing; at its end it is needed.
+    """
     told = 0.0
 
     def tell(share: float) -> None:
@@ -311,16 +429,47 @@ def _teller(found: Export) -> Callable[[float], None]:
         if time.monotonic() - told < TELL_SECONDS:
             return
         told = time.monotonic()
-        with scope(found.workspace_id):
-            held = Export.objects.filter(pk=found.pk, claim=found.claim, state=Export.State.RUNNING)
-            if not held.update(progress=min(1.0, share), claimed_at=Now()):
-                raise Stopped
+        try:
+            held = _held(found, progress=min(1.0, share), claimed_at=Now())
+        except (OperationalError, InterfaceError) as error:
+            if not is_away(error):
+                raise
+            connection.close()
+            return
+        if not held:
+            raise Stopped
 
     return tell
 
 
-def _end(found: Export, state: str, error: dict[str, str] | None = None) -> None:
-    with scope(found.workspace_id):
-        held = Export.objects.filter(pk=found.pk, claim=found.claim, state=Export.State.RUNNING)
-        over = None if state == Export.State.QUEUED else Now()
-        held.update(state=state, error=error, finished_at=over)
+# What became of it; each is done again as long as the database is away, and does nothing to one that is not held.
+
+
+def _fail(found: Export, code: str, message: str, mend: str) -> bool:
+    fault = {"code": code, "message": message, "mend": mend}
+    return _held(found, state=Export.State.FAILED, error=fault, finished_at=Now())
+
+
+def _lose(found: Export, code: str, message: str) -> bool:
+    """Count a writer that failed; the last makes it fail."""
+    if found.losses + 1 >= CLAIMS:
+        return _fail(found, code, f"{message} ({CLAIMS} tries).", "Have the operator look after the disk.")
+    return _queue(found, losses=found.losses + 1)
+
+
+def _queue(found: Export, **changes: Any) -> bool:
+    _held(found, state=Export.State.QUEUED, **changes)
+    return False
+
+
+def _put_off(found: Export, cause: Cause, why: str) -> Callable[[], bool]:
+    """Queue it again, for when what it needs may be back, or fail it when it has waited for too long: how that is
+    noted."""
+    log.warning("export_put_off", export_id=str(found.pk), cause=cause.value, error=why)
+    due = found.put_off(cause, timezone.now(), OUTAGE_SECONDS)
+    changes = {name: getattr(found, name) for name in PUT_OFF_FIELDS}
+    if due is not None:
+        return partial(_queue, found, due_at=due, **changes)
+    mend = "Export it again when it is back."
+    fault = {"code": f"{cause.value}_away", "message": found.given_up(cause), "mend": mend}
+    return partial(_held, found, state=Export.State.FAILED, error=fault, finished_at=Now(), **changes)

@@ -4,7 +4,7 @@ from typing import Any
 from uuid import UUID
 
 from django.db.models import QuerySet
-from drf_spectacular.utils import extend_schema
+from drf_spectacular.utils import extend_schema, extend_schema_field
 from rest_framework import serializers
 from rest_framework.generics import ListAPIView
 from rest_framework.request import Request
@@ -18,10 +18,12 @@ from apps.runs import exports, selectors
 from apps.runs.api import NothingSerializer
 from apps.runs.artifacts_api import ArtifactSerializer
 from apps.runs.models import Export
+from apps.runs.outages import Cause
 from apps.workspaces import idempotency
 from apps.workspaces.api import LIST_ERRORS, NOT_FOUND, PROBLEM, WRITE_ERRORS, WorkspaceAPIView
 from apps.workspaces.scope import scope
 
+AWAY = (Cause.STORAGE.value, Cause.DATABASE.value)
 FORMATS = ("csv", "hdf5", "midi", "netcdf", "npz", "parquet", "png", "wav")
 
 
@@ -39,17 +41,38 @@ class ExportErrorSerializer(serializers.Serializer[Any]):
     mend = serializers.CharField()
 
 
+class WaitingSerializer(serializers.Serializer[Any]):
+    """What is put off because something that it needs is away; it goes on by itself."""
+
+    waits_for = serializers.ChoiceField(choices=AWAY)
+    next_try = serializers.DateTimeField(source="due_at")
+    since = serializers.DateTimeField(source="put_off_since", help_text="When it was put off first.")
+    tries = serializers.IntegerField(source="put_offs", help_text="That found something away.")
+    message = serializers.SerializerMethodField()
+
+    def get_message(self, row: Any) -> str:
+        return str(row.waiting(row.due_at))
+
+
 class ExportSerializer(serializers.ModelSerializer[Export]):
     run = serializers.UUIDField(source="run_id")
     format = serializers.ChoiceField(choices=FORMATS)
     ports = serializers.ListField(child=serializers.CharField())
     error = ExportErrorSerializer(allow_null=True)
+    waiting = serializers.SerializerMethodField(
+        help_text="Why a queued export is not written now; null: its turn comes."
+    )
     artifact = ArtifactSerializer(allow_null=True, help_text="Its file, once there is one that was not deleted.")
+
+    @extend_schema_field(WaitingSerializer(allow_null=True))
+    def get_waiting(self, found: Export) -> dict[str, Any] | None:
+        return dict(WaitingSerializer(found).data) if found.state == "queued" and found.waits_for else None
 
     class Meta:
         model = Export
         fields = (
-            "id", "run", "format", "ports", "state", "progress", "error", "artifact", "created_at", "finished_at",
+            "id", "run", "format", "ports", "state", "progress", "waiting", "error", "artifact", "created_at",
+            "finished_at",
         )  # fmt: skip
         read_only_fields = fields
 
@@ -105,9 +128,10 @@ class RunExports(WorkspaceAPIView, ListAPIView[Export]):
     def post(self, request: Request, slug: str, run_id: str) -> Response:
         """Export what a run recorded, or the points of a sweep or fit, once it is over.
 
-        A small export has its artifact in the answer, a large one is written in the background: ask for it again. 400
-        for a format that does not take the ports (it names those that do), 409 when there is nothing to export, 429
-        when the storage quota does not have the room.
+        A small export has its artifact in the answer, a large one is written in the background: ask for it again. While
+        the storage or the database is away it stays queued, and `waiting` says when it is tried next. 400 for a format
+        that does not take the ports (it names those that do), 409 when there is nothing to export, 429 when the storage
+        quota does not have the room.
         """
         body = body_of(NewExportSerializer, request)
         run = selectors.run(self.workspace, run_id)

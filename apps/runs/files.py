@@ -12,6 +12,7 @@ import shutil
 import tempfile
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 from uuid import UUID
@@ -28,8 +29,12 @@ PARTIAL_SECONDS = 3600.0
 """A file of which nothing was written for so long is not being written any more."""
 
 
+class StorageAway(OSError):
+    """The storage cannot be reached, refuses, or is full; what is wrong with files of this machine is another error."""
+
+
 class Damaged(OSError):
-    """A file in the storage does not have the hash that names it."""
+    """A file in the storage is lost, or does not have the hash that names it."""
 
 
 def stored(workspace_id: UUID | str, content: str) -> str:
@@ -47,28 +52,40 @@ def _segments(workspace_id: UUID | str, run_id: UUID | str) -> str:
 
 
 def put(place: str, path: Path) -> None:
-    """Put a file into the storage. What is there in full stays: the same place is the same content. Raises AWAY.
+    """Put a file into the storage. What is there in full stays: the same place is the same content.
 
     A file is there in full or not at all, also for those who read it meanwhile.
+
+    Raises:
+        StorageAway: the storage does not take it.
     """
-    storage = storages["default"]
-    if exists(place) and storage.size(place) == path.stat().st_size:
-        return
-    if isinstance(storage, FileSystemStorage):
-        _put_whole(storage, place, path)
-        return
-    with path.open("rb") as stream:
-        storage.save(place, File(stream))
+    storage, size = storages["default"], path.stat().st_size
+    with path.open("rb") as stream, _asked():
+        if exists(place) and storage.size(place) == size:
+            return
+        if isinstance(storage, FileSystemStorage):
+            _put_whole(storage, place, stream)
+        else:
+            storage.save(place, File(stream))
 
 
-def _put_whole(storage: FileSystemStorage, place: str, path: Path) -> None:
+@contextmanager
+def _asked() -> Iterator[None]:
+    """Raises `StorageAway` of whatever a storage raises."""
+    try:
+        yield
+    except AWAY as error:
+        raise StorageAway(f"{type(error).__name__}: {error}") from error
+
+
+def _put_whole(storage: FileSystemStorage, place: str, source: IO[bytes]) -> None:
     partial, target = Path(storage.path("partial")), Path(storage.path(place))
     for folder in (partial, target.parent):
         folder.mkdir(parents=True, exist_ok=True)
     _forget_partial(partial)
     number, name = tempfile.mkstemp(dir=partial)
     try:
-        with path.open("rb") as source, os.fdopen(number, "wb") as copy:
+        with os.fdopen(number, "wb") as copy:
             shutil.copyfileobj(source, copy, CHUNK)
         Path(name).replace(target)
     except BaseException:
@@ -87,12 +104,15 @@ def _forget_partial(folder: Path) -> None:
 
 
 def reach() -> None:
-    """Look whether the storage is there: of one that is not, a file that is not found says nothing. Raises AWAY.
+    """Look whether the storage is there: of one that is not, a file that is not found says nothing. Raises
+    `StorageAway`.
 
     One in which there is nothing at all is not there: it is where a folder or bucket is to be mounted and is not.
     """
-    if not any(storages["default"].listdir("")):
-        raise FileNotFoundError("the storage is empty, but is known to have had files: it may not be mounted")
+    with _asked():
+        there = any(storages["default"].listdir(""))
+    if not there:
+        raise StorageAway("the storage is empty, but is known to have had files: it may not be mounted")
 
 
 def exists(place: str) -> bool:
@@ -101,16 +121,34 @@ def exists(place: str) -> bool:
 
 
 def fetch(place: str, content: str, into: Path) -> Path:
-    """Copy a file out of the storage to a path. Raises AWAY; `Damaged`, which is one of these."""
+    """Copy a file out of the storage to a path.
+
+    Raises:
+        FileNotFoundError: it is not there; `reach` says whether the storage is.
+        Damaged: it does not have its hash.
+        StorageAway: the storage cannot be reached.
+        OSError: the path cannot be written.
+    """
     digest = hashlib.sha256()
     into.parent.mkdir(parents=True, exist_ok=True)
-    with storages["default"].open(place) as source, into.open("wb") as target:
-        for chunk in source.chunks(CHUNK):
+    with into.open("wb") as target:
+        for chunk in _read(place):
             digest.update(chunk)
             target.write(chunk)
     if digest.hexdigest() != content:
         raise Damaged(f"{place} is damaged: it does not have the hash that names it")
     return into
+
+
+def _read(place: str) -> Iterator[bytes]:
+    """What a file in the storage holds; whoever takes it may fail without the storage being blamed."""
+    try:
+        with storages["default"].open(place) as source:
+            yield from source.chunks(CHUNK)
+    except FileNotFoundError:
+        raise
+    except AWAY as error:
+        raise StorageAway(f"{type(error).__name__}: {error}") from error
 
 
 def opened(place: str) -> IO[Any]:

@@ -4,9 +4,11 @@ from functools import cached_property
 
 from django.conf import settings
 from django.db import models
+from django.db.models.functions import Cast
 from django.utils import timezone
 
 from apps.projects.models import GraphVersion, Project
+from apps.runs.outages import PutOff, put_off_constraint
 from apps.runs.states import ACTIVE, FINAL, AttemptState, RunState
 from apps.workspaces.rows import OwnedForeignKey, WorkspaceModel
 
@@ -145,11 +147,16 @@ class RunAttempt(WorkspaceModel):
         null=True, help_text="Tick of the last checkpoint that it made; in a sweep or fit, points that were done then."
     )
     finished_at = models.DateTimeField(null=True)
+    tidied = models.BooleanField(
+        default=False, editable=False, help_text="Whether checkpoints were looked for that came after the run's end."
+    )
 
     class Meta(WorkspaceModel.Meta):
         indexes = (
             # What a workspace has used this month is added up before each run that it submits.
             models.Index(fields=["workspace", "finished_at"], name="runs_runattempt_finished"),
+            # The sweeper asks for the few that are not.
+            models.Index(fields=["run"], name="runs_runattempt_untidied", condition=models.Q(tidied=False)),
         )
         constraints = (
             *WorkspaceModel.Meta.constraints,
@@ -215,20 +222,39 @@ class RunCheckpoint(WorkspaceModel):
         return f"{self.run_id} at tick {self.tick}"
 
 
+def _octets(of: str | models.Func) -> models.Func:
+    return models.Func(of, function="octet_length", output_field=models.BigIntegerField())
+
+
 class RunTrail(WorkspaceModel):
     """Digests of what the ports of a run said, tick by tick, by which a reproduction finds where it first differs.
 
-    `attractor.trail` makes and reads them.
+    `attractor.trail` makes and reads them. A row that is `gone` says why there are none (any more): a reproduction
+    tells it.
     """
+
+    class Gone(models.TextChoices):
+        NO = "", "There is one"
+        EXPIRED = "expired", "Deleted when its time was over"
+        NO_ROOM = "no_room", "Not kept, because the storage was used up"
 
     run = OwnedForeignKey(Run, on_delete=models.CASCADE, related_name="trails", db_index=False)
     description = models.JSONField(help_text="{columns, ticks, stride, ends}")
     digests = models.BinaryField(help_text="Packed; at most about half a megabyte.")
+    gone = models.CharField(max_length=10, choices=Gone.choices, default=Gone.NO, blank=True)
+    size = models.GeneratedField(
+        expression=_octets("digests") + _octets(Cast("description", models.TextField())),
+        output_field=models.BigIntegerField(), db_persist=True, help_text="Bytes.",
+    )  # fmt: skip
 
     class Meta(WorkspaceModel.Meta):
         constraints = (
             *WorkspaceModel.Meta.constraints,
             models.UniqueConstraint(fields=["run"], name="runs_runtrail_run"),
+            models.CheckConstraint(
+                name="runs_runtrail_gone",
+                condition=models.Q(gone="") | models.Q(gone__in=["expired", "no_room"], digests=b""),
+            ),
         )
 
     def __str__(self) -> str:
@@ -259,6 +285,10 @@ class Reproduction(WorkspaceModel):
     verdict = models.CharField(max_length=10, choices=Verdict.choices, default=Verdict.WAITING)
     first = models.JSONField(null=True, help_text="Where it first differs: {tick, since, places, hidden} or {point}.")
     compared = models.CharField(max_length=10, choices=Compared.choices, default=Compared.NOTHING, blank=True)
+    gone = models.CharField(
+        max_length=10, choices=RunTrail.Gone.choices, default=RunTrail.Gone.NO, blank=True,
+        help_text="Why the run that is reproduced had no trail to compare with, where that is known.",
+    )  # fmt: skip
     changed = models.JSONField(default=list, help_text="What was not as then, of which a difference may come.")
 
     class Meta(WorkspaceModel.Meta):
@@ -271,6 +301,9 @@ class Reproduction(WorkspaceModel):
             models.CheckConstraint(
                 name="runs_reproduction_compared",
                 condition=models.Q(compared__in=["", "hash", "rows", "ticks", "points"]),
+            ),
+            models.CheckConstraint(
+                name="runs_reproduction_gone", condition=models.Q(gone__in=["", "expired", "no_room"])
             ),
         )
 
@@ -378,23 +411,30 @@ class RunSegment(WorkspaceModel):
         return f"{self.run_id} ticks {self.first} to {self.until}"
 
 
-class Gathering(WorkspaceModel):
+class Gathering(WorkspaceModel, PutOff):
     """What is to be done for a run that records, when it is over: put its segments together, and delete their files.
 
-    It is there before the first file is, and goes when none can come any more.
+    It is there before the first file is, and goes when none can come any more. One with an error stays: it says why
+    there is no recording.
     """
 
     run = OwnedForeignKey(Run, on_delete=models.CASCADE, related_name="gatherings", db_index=False)
     tries = models.PositiveIntegerField(
-        default=0, help_text="How often it was taken up by others than the run's own process."
+        default=0,
+        help_text="How often others than the run's own process took it up and failed, or did not live to say.",
     )
-    due_at = models.DateTimeField(default=timezone.now, help_text="When it is taken up next, once the run is over.")
+    due_at = models.DateTimeField(
+        default=timezone.now, null=True,
+        help_text="When it is taken up next, once the run is over; null: nothing is left to do.",
+    )  # fmt: skip
+    error = models.JSONField(null=True, help_text="Why there is no recording: {code, message, mend}")
 
     class Meta(WorkspaceModel.Meta):
         indexes = (models.Index(fields=["due_at"], name="runs_gathering_due"),)
         constraints = (
             *WorkspaceModel.Meta.constraints,
             models.UniqueConstraint(fields=["run"], name="runs_gathering_run"),
+            put_off_constraint("runs_gathering_waits_for"),
         )
 
     def __str__(self) -> str:
@@ -459,10 +499,12 @@ class DiscardedFile(WorkspaceModel):
         return self.content
 
 
-class Export(WorkspaceModel):
+class Export(WorkspaceModel, PutOff):
     """What a run recorded, or the points of a sweep, being written in another format.
 
     `claim` numbers those who have taken it; every write of one names its number and fails when it is not this one.
+    `losses` counts those of them that have died or failed over it, and not those that found the storage or the database
+    away: then it is queued again and due later.
     """
 
     class State(models.TextChoices):
@@ -483,7 +525,11 @@ class Export(WorkspaceModel):
     )  # fmt: skip
     reserved_bytes = models.PositiveBigIntegerField(default=0, help_text="What its file may take, as estimated.")
     claim = models.PositiveIntegerField(default=0, editable=False)
-    claimed_at = models.DateTimeField(null=True, editable=False)
+    claimed_at = models.DateTimeField(
+        null=True, editable=False, help_text="When whoever writes it was heard of last."
+    )  # fmt: skip
+    losses = models.PositiveIntegerField(default=0, editable=False)
+    due_at = models.DateTimeField(default=timezone.now, editable=False, help_text="Not before it is taken.")
     created_by = models.ForeignKey(
         settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+", editable=False
     )
@@ -511,6 +557,7 @@ class Export(WorkspaceModel):
             models.CheckConstraint(
                 name="runs_export_progress", condition=models.Q(progress__gte=0.0, progress__lte=1.0)
             ),
+            put_off_constraint("runs_export_waits_for"),
         )
 
     def __str__(self) -> str:

@@ -78,6 +78,9 @@ class ProspectSerializer(serializers.Serializer[Any]):
     possible = serializers.BooleanField()
     faults = ObstacleSerializer(many=True, help_text="Why not.")
     changed = CircumstanceSerializer(many=True)
+    note = serializers.CharField(
+        allow_blank=True, help_text="What it cannot be compared by, because the trail of the run is gone."
+    )
 
 
 class FirstDifferenceSerializer(serializers.Serializer[Any]):
@@ -130,7 +133,8 @@ class RunReproducibility(WorkspaceAPIView):
         """Look here before reproducing it: what stands in the way, and what is not as it was."""
         found = prospect(selectors.run(self.workspace, run_id))
         faults, changed = [one.as_dict() for one in found.faults], [asdict(one) for one in found.changed]
-        return Response(ProspectSerializer({"possible": not found.faults, "faults": faults, "changed": changed}).data)
+        shown = {"possible": not found.faults, "faults": faults, "changed": changed, "note": found.note}
+        return Response(ProspectSerializer(shown).data)
 
 
 class RunReproduce(Submission):

@@ -132,8 +132,9 @@ def storage_faults(more: int) -> list[Fault]:
     return [
         Fault(
             "storage",
-            f"Artifacts take {taken:.3g} bytes, active runs and exports may write {promised:.3g}, and this one "
-            f"{more:.3g}; {allowed:.3g} are allowed.",
-            "Delete artifacts, record less, or ask the operator for a higher quotas.storage.",
+            f"Artifacts and trails take {taken:.3g} bytes, active runs and exports may write {promised:.3g}, and this "
+            f"one {more:.3g}; {allowed:.3g} are allowed.",
+            "Delete artifacts, have what runs left kept for fewer days, record less, or ask the operator for a higher "
+            "quotas.storage.",
         )
     ]

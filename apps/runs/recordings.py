@@ -7,23 +7,29 @@ from __future__ import annotations
 import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 import structlog
-from django.db import DatabaseError, connection, transaction
+from django.db import InterfaceError, OperationalError, connection, transaction
 from django.utils import timezone
 
+from apps.ops.refusal import Fault
 from apps.runs import artifacts, files, scratch
+from apps.runs.execution.away import is_away
 from apps.runs.models import Artifact, Gathering, Run, RunAttempt, RunSegment
+from apps.runs.outages import DAY, PUT_OFF_FIELDS, Cause, patiently
+from apps.runs.refusals import NotGivenUp
 from apps.runs.services import held_run
 from apps.runs.states import FINAL
+from apps.workspaces.permissions import Verb, require
 from apps.workspaces.scope import scope
 from apps.workspaces.services import audit
 
 if TYPE_CHECKING:
+    from apps.accounts.models import User
     from attractor.plan import Plan
     from attractor.recording.column import Column
 
@@ -36,9 +42,20 @@ CHUNK_BYTES = 2**10
 GATHER_AFTER_SECONDS = 10.0
 """A run's own process puts its recording together when it has ended; after this long it has not lived to do it."""
 RETRY_SECONDS = 30.0
-RETRY_MOST_SECONDS = 86_400.0
+RETRY_MOST_SECONDS = DAY
+TRIES = 12
+"""After so many failures, some 17 hours after the first, a recording is given up."""
+OUTAGE_SECONDS = 7 * DAY
+"""For so long a recording waits for a storage or a database that is away."""
+GIVEN_UP_SECONDS = 7 * DAY
+"""For so long the segments of one that was given up are kept, to be tried again."""
 LATE_SECONDS = 3600.0
 """For so long after its run is over a segment may still come, of a process that has lost the run and does not know."""
+
+LOST = {
+    "code": "recording_lost", "message": "All that the run recorded is lost or damaged in the storage.",
+    "mend": "Run it again, and have the operator look after the storage.",
+}  # fmt: skip
 
 log = structlog.get_logger(__name__)
 
@@ -128,7 +145,7 @@ def gather(workspace_id: UUID, run_id: UUID | str) -> Artifact | None:
     committed before the segments are deleted, and nothing is locked while files are fetched and put.
 
     Raises:
-        files.AWAY: the storage cannot be reached; what is there stays.
+        files.StorageAway: it cannot be reached; what is there stays.
     """
     with transaction.atomic(durable=True), scope(workspace_id):
         run = Run.objects.filter(pk=run_id, state__in=FINAL).defer("result").first()
@@ -150,6 +167,9 @@ def _put_together(run: Run, segments: Sequence[RunSegment]) -> Artifact | None:
         if not paths:
             with transaction.atomic(durable=True), scope(workspace_id):
                 if RunSegment.objects.filter(run_id=run_id).delete()[0]:
+                    Gathering.objects.update_or_create(
+                        workspace_id=workspace_id, run=run, defaults={"error": LOST, "waits_for": Cause.NOTHING}
+                    )
                     audit(None, "recording.lose", run, ticks=segments[-1].until)
             return None
         segments = segments[: len(paths)]
@@ -171,15 +191,88 @@ def _put_together(run: Run, segments: Sequence[RunSegment]) -> Artifact | None:
                 created_by_id=run.created_by_id,
             )  # fmt: skip
             RunSegment.objects.filter(run_id=run_id).delete()
+            Gathering.objects.filter(run_id=run_id).update(error=None, waits_for=Cause.NOTHING)
             audit(None, "artifact.record", made, run=str(run.pk), size=made.size, content=content)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
     return made
 
 
-def pending(run: Run) -> bool:
-    """Whether a run is over whose recording is still to be put together."""
-    return run.is_final and RunSegment.objects.filter(run=run).exists()
+@dataclass(frozen=True, slots=True)
+class RecordingState:
+    """What has become of what a run records.
+
+    Attributes:
+        state: ``none``: it records nothing; ``recording``: it is not over; ``pending``: its recording is put together
+            soon, or being so; ``waiting``: it is put off, for something is away; ``kept``: it is an artifact;
+            ``failed``: it was given up, and its segments are still there; ``lost``; ``gone``: it was deleted, or there
+            was nothing to record yet.
+        message: for people, where there is more to say than the state.
+        mend: what to do about it.
+        next_try: when what waits or has failed before is tried next.
+        tries: how often it has failed.
+        artifact: its id.
+        kept_until: until when what was given up can be tried again.
+    """
+
+    state: str
+    message: str = ""
+    mend: str = ""
+    next_try: datetime | None = None
+    tries: int = 0
+    artifact: UUID | None = None
+    kept_until: datetime | None = None
+
+
+STATES = ("none", "recording", "pending", "waiting", "kept", "failed", "lost", "gone")
+
+
+def state_of(run: Run) -> RecordingState:
+    """What has become of what a run records. Call it inside the workspace's scope."""
+    if not run.recording:
+        return RecordingState("none")
+    if not run.is_final:
+        return RecordingState("recording")
+    made = artifacts.recording_of(run)
+    if made is not None:
+        return RecordingState("kept", artifact=made.pk)
+    found, there = Gathering.objects.filter(run=run).first(), RunSegment.objects.filter(run=run).exists()
+    if found is None or found.error is None:
+        if not there:
+            return RecordingState("gone")
+        if found is None or found.due_at is None:
+            return RecordingState("pending")
+        if found.waits_for:
+            return RecordingState("waiting", found.waiting(found.due_at), next_try=found.due_at, tries=found.tries)
+        if found.tries < 2:  # the first may be under way
+            return RecordingState("pending", tries=found.tries)
+        message = f"It could not be put together in {found.tries - 1} tries so far."
+        return RecordingState("pending", message, next_try=found.due_at, tries=found.tries)
+    error, until = found.error, found.due_at if there else None
+    return RecordingState(
+        "failed" if there else "lost", error["message"], error["mend"], tries=found.tries, kept_until=until
+    )
+
+
+def try_again(actor: User, run: Run) -> RecordingState:
+    """Have a recording tried again that was given up.
+
+    Raises:
+        NotGivenUp: it was not, or its segments are gone.
+        PermissionDenied: the actor may not make artifacts here.
+    """
+    with scope(run.workspace_id, actor.pk):
+        require(actor, Verb.WRITE_ARTIFACT)
+        found = Gathering.objects.select_for_update().filter(run=run).first()
+        there = RunSegment.objects.filter(run=run).exists()
+        if found is None or found.error is None or not there:
+            mend = "Run it again with ports to record." if not there else "Wait for it."
+            raise NotGivenUp([Fault("run", "Its recording was not given up, or nothing is left of it.", mend)])
+        found.error, found.tries, found.due_at = None, 0, timezone.now()
+        found.put_offs, found.put_off_since, found.waits_for = 0, None, Cause.NOTHING
+        found.save(update_fields=["error", "tries", "due_at", *PUT_OFF_FIELDS])
+        audit(actor, "recording.retry", run)
+        return state_of(run)
 
 
 def _delete_files(run: Run) -> None:
@@ -197,10 +290,12 @@ def _delete_files(run: Run) -> None:
         if RunSegment.objects.filter(run=run).exists():
             return
         found = Gathering.objects.filter(run=run)
-        if last < timezone.now():
-            found.delete()
-        else:
+        if timezone.now() <= last:
             found.update(due_at=last)
+        else:
+            # What says why there is no recording stays.
+            found.filter(error__isnull=True).delete()
+            found.update(due_at=None)
 
 
 def _fetched(segments: Sequence[RunSegment], folder: Path) -> list[Path]:
@@ -221,27 +316,91 @@ def gather_due() -> int:
     """Put the recordings together of runs whose own process did not live to do it, and delete what is left of their
     segments; how many recordings.
 
-    One that fails waits twice as long each time, and those that wait longest come first: it holds up no other.
+    One that fails waits twice as long each time, and those that wait longest come first: it holds up no other. After
+    `TRIES` it is given up. While the storage or the database is away it is put off, which is no failure.
     """
-    gathered = 0
-    for workspace_id, run_id in to_gather(GATHER_AFTER_SECONDS):
-        with transaction.atomic(durable=True), scope(workspace_id):
-            found = Gathering.objects.select_for_update().filter(run_id=run_id, due_at__lte=timezone.now()).first()
-            if found is None:
-                continue
-            wait = min(RETRY_MOST_SECONDS, RETRY_SECONDS * 2 ** min(found.tries, 20))
-            found.tries, found.due_at = found.tries + 1, timezone.now() + timedelta(seconds=wait)
-            found.save(update_fields=["tries", "due_at"])
-        try:
-            gathered += gather(workspace_id, run_id) is not None
-        except files.AWAY as error:
-            log.warning("recording_not_gathered", run_id=str(run_id), error=str(error))
-        except DatabaseError:
-            raise
-        except Exception:
-            # One recording must not keep anybody from all others.
-            log.exception("recording_not_gathered", run_id=str(run_id), tries=found.tries)
-    return gathered
+    return sum(_gather_one(workspace_id, run_id) for workspace_id, run_id in to_gather(GATHER_AFTER_SECONDS))
+
+
+def _gather_one(workspace_id: UUID, run_id: UUID) -> bool:
+    found = _taken_up(workspace_id, run_id)
+    if found is None:
+        return False
+    if found.error is not None:
+        _forget(found)
+        return False
+    if found.tries > TRIES:
+        _give_up(found, "not_gathered", f"The processes that put it together died, {TRIES} times.")
+        return False
+    try:
+        return gather(workspace_id, run_id) is not None
+    except files.StorageAway as error:
+        _put_off(found, Cause.STORAGE, error)
+    except Exception as error:
+        if isinstance(error, (OperationalError, InterfaceError)) and is_away(error):
+            connection.close()
+            _put_off(found, Cause.DATABASE, error)
+            return False
+        # One recording must not keep anybody from all others.
+        log.exception("recording_not_gathered", run_id=str(run_id), tries=found.tries)
+        if found.tries >= TRIES:
+            _give_up(found, "not_gathered", f"It could not be put together in {TRIES} tries: {_said(error)}.")
+    return False
+
+
+def _said(error: Exception) -> str:
+    return f"{type(error).__name__}: {error}"
+
+
+def _taken_up(workspace_id: UUID, run_id: UUID) -> Gathering | None:
+    """One that is due, as somebody has taken it up who may not live to say what came of it; None when it is not due."""
+    with transaction.atomic(durable=True), scope(workspace_id):
+        rows = Gathering.objects.select_for_update(of=("self",)).select_related("run")
+        found = rows.filter(run_id=run_id, due_at__lte=timezone.now()).first()
+        if found is None:
+            return None
+        wait = min(RETRY_MOST_SECONDS, RETRY_SECONDS * 2 ** min(found.tries, 20))
+        if found.error is None and RunSegment.objects.filter(run_id=run_id).exists():
+            found.tries += 1
+        found.due_at = timezone.now() + timedelta(seconds=wait)
+        found.save(update_fields=["tries", "due_at"])
+    return found
+
+
+def _put_off(found: Gathering, cause: Cause, error: Exception) -> None:
+    """Have it tried when what it needs may be back. Who finds something away has not failed."""
+    log.warning("recording_put_off", run_id=str(found.run_id), cause=cause.value, error=str(error))
+    found.tries -= 1
+    due = found.put_off(cause, timezone.now(), OUTAGE_SECONDS)
+    if due is None:
+        _give_up(found, f"{cause.value}_away", found.given_up(cause))
+        return
+    found.due_at = due
+    patiently(lambda: _save(found, "tries", "due_at", *PUT_OFF_FIELDS), DAY)
+
+
+def _give_up(found: Gathering, code: str, message: str) -> None:
+    """Note why there is no recording; its segments stay for a while, in which it can be tried again."""
+    mend = "Have the operator look after it and try it again, or run it again."
+    found.error, found.waits_for = {"code": code, "message": message, "mend": mend}, Cause.NOTHING
+    found.due_at = timezone.now() + timedelta(seconds=GIVEN_UP_SECONDS)
+    patiently(lambda: _save(found, "tries", "due_at", "error", *PUT_OFF_FIELDS, said="recording.give_up"), DAY)
+
+
+def _save(found: Gathering, *names: str, said: str = "") -> None:
+    with transaction.atomic(durable=True), scope(found.workspace_id):
+        # Somebody else may have put it together meanwhile.
+        if not RunSegment.objects.filter(run_id=found.run_id).exists():
+            return
+        if Gathering.objects.filter(pk=found.pk).update(**{name: getattr(found, name) for name in names}) and said:
+            audit(None, said, found.run, **(found.error or {}))
+
+
+def _forget(found: Gathering) -> None:
+    """Delete what is left of a recording that was given up; what is away is asked again when it is due next."""
+    with transaction.atomic(durable=True), scope(found.workspace_id):
+        RunSegment.objects.filter(run_id=found.run_id).delete()
+    _delete_files(found.run)
 
 
 def to_gather(ended_before: float, at_most: int = 20) -> list[tuple[UUID, UUID]]:

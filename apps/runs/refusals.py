@@ -75,6 +75,14 @@ class RecordingPending(Refusal):
     title = "The recording is put together"
 
 
+class NotGivenUp(Refusal):
+    """A recording cannot be tried again."""
+
+    status = 409
+    code = "not_given_up"
+    title = "The recording cannot be tried again"
+
+
 class ExportIsOver(Refusal):
     """What has ended cannot be cancelled."""
 

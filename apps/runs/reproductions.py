@@ -14,7 +14,7 @@ from apps.runs.quotas import Demand
 from apps.runs.refusals import NotReproducible
 from apps.runs.services import enqueue
 from apps.runs.states import RunState
-from apps.runs.verdicts import Change, changes
+from apps.runs.verdicts import Change, changes, prospect_of_trail
 from apps.workspaces import plans
 from apps.workspaces.permissions import Verb, require
 from apps.workspaces.scope import scope
@@ -44,10 +44,12 @@ class Prospect:
         faults: why it cannot; empty when it can.
         changed: what is not as it was when it ran. It can be reproduced all the same, and may come out differently
             without anything being at fault.
+        note: what it cannot be compared by, because the run's trail is gone; empty when it is there.
     """
 
     faults: tuple[Fault, ...]
     changed: tuple[Change, ...]
+    note: str = ""
 
 
 def prospect(run: Run) -> Prospect:
@@ -59,7 +61,9 @@ def prospect(run: Run) -> Prospect:
         return Prospect((Fault("run", *_NOT_YET[RunState(run.state)]),), ())
     manifest = manifest_of(run)
     faults = [*_missing_record(run, manifest), *_refused_graph(run), *_missing_weights(manifest)]
-    return Prospect(tuple(faults), () if faults else tuple(changes(manifest, _here(run, manifest))))
+    if faults:
+        return Prospect(tuple(faults), ())
+    return Prospect((), tuple(changes(manifest, _here(run, manifest))), prospect_of_trail(run))
 
 
 def reproduce(actor: User, run: Run) -> Run:

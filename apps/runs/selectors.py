@@ -112,6 +112,14 @@ def finished_with_checkpoints(at_most: int = 100) -> list[tuple[UUID, UUID]]:
         return list(cursor.fetchall())
 
 
+def untidied(late_seconds: float, at_most: int = 20) -> list[tuple[UUID, UUID]]:
+    """(workspace, run) of runs that ended so long ago that no checkpoint comes any more, whose checkpoints are not to
+    be kept any longer, and of which none was looked for since; in any workspace, ids only."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT workspace_id, run_id FROM runs_untidied(%s, %s)", [late_seconds, at_most])
+        return list(cursor.fetchall())
+
+
 def next_in_queue(at_most: int = 10) -> list[tuple[UUID, UUID]]:
     """(workspace, run) of the queued runs of all workspaces in the order in which workers take them; ids only."""
     with connection.cursor() as cursor:

@@ -12,7 +12,7 @@ from apps.runs.selectors import place_of
 
 _ACTIONS = (
     "events", "result", "cancel", "pause", "resume", "controls", "triggers", "points", "rerun", "apply", "manifest",
-    "reproducibility", "reproduce", "verdict", "formats", "exports",
+    "reproducibility", "reproduce", "verdict", "formats", "exports", "recording",
 )  # fmt: skip
 
 

@@ -3,7 +3,8 @@
 Those for people (`submit`, `command`, `cancel_many`) check permission and leave an audit event. Those for workers
 (`claim`, `renew`, `record_events`, `record_progress`, `record_checkpoint`, `apply_command`, `hand_over`, `finish`) name
 their attempt and raise `Fenced` when it does not hold the run any more, so a worker that comes back from the dead
-writes nothing. Those for the sweeper are `hand_over_lost`, `resend` and `forget_checkpoints`.
+writes nothing. Those for the sweeper are `hand_over_lost`, `resend`, `forget_checkpoints` and
+`note_tidied`.
 """
 
 import secrets
@@ -31,8 +32,9 @@ from apps.runs.models import Reproduction, Run, RunAttempt, RunCheckpoint, RunCo
 from apps.runs.quotas import Demand, admit, check_request
 from apps.runs.refusals import Fenced, NotClaimable, RunIsOver
 from apps.runs.states import ACTIVE, FINAL, AttemptState, RunState
+from apps.runs.trails import keep_trail
 from apps.runs.transitions import Cancel, Fail, HandOver, Start, Succeed, Transition
-from apps.runs.verdicts import KeptTrail, conclude, keep_trail
+from apps.runs.verdicts import KeptTrail, conclude
 from apps.webhooks.services import announce
 from apps.workspaces import plans
 from apps.workspaces.missing import NotFound
@@ -388,9 +390,8 @@ def finish(
         run.result_hash = result_hash
         run.manifest = run.manifest if manifest is None else dict(manifest)
         if final is RunState.SUCCEEDED:
-            keep_trail(run, trail)
-            if (verdict := conclude(run)) is not None:
-                append_events(run, [Happening("log", verdict, run.tick)])
+            said = (keep_trail(run, trail), conclude(run, trail))
+            append_events(run, [Happening("log", payload, run.tick) for payload in said if payload is not None])
         _take(run, _END[final]() if error is None else Fail(error))
         run.save()
         _end_attempt(attempt.pk, AttemptState(final.value), Now() - timedelta(seconds=waited))
@@ -507,6 +508,12 @@ def forget_checkpoints(run_id: UUID | str) -> int:
     """Drop the rows of the checkpoints of a run of the workspace in force that is over; how many there were."""
     with scope(current_workspace_id()):
         return RunCheckpoint.objects.filter(run_id=run_id, run__state__in=FINAL).delete()[0]
+
+
+def note_tidied(run_id: UUID | str) -> None:
+    """Note that no file of a checkpoint is left of a run of the workspace in force that is over."""
+    with scope(current_workspace_id()):
+        RunAttempt.objects.filter(run_id=run_id, run__state__in=FINAL).update(tidied=True)
 
 
 def resend(run_id: UUID | str) -> bool:

@@ -7,13 +7,16 @@ from dataclasses import dataclass
 import structlog
 from django.conf import settings
 
-from apps.runs import artifacts, checkpoints, files, selectors, services
+from apps.runs import artifacts, checkpoints, files, selectors, services, trails
 from apps.workspaces import deletion
 from apps.workspaces.scope import scope
 
 RESEND_AFTER_SECONDS = 10.0
 """A run whose message was sent longer ago and that still waits gets another: the first may be lost. When all workers
 are busy it is merely one message too many, which the claim makes harmless."""
+
+LATE_SECONDS = 3600.0
+"""For so long after its run is over a checkpoint may still come, of a process that has lost it and does not know."""
 
 log = structlog.get_logger(__name__)
 
@@ -54,14 +57,29 @@ def sweep() -> Swept:
             with scope(workspace_id):
                 services.forget_checkpoints(run_id)
             forgotten += 1
+    _tidy_late()
     dropped = _tidy()
     purged = sum(deletion.purge(workspace_id, files.AWAY) for workspace_id in deletion.to_purge())
     return Swept(lost, resent, forgotten, dropped, purged)
 
 
+def _tidy_late() -> None:
+    """Delete files of checkpoints that no row names: they came when their run was over, or as its process died."""
+    for workspace_id, run_id in selectors.untidied(LATE_SECONDS):
+        if not checkpoints.delete_all(workspace_id, run_id):
+            return  # a storage that is away is not waited for twice in a round
+        with scope(workspace_id):
+            services.note_tidied(run_id)
+
+
 def _tidy() -> int:
-    """Delete artifacts that were kept long enough, and files that no artifact has any more; how many files."""
-    for workspace_id, artifact_id in artifacts.outdated(settings.ATTRACTOR.runs.keep_days):
+    """Delete artifacts and trails that were kept long enough, and files that no artifact has any more; how many
+    files."""
+    days = settings.ATTRACTOR.runs.keep_days
+    for workspace_id, artifact_id in artifacts.outdated(days):
         with scope(workspace_id):
             artifacts.expire(artifact_id)
+    for workspace_id, run_id in trails.outdated_trails(days):
+        with scope(workspace_id):
+            trails.expire_trail(run_id)
     return sum(artifacts.drop_file(workspace_id, content) for workspace_id, content in artifacts.discarded())

@@ -2,7 +2,16 @@
 
 from django.urls import path
 
-from apps.runs import api, artifacts_api, comparisons_api, exports_api, overlays_api, points_api, provenance_api
+from apps.runs import (
+    api,
+    artifacts_api,
+    comparisons_api,
+    exports_api,
+    overlays_api,
+    points_api,
+    provenance_api,
+    recordings_api,
+)
 from apps.runs.attempts_api import RunAttempts, RunCheckpoints
 from apps.runs.checks_api import GraphCheck
 from apps.runs.imports_api import ImportList
@@ -38,6 +47,8 @@ urlpatterns = [
     path(f"{_RUN}apply/", points_api.RunApply.as_view(), name="api-run-apply"),
     path(f"{_RUN}formats/", exports_api.RunFormats.as_view(), name="api-run-formats"),
     path(f"{_RUN}exports/", exports_api.RunExports.as_view(), name="api-run-exports"),
+    path(f"{_RUN}recording/", recordings_api.RunRecording.as_view(), name="api-run-recording"),
+    path(f"{_RUN}recording/retry/", recordings_api.RunRecordingRetry.as_view(), name="api-run-recording-retry"),
     path("exports/<uuid:export_id>/", exports_api.ExportDetail.as_view(), name="api-export"),
     path("exports/<uuid:export_id>/cancel/", exports_api.ExportCancel.as_view(), name="api-export-cancel"),
     path("artifacts/", artifacts_api.ArtifactList.as_view(), name="api-artifacts"),

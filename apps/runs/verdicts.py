@@ -52,48 +52,46 @@ def changes(then: Mapping[str, Any], now: Mapping[str, Any], names: Sequence[str
     return found
 
 
-def keep_trail(run: Run, trail: KeptTrail | None) -> None:
-    """Keep the trail of a run that has come to its end, inside the transaction that writes the end."""
-    if trail is not None:
-        RunTrail.objects.create(
-            workspace_id=run.workspace_id, run=run, description=dict(trail.description), digests=trail.digests
-        )
-
-
-def conclude(run: Run) -> dict[str, Any] | None:
+def conclude(run: Run, trail: KeptTrail | None) -> dict[str, Any] | None:
     """Compare a locked run that succeeds with the one that it reproduces; the payload of the event that says so.
 
     Equal is what has the same result hash and, where both have trails with rows of the same ticks, said the same in
     every row of them. None for a run that reproduces none.
+
+    Args:
+        trail: of the run that succeeds, whether it is kept or not.
     """
     held = Reproduction.objects.select_for_update().filter(run=run).first()
     if held is None:
         return None
-    held.first, held.compared = _first_difference(run, held.expected)
+    origin = None
+    if run.kind == Run.Kind.SINGLE and run.origin_id is not None:
+        origin = RunTrail.objects.filter(run_id=run.origin_id).first()
+    held.gone = RunTrail.Gone.NO if origin is None else origin.gone
+    held.first, held.compared = _first_difference(run, held.expected, origin, trail)
     alike = run.result_hash == held.expected and held.first is None
     held.verdict = Reproduction.Verdict.EQUAL if alike else Reproduction.Verdict.DIFFERENT
     held.changed = [asdict(one) for one in changes(held.manifest, run.manifest)]
-    held.save(update_fields=["verdict", "first", "compared", "changed"])
+    held.save(update_fields=["verdict", "first", "compared", "changed", "gone"])
     message = sentence(held)
     return {"level": "info" if alike else "warning", "node": node_of(held.first), "message": message, "data": {}}
 
 
-def _first_difference(run: Run, expected: str) -> tuple[dict[str, Any] | None, str]:
+def _first_difference(
+    run: Run, expected: str, origin: RunTrail | None, trail: KeptTrail | None
+) -> tuple[dict[str, Any] | None, str]:
     """Where it first differs, as far as is known, and what was compared besides the hash."""
     compared = Reproduction.Compared
     if run.origin_id is None:  # deleted since
         return None, compared.HASH
     if run.kind != Run.Kind.SINGLE:
         return _first_point(run.origin_id, run.pk), compared.POINTS
+    if origin is None or origin.gone or trail is None:
+        return None, compared.HASH
     from attractor.trail import Trail  # brings torch
 
-    trails = {one.run_id: one for one in RunTrail.objects.filter(run_id__in=(run.pk, run.origin_id))}
-    if len(trails) < 2:
-        return None, compared.HASH
     try:
-        old, new = (
-            Trail.unpacked(trails[which].description, bytes(trails[which].digests)) for which in (run.origin_id, run.pk)
-        )
+        old, new = (Trail.unpacked(one.description, bytes(one.digests)) for one in (origin, trail))
         parting = old.parting(new)
     except ValueError as error:
         # Another version of a kind may have other ports or shapes, and then the trails have no rows in common.
@@ -140,15 +138,42 @@ _EQUAL = {
 }
 
 
+_GONE = {
+    RunTrail.Gone.EXPIRED: "the trail of the run that it reproduces was deleted when its time was over",
+    RunTrail.Gone.NO_ROOM: "the trail of the run that it reproduces was not kept: the storage was used up",
+}
+
+
+def prospect_of_trail(run: Run) -> str:
+    """What a reproduction of a run cannot be compared by, for people; nothing when its trail is there. Call it inside
+    the workspace's scope."""
+    if run.kind != Run.Kind.SINGLE:
+        return ""
+    gone = RunTrail.objects.filter(run_id=run.pk).values_list("gone", flat=True).first()
+    if gone == RunTrail.Gone.NO:
+        return ""
+    why = "It has no trail"
+    if gone == RunTrail.Gone.EXPIRED:
+        why = "Its trail was deleted when its time was over"
+    elif gone == RunTrail.Gone.NO_ROOM:
+        why = "Its trail was not kept, because the storage was used up"
+    return f"{why}: a reproduction is compared by the result hash alone, and cannot say where it first differs."
+
+
 def sentence(held: Reproduction) -> str:
     """What came of a reproduction, for people: nothing is said of what was not compared."""
     first, changed = held.first, held.changed
     if held.verdict == Reproduction.Verdict.WAITING:
         return "Not compared yet: that is done when the run is over."
     if held.verdict == Reproduction.Verdict.EQUAL:
+        if held.compared == Reproduction.Compared.HASH and held.gone:
+            why = _GONE[RunTrail.Gone(held.gone)]
+            return f"Equal: the same result hash. What was said on the way was not compared, because {why}."
         return _EQUAL[Reproduction.Compared(held.compared)]
     said = "Different from the run that it reproduces"
-    if first is None:
+    if first is None and held.gone:
+        said += f"; where it began is not known, because {_GONE[RunTrail.Gone(held.gone)]}."
+    elif first is None:
         said += "; where it began is not known, because the other has no trail (any more) to compare with."
     elif "point" in first:
         said += f" from point {first['point']} on."

@@ -551,6 +551,10 @@ class Prospect(Model):
     Why not.
     """
     changed: list[Circumstance]
+    note: str
+    """
+    What it cannot be compared by, because the trail of the run is gone.
+    """
 
 
 class RecordedPort(Model):
@@ -746,6 +750,7 @@ class RunUrls(Model):
     verdict: str
     formats: str
     exports: str
+    recording: str
     artifacts: str
     socket: str
 
@@ -940,6 +945,24 @@ class Verdict(Model):
     Whether it speaks about the graph that the preset has now.
     """
     at: AwareDatetime | None = None
+
+
+class Waiting(Model):
+    waits_for: Literal["storage", "database"]
+    """
+    * `storage` - storage
+    * `database` - database
+    """
+    next_try: AwareDatetime
+    since: AwareDatetime
+    """
+    When it was put off first.
+    """
+    tries: int
+    """
+    That found something away.
+    """
+    message: str
 
 
 class Webhook(Model):
@@ -1264,6 +1287,10 @@ class Export(Model):
     progress: float
     """
     0 to 1.
+    """
+    waiting: Annotated[Waiting | None, Field(...)]
+    """
+    Why a queued export is not written now; null: its turn comes.
     """
     error: Annotated[ExportError | None, Field(...)]
     artifact: Annotated[Artifact | None, Field(...)]
@@ -1889,6 +1916,32 @@ class Preset(Model):
     """
     The newest verdict of each acceptance tier.
     """
+
+
+class Recording(Model):
+    state: Literal["none", "recording", "pending", "waiting", "kept", "failed", "lost", "gone"]
+    """
+    * `none` - none
+    * `recording` - recording
+    * `pending` - pending
+    * `waiting` - waiting
+    * `kept` - kept
+    * `failed` - failed
+    * `lost` - lost
+    * `gone` - gone
+    """
+    message: str
+    """
+    Why, for people.
+    """
+    mend: str
+    next_try: Annotated[AwareDatetime | None, Field(...)]
+    tries: int
+    """
+    How often it was taken up without success or outage.
+    """
+    artifact: Annotated[UUID | None, Field(...)]
+    kept_until: Annotated[AwareDatetime | None, Field(...)]
 
 
 class ReproductionVerdict(Model):

@@ -4,11 +4,7 @@ import { isFinal } from "../api/run";
 import { useLive, useSnapshot } from "../live/context";
 import { percent } from "../shared/format";
 import { toast } from "../site/toasts";
-import { type Artifact, type Export, type Files, type Format, type Page, FORMAT_NAMES, expects, isActive, recorded, size } from "./files";
-
-const AGAIN_MS = 1000;
-/** So long is asked again for what is put together right after a run. */
-const ASKED_AGAIN = 60;
+import { type Artifact, type Export, type Files, type Format, type Page, type Recording, FORMAT_NAMES, askAgain, isActive, recorded, size } from "./files";
 
 /** What a run recorded, the files made of it, and the way to make more. */
 export function FilesPanel() {
@@ -18,21 +14,22 @@ export function FilesPanel() {
   const [problem, setProblem] = useState("");
   const asked = useRef(0);
   const over = isFinal(run.state);
-  const { artifacts, exports, formats } = run.urls;
+  const { artifacts, exports, formats, recording } = run.urls;
 
   const read = useCallback(async () => {
     try {
-      const [kept, made, known] = await Promise.all([
+      const [kept, made, known, become] = await Promise.all([
         store.get<Page<Artifact>>(artifacts!),
         store.get<Page<Export>>(exports!),
         store.get<Format[]>(formats!),
+        store.get<Recording>(recording!),
       ]);
-      setFiles({ artifacts: kept.results, exports: made.results, formats: known });
+      setFiles({ artifacts: kept.results, exports: made.results, formats: known, recording: become });
       setProblem("");
     } catch (refused) {
       setProblem(refused instanceof Error ? refused.message : String(refused));
     }
-  }, [store, artifacts, exports, formats]);
+  }, [store, artifacts, exports, formats, recording]);
 
   useEffect(() => {
     asked.current = 0;
@@ -40,13 +37,14 @@ export function FilesPanel() {
   }, [over, read]);
 
   useEffect(() => {
-    if (files === null || !expects(run, files, over) || problem) return;
-    if (!files.exports.some(isActive) && asked.current++ >= ASKED_AGAIN) return;
-    const timer = setTimeout(() => void read(), AGAIN_MS);
+    const again = askAgain(files, over, asked.current++);
+    if (files === null || again === null || problem) return;
+    const timer = setTimeout(() => void read(), again);
     return () => clearTimeout(timer);
-  }, [files, run, over, problem, read]);
+  }, [files, over, problem, read]);
 
-  const waiting = expects(run, files, over) && !files?.exports.some(isActive);
+  const state = files?.recording.state;
+  const waiting = files === null || state === "pending" || state === "waiting";
   const others = files?.exports.filter((one) => one.state !== "succeeded") ?? [];
   return (
     <section className="panel" id="files" tabIndex={-1} aria-labelledby="files-title" data-testid="files">
@@ -69,8 +67,11 @@ export function FilesPanel() {
             <p>{run.kind === "single" ? "What the run records" : "The table of points"} can be exported when the run is over.</p>
           </div>
         )}
-        {over && !problem && waiting && <p role="status">What the run recorded is being put together…</p>}
-        {over && files && !waiting && files.artifacts.length + files.exports.length === 0 && (
+        {over && !problem && waiting && (
+          <p role="status">{files?.recording.message || "What the run recorded is being put together…"}</p>
+        )}
+        {over && files && (state === "failed" || state === "lost") && <LostRecording recording={files.recording} onChange={read} />}
+        {over && files && !waiting && state !== "failed" && state !== "lost" && files.artifacts.length + files.exports.length === 0 && (
           <div className="empty">
             <h3>No files</h3>
             <p>
@@ -102,6 +103,35 @@ export function FilesPanel() {
 
 interface Changing {
   onChange: () => Promise<void>;
+}
+
+/** Why there is no recording of a run that recorded. */
+function LostRecording({ recording, onChange }: { recording: Recording } & Changing) {
+  const { store } = useLive();
+  const { run } = useSnapshot();
+  const again = async () => {
+    try {
+      await store.post(`${run.urls.recording!}retry/`);
+    } catch (refused) {
+      toast(refused instanceof Error ? refused.message : String(refused), "error");
+    }
+    await onChange();
+  };
+  return (
+    <div className="callout bad" role="alert" data-testid="recording-lost">
+      <p>
+        <strong>The run has no recording.</strong> {recording.message} {recording.mend}
+      </p>
+      {recording.kept_until && (
+        <p>
+          What it is put together from is kept until {new Date(recording.kept_until).toLocaleString()}.{" "}
+          <button type="button" className="link-button" onClick={() => void again()}>
+            Try again
+          </button>
+        </p>
+      )}
+    </div>
+  );
 }
 
 function FileRow({ file, onChange }: { file: Artifact } & Changing) {
@@ -165,7 +195,9 @@ function ExportRow({ one, onChange }: { one: Export } & Changing) {
       {isActive(one) ? (
         <>
           <progress className="export-progress" value={one.progress} max={1} aria-label={`Export as ${name}`} />
-          <span className="meta num">{one.state === "queued" ? "waits for a writer" : percent(one.progress)}</span>
+          <span className="meta num">
+            {one.waiting ? one.waiting.message : one.state === "queued" ? "waits for a writer" : percent(one.progress)}
+          </span>
           <button type="button" className="button quiet small" onClick={() => void cancel()} aria-label={`Cancel the export as ${name}`}>
             Cancel
           </button>

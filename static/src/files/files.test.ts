@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { type Export, type Files, expects, isActive, recorded, size } from "./files";
+import { type Export, type Files, type Recording, askAgain, isActive, recorded, size } from "./files";
 
 const recording = (...every: number[]) => ({
   kind: "single" as const,
@@ -18,17 +18,24 @@ describe("files of a run", () => {
     expect(recorded(recording(...Array<number>(9).fill(2)))).toContain("and 3 more, every 2 ticks");
   });
 
-  it("asks again while something is under way, and not for ever", () => {
-    const files = (state?: Export["state"], artifacts = 1): Files => ({
-      artifacts: Array(artifacts).fill({}) as Files["artifacts"],
-      exports: state ? [{ state } as Export] : [],
+  it("asks again while something is under way, and more rarely while it waits", () => {
+    const files = (state: Recording["state"], ...exports: Partial<Export>[]): Files => ({
+      artifacts: [],
+      exports: exports as Export[],
       formats: [],
+      recording: { state } as Recording,
     });
-    expect(expects(recording(1), null, false)).toBe(false);
-    expect(expects(recording(1), files(undefined, 0), true)).toBe(true);
-    expect(expects(recording(), files(undefined, 0), true)).toBe(false);
-    expect(expects(recording(1), files("running"), true)).toBe(true);
-    expect(expects(recording(1), files("failed"), true)).toBe(false);
+    const away = { waits_for: "storage" } as Export["waiting"];
+    expect(askAgain(files("recording"), false)).toBe(null);
+    expect(askAgain(files("pending"), true)).toBe(1000);
+    expect(askAgain(files("pending"), true, 60)).toBe(15_000);
+    expect(askAgain(files("kept", { state: "running", waiting: null }), true)).toBe(1000);
+    expect(askAgain(files("kept", { state: "queued", waiting: away }), true)).toBe(15_000);
+    expect(askAgain(files("kept", { state: "queued", waiting: away }, { state: "queued", waiting: null }), true)).toBe(1000);
+    expect(askAgain(files("waiting"), true)).toBe(15_000);
+    for (const state of ["none", "kept", "failed", "lost", "gone"] as const) {
+      expect(askAgain(files(state, { state: "failed" }), true)).toBe(null);
+    }
     expect(isActive({ state: "queued" } as Export)).toBe(true);
   });
 });

@@ -8,6 +8,7 @@ type Schemas = components["schemas"];
 export type Artifact = Schemas["Artifact"];
 export type Export = Schemas["Export"];
 export type Format = Schemas["Format"];
+export type Recording = Schemas["Recording"];
 
 export interface Page<T> {
   results: T[];
@@ -17,6 +18,7 @@ export interface Files {
   artifacts: Artifact[];
   exports: Export[];
   formats: Format[];
+  recording: Recording;
 }
 
 /** A size as people say it. */
@@ -49,12 +51,22 @@ export function recorded(run: Pick<Run, "recording">): string {
   return `Records ${shown.join(", ")}${more > 0 ? ` and ${whole(more)} more` : ""}${every}.`;
 }
 
-/** Whether news is to be expected, so that it is asked again soon. */
-export function expects(run: Pick<Run, "recording" | "kind">, files: Files | null, over: boolean): boolean {
-  if (!over) return false;
-  if (files === null || files.exports.some(isActive)) return true;
-  // Right after its end what a run recorded is put together.
-  return run.kind === "single" && run.recording.length > 0 && files.artifacts.length === 0;
+const AGAIN_MS = 1000;
+/** What waits for something that is away is tried again after 15 s at the earliest. */
+const WAITING_AGAIN_MS = 15_000;
+
+/** What is put together right after a run is there in so many seconds, or takes longer. */
+const SOON = 60;
+
+/** After how many milliseconds to ask again for news, having asked `asked` times; null when none is to be expected. */
+export function askAgain(files: Files | null, over: boolean, asked = 0): number | null {
+  if (!over) return null;
+  if (files === null) return AGAIN_MS;
+  const active = files.exports.filter(isActive);
+  if (active.some((one) => !one.waiting)) return AGAIN_MS;
+  const { state, next_try } = files.recording;
+  if (state === "pending" && !next_try && asked < SOON) return AGAIN_MS;
+  return active.length > 0 || state === "pending" || state === "waiting" ? WAITING_AGAIN_MS : null;
 }
 
 export const FORMAT_NAMES: Record<Format["format"], string> = {

@@ -169,6 +169,7 @@ function Reproduce({ run }: { run: Run }) {
             </ul>
           </>
         )}
+        {prospect?.note && <p role="note">{prospect.note}</p>}
         {prospect && prospect.changed.length > 0 && (
           <div className="callout warn" role="note">
             <p>

@@ -164,6 +164,9 @@ API: dict[tuple[str, str], Row] = {
     ("api-run-formats", "get"): Row(),
     ("api-run-exports", "get"): Row(),
     ("api-run-exports", "post"): Row(201, lambda _: {"format": "npz"}, writes=True),
+    ("api-run-recording", "get"): Row(),
+    # It was not given up: the owner is refused for that, all others for who they are.
+    ("api-run-recording-retry", "post"): Row(409, writes=True),
     ("api-export", "get"): Row(),
     ("api-export-cancel", "post"): Row(200, writes=True),
     ("api-artifacts", "get"): Row(),

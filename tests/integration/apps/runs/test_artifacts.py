@@ -18,7 +18,7 @@ from django.db import Error, connection, transaction
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from apps.runs import artifacts, exports, files, recordings, services
+from apps.runs import artifacts, exports, files, recordings, selectors, services, sweeping
 from apps.runs.models import Artifact, Export, Gathering, Retention, RunSegment
 from apps.runs.refusals import Fenced, FormatNotAllowed, NothingRecorded, QuotaExceeded
 from apps.runs.sweeping import sweep
@@ -215,6 +215,32 @@ def test_checkpoints_that_outlive_their_run_count(ann: Any) -> None:
     services.finish(attempt, "cancelled", tick=5)
     with scope(ann.workspace.id):
         assert artifacts.stored_bytes() == 12345
+
+
+@pytest.mark.parametrize("days", [0, 3])
+def test_checkpoints_that_came_when_their_run_was_over_go_too(ann: Any, monkeypatch: Any, days: int) -> None:
+    """The process of a run that has lost it, or is cancelled in the middle of an upload, leaves files without a row."""
+    with scope(ann.workspace.id):
+        Retention.objects.create(workspace_id=ann.workspace.pk, checkpoint_days=days)
+    run, other = ann.submit(), ann.submit()
+    with scope(ann.workspace.id):
+        attempt = services.claim(run.pk, "w")
+        services.claim(other.pk, "w")
+    services.finish(attempt, "cancelled", tick=5)
+    places = [f"runs/{ann.workspace.id}/{one.pk}/checkpoints/{'0' * 64}/header.json" for one in (run, other)]
+    sweep()
+    for place in places:
+        storages["default"].save(place, ContentFile(b"late"))
+    sweep()
+    assert all(map(files.exists, places)), "more may come"
+    monkeypatch.setattr(sweeping, "LATE_SECONDS", -60.0)
+    sweep()
+    assert [files.exists(place) for place in places] == [days > 0, True]
+    with scope(ann.workspace.id):
+        Retention.objects.update(checkpoint_days=0)
+    sweep()
+    assert [files.exists(place) for place in places] == [False, True]
+    assert (ann.workspace.id, run.pk) not in selectors.untidied(-60.0)
 
 
 def test_segments_are_deleted_only_when_what_was_put_together_is_committed(

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
+from django.db import Error, connection, transaction
+from django.utils import timezone
 
 from apps.ops.preconditions import ANY
 from apps.projects.services import edit_graph
-from apps.runs import selectors, services, sweeps
-from apps.runs.models import Reproduction, RunTrail
+from apps.runs import selectors, services, sweeps, transitions
+from apps.runs.models import Reproduction, Retention, RunSegment, RunTrail
 from apps.runs.points import DonePoint, hash_of, record_points
 from apps.runs.reproductions import reproduce
+from apps.runs.sweeping import sweep
 from apps.runs.verdicts import KeptTrail
+from apps.workspaces.models import AuditEvent
 from apps.workspaces.scope import scope
 from attractor import GraphSpec, Plan, Session
 from attractor.control import ControlChange
@@ -81,7 +87,9 @@ def test_a_manifest_grows_with_the_run(ann: Any, spec: dict[str, Any]) -> None:
 def test_the_same_again_is_equal(ann: Any, spec: dict[str, Any]) -> None:
     changes = [ControlChange(20, "osc.coupling", 0.5)]
     first = ended(ann, computed(spec, changes))
-    assert ann.get(f"/runs/{first.pk}/reproducibility/").json() == {"possible": True, "faults": [], "changed": []}
+    assert ann.get(f"/runs/{first.pk}/reproducibility/").json() == {
+        "possible": True, "faults": [], "changed": [], "note": "",
+    }  # fmt: skip
     answer = ann.post(f"/runs/{first.pk}/reproduce/", {})
     assert answer.status_code == 201, answer.content
     again = selectors.run(ann.workspace, answer.json()["id"])
@@ -334,3 +342,112 @@ def test_the_verdict_outlives_the_run_that_is_reproduced(ann: Any, spec: dict[st
     assert [verdict(ann, one)["verdict"] for one in (same, other)] == ["equal", "different"]
     assert verdict(ann, same)["of"] is None
     assert "was not compared" in verdict(ann, same)["message"]
+
+
+def kept_for(tenant: Any, days: int | None) -> None:
+    with scope(tenant.workspace.id):
+        Retention.objects.all().delete()
+        Retention.objects.create(workspace_id=tenant.workspace.pk, artifact_days=days)
+
+
+def ended_long_ago(tenant: Any, session: Session, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """A run that ended thirty days ago."""
+    then = timezone.now() - timedelta(days=30)
+    with monkeypatch.context() as patch:
+        patch.setattr(transitions, "timezone", SimpleNamespace(now=lambda: then))
+        return ended(tenant, session)
+
+
+def storage_used(tenant: Any) -> float:
+    return float(next(one["used"] for one in tenant.get("/usage/").json()["measures"] if one["name"] == "storage"))
+
+
+def test_a_trail_counts_as_storage(ann: Any, spec: dict[str, Any]) -> None:
+    assert storage_used(ann) == 0
+    run = ended(ann, computed(spec))
+    with scope(ann.workspace.id), connection.cursor() as cursor:
+        # PostgreSQL's own word for what it holds.
+        cursor.execute("SELECT octet_length(digests), octet_length(description::text) FROM runs_runtrail")
+        ((digests, description),) = cursor.fetchall()
+    assert digests > 0
+    with scope(ann.workspace.id):
+        segments = sum(RunSegment.objects.values_list("size", flat=True))
+    assert storage_used(ann) == digests + description + segments
+    with scope(ann.workspace.id):
+        run.delete()
+        assert not RunTrail.objects.exists()
+    assert storage_used(ann) == 0
+
+
+@pytest.mark.parametrize(("days", "usual", "kept"), [(None, 1, True), (40, 1, True), (20, None, False), (0, 20, False)])
+def test_a_trail_goes_with_the_artifacts_of_its_age_and_its_verdict_says_so(
+    ann: Any, spec: dict[str, Any], settings: Any, monkeypatch: pytest.MonkeyPatch,
+    days: int | None, usual: int | None, kept: bool,
+) -> None:  # fmt: skip
+    runs = settings.ATTRACTOR.runs.model_copy(update={"keep_days": usual})
+    settings.ATTRACTOR = settings.ATTRACTOR.model_copy(update={"runs": runs})
+    if days != 0:
+        kept_for(ann, days)
+    first = ended_long_ago(ann, computed(spec), monkeypatch)
+    same, other = reproduce(ann.user, first), reproduce(ann.user, first)
+    sweep()
+    sweep()
+    with scope(ann.workspace.id):
+        row = RunTrail.objects.get(run=first)
+        assert AuditEvent.objects.filter(action="trail.expire").count() == (not kept)
+    assert (row.gone, bytes(row.digests) != b"") == ("" if kept else "expired", kept)
+    note = ann.get(f"/runs/{first.pk}/reproducibility/").json()["note"]
+    end(ann, same, computed(spec))
+    end(ann, other, computed(spec, seed=8))
+    equal, different = verdict(ann, same), verdict(ann, other)
+    assert (equal["verdict"], different["verdict"]) == ("equal", "different")
+    if kept:
+        assert note == ""
+        assert equal["message"] == "Equal: the same result hash, and the same values on the way."
+        assert different["first"]["tick"] == 0
+    else:
+        assert "Its trail was deleted when its time was over" in note
+        deleted = "the trail of the run that it reproduces was deleted when its time was over"
+        assert equal["message"].endswith(f"was not compared, because {deleted}.")
+        assert f"where it began is not known, because {deleted}." in different["message"]
+        assert different["first"] is None
+
+
+def test_where_the_storage_is_used_up_a_run_ends_without_a_trail_and_says_so(
+    ann: Any, spec: dict[str, Any], settings: Any
+) -> None:
+    first = ann.submit(ticks=TICKS, record=[])
+    there = settings.ATTRACTOR
+    quotas = there.quotas.model_copy(update={"storage": 10})
+    settings.ATTRACTOR = there.model_copy(update={"quotas": quotas})
+    end(ann, first, computed(spec))
+    first = selectors.run(ann.workspace, first.pk)
+    assert first.state == "succeeded"
+    assert storage_used(ann) == 0
+    with scope(ann.workspace.id):
+        (told,) = [one for one in selectors.events_after(first, 0) if one.kind == "log"]
+    assert "no trail of the run is kept" in told.payload["message"]
+    again = reproduce(ann.user, first)
+    settings.ATTRACTOR = there
+    end(ann, again, computed(spec))
+    said = verdict(ann, again)
+    assert said["verdict"] == "equal"
+    assert "was not kept: the storage was used up" in said["message"]
+
+
+def test_a_reproduction_whose_own_trail_is_not_kept_is_compared_all_the_same(
+    ann: Any, spec: dict[str, Any], settings: Any
+) -> None:
+    first = ended(ann, computed(spec))
+    again = reproduce(ann.user, first)
+    quotas = settings.ATTRACTOR.quotas.model_copy(update={"storage": 10})
+    settings.ATTRACTOR = settings.ATTRACTOR.model_copy(update={"quotas": quotas})
+    end(ann, again, computed(spec, [ControlChange(33, "osc.coupling", 0.9)]))
+    assert verdict(ann, again)["first"]["tick"] == 33
+
+
+def test_a_trail_is_never_changed(ann: Any, spec: dict[str, Any]) -> None:
+    run = ended(ann, computed(spec))
+    for change in ({"digests": b""}, {"gone": "expired"}):
+        with scope(ann.workspace.id), pytest.raises(Error), transaction.atomic():
+            RunTrail.objects.filter(run=run).update(**change)
