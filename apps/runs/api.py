@@ -94,15 +94,14 @@ class RunList(WorkspaceAPIView, ListAPIView[Run]):
         **filters.CREATED,
     }
     # Between the commit that queues a run and the answer the broker is told, and the answer says how that went.
-    own_scope = True
+    own_scope = ("POST",)
 
     def get_queryset(self) -> QuerySet[Run]:
         return selectors.runs()
 
     @extend_schema(responses={200: RunSummarySerializer(many=True), **LIST_ERRORS})
     def get(self, request: Request, *args: Any, **kwargs: Any) -> Response:
-        with scope(self.workspace.id, self.actor.pk):
-            return super().get(request, *args, **kwargs)
+        return super().get(request, *args, **kwargs)
 
     @extend_schema(
         parameters=[idempotency.PARAMETER],

@@ -158,7 +158,7 @@ class Submission(WorkspaceAPIView):
 
     large_body = True
 
-    own_scope = True
+    own_scope = ("POST",)
 
     def submitted(self, request: Request, submit: Callable[[], Run]) -> Response:
         warnings: list[str] = []

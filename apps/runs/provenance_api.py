@@ -19,7 +19,7 @@ from apps.runs.verdicts import sentence
 from apps.workspaces import idempotency
 from apps.workspaces.api import NOT_FOUND, PROBLEM, WorkspaceAPIView
 from apps.workspaces.missing import NotFound
-from apps.workspaces.scope import scope
+from apps.workspaces.scope import reading
 
 
 class ControlChangeSerializer(serializers.Serializer[Any]):
@@ -157,7 +157,7 @@ class RunVerdict(WorkspaceAPIView):
     def get(self, request: Request, slug: str, run_id: str) -> Response:
         """Equal, or where it first differs; 404 for a run that reproduces none."""
         run = selectors.run(self.workspace, run_id)
-        with scope(self.workspace.id):
+        with reading(self.workspace.id):
             held = selectors.reproduction(run)
         if held is None:
             raise NotFound(f"verdict of run {run_id}")

@@ -15,7 +15,7 @@ from apps.runs.place import Place, starts_in
 from apps.runs.states import FINAL, RunState
 from apps.workspaces.missing import NotFound
 from apps.workspaces.models import Workspace
-from apps.workspaces.scope import scope
+from apps.workspaces.scope import reading
 
 SESSION_KINDS = (RunEvent.Kind.LOG, RunEvent.Kind.METRIC)
 """What a session tells; the other kinds tell of the run around it."""
@@ -32,7 +32,7 @@ def runs() -> QuerySet[Run]:
 
 def run(workspace: Workspace, run_id: UUID | str) -> Run:
     """One run with graph version, graph and preset. Raises `NotFound`; opens the workspace's scope itself."""
-    with scope(workspace.id):
+    with reading(workspace.id):
         found = Run.objects.select_related("workspace", "graph_version__graph__preset").filter(pk=run_id).first()
     if found is None:
         raise NotFound(f"run {run_id}")
@@ -41,7 +41,7 @@ def run(workspace: Workspace, run_id: UUID | str) -> Run:
 
 def with_graph(workspace: Workspace, run_id: UUID | str) -> Run | None:
     """A run of which only the ids and the graph are read; None when there is none. Opens the scope itself."""
-    with scope(workspace.id):
+    with reading(workspace.id):
         run = Run.objects.select_related("graph_version").only("id", "workspace_id", "graph_version__document")
         return run.filter(pk=run_id).first()
 
