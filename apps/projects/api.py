@@ -6,7 +6,6 @@ from uuid import UUID
 from django.db.models import QuerySet
 from drf_spectacular.utils import extend_schema
 from rest_framework import serializers
-from rest_framework.generics import ListAPIView
 from rest_framework.request import Request
 from rest_framework.response import Response
 
@@ -14,6 +13,7 @@ from apps.ops import filters
 from apps.ops.filters import AllowedFilters, flagged
 from apps.ops.paging import NewestFirst, Pages
 from apps.ops.preconditions import EDIT_ERRORS, IF_NONE_MATCH, PARAMETER, Precondition, etag, tagged
+from apps.ops.representation import RowList, represented
 from apps.ops.requests import StrictSerializer, body_of
 from apps.projects import selectors, services
 from apps.projects.difference import difference
@@ -167,7 +167,7 @@ class GraphDifferenceSerializer(serializers.Serializer[Any]):
 def graph_json(graph: Graph) -> dict[str, Any]:
     """A graph with its newest version."""
     version = selectors.latest_version(graph)
-    summary = GraphSummarySerializer(graph).data
+    summary = represented(GraphSummarySerializer, graph)
     return {**summary, "content_hash": version.content_hash, "spec": version.spec}
 
 
@@ -175,7 +175,7 @@ def _answer(graph: Graph, status: int = 200) -> Response:
     return Response(graph_json(graph), status=status, headers={"ETag": etag(graph.revision)})
 
 
-class ProjectList(WorkspaceAPIView, ListAPIView[Project]):
+class ProjectList(WorkspaceAPIView, RowList):
     """The workspace's projects, newest first."""
 
     serializer_class = ProjectSerializer
@@ -202,7 +202,7 @@ class ProjectList(WorkspaceAPIView, ListAPIView[Project]):
             self.actor, request, lambda: services.create_project(self.actor, self.workspace, body["name"]).pk
         )
         project = selectors.project(made)
-        return Response(ProjectSerializer(project).data, status=201, headers={"ETag": etag(project.revision)})
+        return Response(represented(ProjectSerializer, project), status=201, headers={"ETag": etag(project.revision)})
 
 
 class ProjectDetail(WorkspaceAPIView):
@@ -213,7 +213,7 @@ class ProjectDetail(WorkspaceAPIView):
     )
     def get(self, request: Request, slug: str, project_id: UUID) -> Response:
         project = selectors.project(project_id)
-        return tagged(request, etag(project.revision), ProjectSerializer(project).data)
+        return tagged(request, etag(project.revision), represented(ProjectSerializer, project))
 
     @extend_schema(
         operation_id="projects_partial_update",
@@ -234,10 +234,10 @@ class ProjectDetail(WorkspaceAPIView):
     def _edit(self, request: Request, project_id: UUID, **changes: Any) -> Response:
         expected = Precondition.of(request)
         project = services.edit_project(self.actor, self.workspace, project_id, expected, **changes)
-        return Response(ProjectSerializer(project).data, headers={"ETag": etag(project.revision)})
+        return Response(represented(ProjectSerializer, project), headers={"ETag": etag(project.revision)})
 
 
-class GraphList(WorkspaceAPIView, ListAPIView[Graph]):
+class GraphList(WorkspaceAPIView, RowList):
     """The workspace's graphs, newest first."""
 
     large_body = True
@@ -325,7 +325,7 @@ class NewestVersionFirst(Pages):
     ordering = ("-number",)
 
 
-class GraphVersionList(WorkspaceAPIView, ListAPIView[GraphVersion]):
+class GraphVersionList(WorkspaceAPIView, RowList):
     """The versions of a graph, newest first."""
 
     serializer_class = GraphVersionSummarySerializer
@@ -353,7 +353,7 @@ class GraphVersionDetail(WorkspaceAPIView):
     )
     def get(self, request: Request, slug: str, graph_id: UUID, number: int) -> Response:
         version = selectors.version(selectors.graph(graph_id), number)
-        return tagged(request, f'"{version.pk}"', GraphVersionSerializer(version).data, IMMUTABLE)
+        return tagged(request, f'"{version.pk}"', represented(GraphVersionSerializer, version), IMMUTABLE)
 
 
 class GraphVersionRestore(WorkspaceAPIView):
@@ -393,8 +393,8 @@ class GraphDifference(WorkspaceAPIView):
         older = selectors.version(graph, numbers.get("older", max(newer.number - 1, 1)))
         found = difference(older.spec, newer.spec)
         return Response({
-            "older": GraphVersionSummarySerializer(older).data,
-            "newer": GraphVersionSummarySerializer(newer).data,
+            "older": represented(GraphVersionSummarySerializer, older),
+            "newer": represented(GraphVersionSummarySerializer, newer),
             "computes_the_same": found.computes_the_same,
             **found.as_dict(),
         })  # fmt: skip

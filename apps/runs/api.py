@@ -6,13 +6,13 @@ from uuid import UUID
 from django.db.models import QuerySet
 from drf_spectacular.utils import extend_schema
 from rest_framework import serializers
-from rest_framework.generics import ListAPIView
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from apps.ops import filters
 from apps.ops.filters import AllowedFilters
 from apps.ops.paging import NewestFirst
+from apps.ops.representation import RowList, all_represented, represented
 from apps.ops.requests import StrictSerializer, body_of
 from apps.projects.selectors import graph
 from apps.runs import selectors, services
@@ -79,7 +79,7 @@ class NothingSerializer(StrictSerializer):
     """An empty object."""
 
 
-class RunList(WorkspaceAPIView, ListAPIView[Run]):
+class RunList(WorkspaceAPIView, RowList):
     """The workspace's runs, newest first."""
 
     serializer_class = RunSummarySerializer
@@ -174,7 +174,7 @@ class RunEvents(WorkspaceAPIView):
         wanted = filters.given(request, _EVENTS)
         run = selectors.run(self.workspace, run_id)
         events = selectors.events_after(run, wanted.get("after", 0), EVENTS_AT_ONCE, wanted.get("kind"))
-        return Response(RunEventSerializer(events, many=True).data)
+        return Response(all_represented(RunEventSerializer, events))
 
 
 class RunResultView(WorkspaceAPIView):
@@ -197,7 +197,7 @@ class _Command(WorkspaceAPIView):
     def tell(self, request: Request, run_id: str) -> Response:
         payload = body_of(self.body, request)
         command = services.command(self.actor, selectors.run(self.workspace, run_id), self.kind, payload)
-        return Response(RunCommandSerializer(command).data, status=202)
+        return Response(represented(RunCommandSerializer, command), status=202)
 
 
 _ANSWERS: dict[int, Any] = {202: RunCommandSerializer, **WRITE_ERRORS, 409: PROBLEM}
