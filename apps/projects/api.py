@@ -275,7 +275,7 @@ class GraphList(WorkspaceAPIView, RowList):
             return services.create_graph(self.actor, self.workspace, project, body["name"], body["spec"]).pk
 
         made = idempotency.once(self.actor, request, created)
-        return _answer(selectors.graph(made), 201)
+        return _answer(selectors.graph_alone(made), 201)
 
 
 class GraphDetail(WorkspaceAPIView):
@@ -287,7 +287,7 @@ class GraphDetail(WorkspaceAPIView):
         operation_id="graphs_retrieve", parameters=[IF_NONE_MATCH], responses={200: GraphSerializer, **NOT_FOUND}
     )
     def get(self, request: Request, slug: str, graph_id: UUID) -> Response:
-        graph = selectors.graph(graph_id)
+        graph = selectors.graph_alone(graph_id)
         return tagged(request, etag(graph.revision), graph_json(graph))
 
     @extend_schema(
@@ -334,7 +334,7 @@ class GraphVersionList(WorkspaceAPIView, RowList):
     filters = {**filters.CREATED, "content_hash": filters.phrase("content_hash", "That compute this.")}
 
     def get_queryset(self) -> QuerySet[GraphVersion]:
-        return selectors.versions(selectors.graph(self.kwargs["graph_id"]))
+        return selectors.versions(selectors.graph_alone(self.kwargs["graph_id"]))
 
     @extend_schema(
         operation_id="graphs_versions_list", responses={200: GraphVersionSummarySerializer(many=True), **LIST_ERRORS}
@@ -352,7 +352,7 @@ class GraphVersionDetail(WorkspaceAPIView):
         responses={200: GraphVersionSerializer, **NOT_FOUND},
     )
     def get(self, request: Request, slug: str, graph_id: UUID, number: int) -> Response:
-        version = selectors.version(selectors.graph(graph_id), number)
+        version = selectors.version(selectors.graph_alone(graph_id), number)
         return tagged(request, f'"{version.pk}"', represented(GraphVersionSerializer, version), IMMUTABLE)
 
 
@@ -388,7 +388,7 @@ class GraphDifference(WorkspaceAPIView):
     def get(self, request: Request, slug: str, graph_id: UUID) -> Response:
         """Parts that were added, removed and changed, setting by setting; not a comparison of texts."""
         numbers = filters.given(request, _DIFFERENCE)
-        graph = selectors.graph(graph_id)
+        graph = selectors.graph_alone(graph_id)
         newer = selectors.version(graph, numbers.get("newer", graph.latest_number))
         older = selectors.version(graph, numbers.get("older", max(newer.number - 1, 1)))
         found = difference(older.spec, newer.spec)

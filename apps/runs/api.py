@@ -128,7 +128,7 @@ class RunList(WorkspaceAPIView, RowList):
 
         with scope(self.workspace.id, self.actor.pk):
             run_id = idempotency.once(self.actor, request, submitted)
-        answer = run_json(selectors.run(self.workspace, run_id))
+        answer = run_json(selectors.shown_run(self.workspace, run_id))
         return Response({**answer, "warnings": warnings}, status=201)
 
 
@@ -152,7 +152,7 @@ class RunDetail(WorkspaceAPIView):
 
     @extend_schema(operation_id="runs_retrieve", responses={200: RunSerializer, **NOT_FOUND})
     def get(self, request: Request, slug: str, run_id: str) -> Response:
-        return Response(run_json(selectors.run(self.workspace, run_id)))
+        return Response(run_json(selectors.shown_run(self.workspace, run_id)))
 
 
 _EVENTS = {
@@ -172,7 +172,7 @@ class RunEvents(WorkspaceAPIView):
     def get(self, request: Request, slug: str, run_id: str) -> Response:
         """At most 1000, in order; ask again with the number of the last for those after it."""
         wanted = filters.given(request, _EVENTS)
-        run = selectors.run(self.workspace, run_id)
+        run = selectors.run_alone(self.workspace, run_id)
         events = selectors.events_after(run, wanted.get("after", 0), EVENTS_AT_ONCE, wanted.get("kind"))
         return Response(all_represented(RunEventSerializer, events))
 
@@ -182,7 +182,7 @@ class RunResultView(WorkspaceAPIView):
 
     @extend_schema(operation_id="runs_result_retrieve", responses={200: {"type": "object"}, **NOT_FOUND})
     def get(self, request: Request, slug: str, run_id: str) -> Response:
-        run = selectors.run(self.workspace, run_id)
+        run = selectors.shown_run(self.workspace, run_id)
         if run.result is None:
             raise NotFound(f"result of run {run_id}")
         return Response(run.result)

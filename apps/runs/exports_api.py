@@ -91,7 +91,7 @@ class RunExports(WorkspaceAPIView, ListAPIView[Export]):
     own_scope = ("POST",)
 
     def get_queryset(self) -> QuerySet[Export]:
-        return exports.exports_of(selectors.run(self.workspace, self.kwargs["run_id"]))
+        return exports.exports_of(selectors.run_alone(self.workspace, self.kwargs["run_id"]))
 
     @extend_schema(operation_id="runs_exports_list", responses={200: ExportSerializer(many=True), **LIST_ERRORS})
     def get(self, request: Request, *args: Any, **kwargs: Any) -> Response:

@@ -156,7 +156,7 @@ class RunVerdict(WorkspaceAPIView):
     @extend_schema(operation_id="runs_verdict_retrieve", responses={200: ReproductionVerdictSerializer, **NOT_FOUND})
     def get(self, request: Request, slug: str, run_id: str) -> Response:
         """Equal, or where it first differs; 404 for a run that reproduces none."""
-        run = selectors.run(self.workspace, run_id)
+        run = selectors.run_alone(self.workspace, run_id)
         with reading(self.workspace.id):
             held = selectors.reproduction(run)
         if held is None:
