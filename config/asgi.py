@@ -5,14 +5,15 @@ import os
 from importlib import import_module
 from threading import Thread
 
-from django.core.asgi import get_asgi_application
+import django
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
-pages = get_asgi_application()
+django.setup(set_prefix=False)
 
 from apps.live.asgi import with_sockets  # noqa: E402 models can be imported once Django is set up
+from apps.ops.admission import AdmittingHandler  # noqa: E402
 
-application = with_sockets(pages)
+application = with_sockets(AdmittingHandler())
 
 
 def load_engine() -> None:

@@ -73,7 +73,6 @@ INSTALLED_APPS = [
 ]
 
 MIDDLEWARE = [
-    "apps.ops.admission.Admission",
     "config.middleware.RequestContext",
     "apps.ops.throttling.RateLimitHeaders",
     "django.middleware.security.SecurityMiddleware",

@@ -1,48 +1,52 @@
-"""How many requests are worked on at once."""
+"""How pages and the API are served by ASGI: so many requests at once, each in one thread."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable
-from typing import Any, Final
+from typing import Final
 
-from asgiref.sync import iscoroutinefunction, markcoroutinefunction
+from asgiref.sync import sync_to_async
 from django.conf import settings
+from django.core.handlers.asgi import ASGIHandler
+from django.db import close_old_connections
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 
 UNTURNED: Final = "/health/"
 
 
-class Admission:
+class AdmittingHandler(ASGIHandler):
     """Lets `web.requests_at_once` requests of a process be worked on together; the others wait their turn, in order.
 
     An ASGI server gives every request a thread of its own. A burst would have hundreds of them take the interpreter
     from each other and wait for a connection of the pool, until all are late and some fail. Here the first is answered
-    as quickly as on an idle server, and whoever waits costs no thread and no connection.
+    as quickly as on an idle server, and whoever waits holds no connection.
 
-    Must be the first middleware. The body has been read and the answer is sent outside of a turn: a slow client holds
-    up nobody. Requests about the health of the process do not wait: they would call a busy process a dead one. In a
-    synchronous server, which has threads of its own number, nothing is done.
+    The body has been read and the answer is sent outside of a turn, and without a connection: a slow client holds up
+    nobody. Requests about the health of the process do not wait: they would call a busy process a dead one.
+
+    A request goes through middlewares and view in one piece, as in a synchronous server. Django's own handler would
+    carry it to and fro between its thread and the event loop, once or twice for each middleware that can do both, which
+    takes longer than most views do. Nothing that we serve is asynchronous.
     """
 
-    sync_capable = True
-    async_capable = True
+    def __init__(self) -> None:
+        super().__init__()
+        self._turns = asyncio.Semaphore(settings.ATTRACTOR.web.requests_at_once)
 
-    def __init__(self, get_response: Callable[[HttpRequest], Any]) -> None:
-        self._get_response = self._answer = get_response
-        if iscoroutinefunction(get_response):
-            markcoroutinefunction(self)
-            self._turns = asyncio.Semaphore(settings.ATTRACTOR.web.requests_at_once)
-            self._answer = self._in_turn
+    def load_middleware(self, is_async: bool = False) -> None:
+        """The synchronous chain, whatever is asked for."""
+        super().load_middleware(is_async=False)
 
-    def __call__(self, request: HttpRequest) -> HttpResponseBase | Awaitable[HttpResponseBase]:
-        answer: HttpResponseBase | Awaitable[HttpResponseBase] = self._answer(request)
-        return answer
-
-    async def _in_turn(self, request: HttpRequest) -> HttpResponseBase:
+    async def get_response_async(self, request: HttpRequest) -> HttpResponseBase:
+        """What the middlewares and the view answer, in its turn."""
         turn = contextlib.nullcontext() if request.path_info.startswith(UNTURNED) else self._turns
         async with turn:
-            response: HttpResponseBase = await self._get_response(request)
-        return response
+            return await sync_to_async(self._answer)(request)
+
+    def _answer(self, request: HttpRequest) -> HttpResponseBase:
+        try:
+            return self.get_response(request)
+        finally:
+            close_old_connections()

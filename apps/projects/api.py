@@ -6,7 +6,6 @@ from uuid import UUID
 from django.db.models import QuerySet
 from drf_spectacular.utils import extend_schema
 from rest_framework import serializers
-from rest_framework.generics import ListAPIView
 from rest_framework.request import Request
 from rest_framework.response import Response
 
@@ -14,6 +13,7 @@ from apps.ops import filters
 from apps.ops.filters import AllowedFilters, flagged
 from apps.ops.paging import NewestFirst, Pages
 from apps.ops.preconditions import EDIT_ERRORS, IF_NONE_MATCH, PARAMETER, Precondition, etag, tagged
+from apps.ops.representation import RowList, represented
 from apps.ops.requests import StrictSerializer, body_of
 from apps.projects import selectors, services
 from apps.projects.difference import difference
@@ -167,7 +167,7 @@ class GraphDifferenceSerializer(serializers.Serializer[Any]):
 def graph_json(graph: Graph) -> dict[str, Any]:
     """A graph with its newest version."""
     version = selectors.latest_version(graph)
-    summary = GraphSummarySerializer(graph).data
+    summary = represented(GraphSummarySerializer, graph)
     return {**summary, "content_hash": version.content_hash, "spec": version.spec}
 
 
@@ -175,7 +175,7 @@ def _answer(graph: Graph, status: int = 200) -> Response:
     return Response(graph_json(graph), status=status, headers={"ETag": etag(graph.revision)})
 
 
-class ProjectList(WorkspaceAPIView, ListAPIView[Project]):
+class ProjectList(WorkspaceAPIView, RowList):
     """The workspace's projects, newest first."""
 
     serializer_class = ProjectSerializer
@@ -202,7 +202,7 @@ class ProjectList(WorkspaceAPIView, ListAPIView[Project]):
             self.actor, request, lambda: services.create_project(self.actor, self.workspace, body["name"]).pk
         )
         project = selectors.project(made)
-        return Response(ProjectSerializer(project).data, status=201, headers={"ETag": etag(project.revision)})
+        return Response(represented(ProjectSerializer, project), status=201, headers={"ETag": etag(project.revision)})
 
 
 class ProjectDetail(WorkspaceAPIView):
@@ -213,7 +213,7 @@ class ProjectDetail(WorkspaceAPIView):
     )
     def get(self, request: Request, slug: str, project_id: UUID) -> Response:
         project = selectors.project(project_id)
-        return tagged(request, etag(project.revision), ProjectSerializer(project).data)
+        return tagged(request, etag(project.revision), represented(ProjectSerializer, project))
 
     @extend_schema(
         operation_id="projects_partial_update",
@@ -234,10 +234,10 @@ class ProjectDetail(WorkspaceAPIView):
     def _edit(self, request: Request, project_id: UUID, **changes: Any) -> Response:
         expected = Precondition.of(request)
         project = services.edit_project(self.actor, self.workspace, project_id, expected, **changes)
-        return Response(ProjectSerializer(project).data, headers={"ETag": etag(project.revision)})
+        return Response(represented(ProjectSerializer, project), headers={"ETag": etag(project.revision)})
 
 
-class GraphList(WorkspaceAPIView, ListAPIView[Graph]):
+class GraphList(WorkspaceAPIView, RowList):
     """The workspace's graphs, newest first."""
 
     large_body = True
@@ -275,7 +275,7 @@ class GraphList(WorkspaceAPIView, ListAPIView[Graph]):
             return services.create_graph(self.actor, self.workspace, project, body["name"], body["spec"]).pk
 
         made = idempotency.once(self.actor, request, created)
-        return _answer(selectors.graph(made), 201)
+        return _answer(selectors.graph_alone(made), 201)
 
 
 class GraphDetail(WorkspaceAPIView):
@@ -287,7 +287,7 @@ class GraphDetail(WorkspaceAPIView):
         operation_id="graphs_retrieve", parameters=[IF_NONE_MATCH], responses={200: GraphSerializer, **NOT_FOUND}
     )
     def get(self, request: Request, slug: str, graph_id: UUID) -> Response:
-        graph = selectors.graph(graph_id)
+        graph = selectors.graph_alone(graph_id)
         return tagged(request, etag(graph.revision), graph_json(graph))
 
     @extend_schema(
@@ -325,7 +325,7 @@ class NewestVersionFirst(Pages):
     ordering = ("-number",)
 
 
-class GraphVersionList(WorkspaceAPIView, ListAPIView[GraphVersion]):
+class GraphVersionList(WorkspaceAPIView, RowList):
     """The versions of a graph, newest first."""
 
     serializer_class = GraphVersionSummarySerializer
@@ -334,7 +334,7 @@ class GraphVersionList(WorkspaceAPIView, ListAPIView[GraphVersion]):
     filters = {**filters.CREATED, "content_hash": filters.phrase("content_hash", "That compute this.")}
 
     def get_queryset(self) -> QuerySet[GraphVersion]:
-        return selectors.versions(selectors.graph(self.kwargs["graph_id"]))
+        return selectors.versions(selectors.graph_alone(self.kwargs["graph_id"]))
 
     @extend_schema(
         operation_id="graphs_versions_list", responses={200: GraphVersionSummarySerializer(many=True), **LIST_ERRORS}
@@ -352,8 +352,8 @@ class GraphVersionDetail(WorkspaceAPIView):
         responses={200: GraphVersionSerializer, **NOT_FOUND},
     )
     def get(self, request: Request, slug: str, graph_id: UUID, number: int) -> Response:
-        version = selectors.version(selectors.graph(graph_id), number)
-        return tagged(request, f'"{version.pk}"', GraphVersionSerializer(version).data, IMMUTABLE)
+        version = selectors.version(selectors.graph_alone(graph_id), number)
+        return tagged(request, f'"{version.pk}"', represented(GraphVersionSerializer, version), IMMUTABLE)
 
 
 class GraphVersionRestore(WorkspaceAPIView):
@@ -388,13 +388,13 @@ class GraphDifference(WorkspaceAPIView):
     def get(self, request: Request, slug: str, graph_id: UUID) -> Response:
         """Parts that were added, removed and changed, setting by setting; not a comparison of texts."""
         numbers = filters.given(request, _DIFFERENCE)
-        graph = selectors.graph(graph_id)
+        graph = selectors.graph_alone(graph_id)
         newer = selectors.version(graph, numbers.get("newer", graph.latest_number))
         older = selectors.version(graph, numbers.get("older", max(newer.number - 1, 1)))
         found = difference(older.spec, newer.spec)
         return Response({
-            "older": GraphVersionSummarySerializer(older).data,
-            "newer": GraphVersionSummarySerializer(newer).data,
+            "older": represented(GraphVersionSummarySerializer, older),
+            "newer": represented(GraphVersionSummarySerializer, newer),
             "computes_the_same": found.computes_the_same,
             **found.as_dict(),
         })  # fmt: skip

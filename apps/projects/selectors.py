@@ -22,19 +22,27 @@ def project(project_id: UUID | str) -> Project:
 
 
 def graphs(of: Project | None = None, *, archived: bool = False) -> QuerySet[Graph]:
-    """The graphs of the workspace, or of one project, newest first, with preset and project.
+    """The graphs of the workspace, or of one project, newest first.
 
     Those in use, or those that were archived, alone or with their project.
     """
     away = Q(archived_at__isnull=False) | Q(project__archived_at__isnull=False)
-    rows = Graph.objects.select_related("preset", "project").filter(away if archived else ~away)
-    rows = rows.order_by("-created_at", "-id")
+    rows = Graph.objects.filter(away if archived else ~away).order_by("-created_at", "-id")
     return rows if of is None else rows.filter(project=of)
 
 
 def graph(graph_id: UUID | str) -> Graph:
-    """One graph, archived or not, with preset and project. Raises `NotFound`."""
-    found = Graph.objects.select_related("preset", "project").filter(pk=graph_id).first()
+    """One graph, archived or not, with preset and project, as a run of it needs. Raises `NotFound`."""
+    return _graph(Graph.objects.select_related("preset", "project"), graph_id)
+
+
+def graph_alone(graph_id: UUID | str) -> Graph:
+    """One graph, archived or not. Raises `NotFound`."""
+    return _graph(Graph.objects.all(), graph_id)
+
+
+def _graph(rows: QuerySet[Graph], graph_id: UUID | str) -> Graph:
+    found = rows.filter(pk=graph_id).first()
     if found is None:
         raise NotFound(f"graph {graph_id}")
     return found

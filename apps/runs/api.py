@@ -6,13 +6,13 @@ from uuid import UUID
 from django.db.models import QuerySet
 from drf_spectacular.utils import extend_schema
 from rest_framework import serializers
-from rest_framework.generics import ListAPIView
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from apps.ops import filters
 from apps.ops.filters import AllowedFilters
 from apps.ops.paging import NewestFirst
+from apps.ops.representation import RowList, all_represented, represented
 from apps.ops.requests import StrictSerializer, body_of
 from apps.projects.selectors import graph
 from apps.runs import selectors, services
@@ -79,7 +79,7 @@ class NothingSerializer(StrictSerializer):
     """An empty object."""
 
 
-class RunList(WorkspaceAPIView, ListAPIView[Run]):
+class RunList(WorkspaceAPIView, RowList):
     """The workspace's runs, newest first."""
 
     serializer_class = RunSummarySerializer
@@ -94,15 +94,14 @@ class RunList(WorkspaceAPIView, ListAPIView[Run]):
         **filters.CREATED,
     }
     # Between the commit that queues a run and the answer the broker is told, and the answer says how that went.
-    own_scope = True
+    own_scope = ("POST",)
 
     def get_queryset(self) -> QuerySet[Run]:
         return selectors.runs()
 
     @extend_schema(responses={200: RunSummarySerializer(many=True), **LIST_ERRORS})
     def get(self, request: Request, *args: Any, **kwargs: Any) -> Response:
-        with scope(self.workspace.id, self.actor.pk):
-            return super().get(request, *args, **kwargs)
+        return super().get(request, *args, **kwargs)
 
     @extend_schema(
         parameters=[idempotency.PARAMETER],
@@ -129,7 +128,7 @@ class RunList(WorkspaceAPIView, ListAPIView[Run]):
 
         with scope(self.workspace.id, self.actor.pk):
             run_id = idempotency.once(self.actor, request, submitted)
-        answer = run_json(selectors.run(self.workspace, run_id))
+        answer = run_json(selectors.shown_run(self.workspace, run_id))
         return Response({**answer, "warnings": warnings}, status=201)
 
 
@@ -153,7 +152,7 @@ class RunDetail(WorkspaceAPIView):
 
     @extend_schema(operation_id="runs_retrieve", responses={200: RunSerializer, **NOT_FOUND})
     def get(self, request: Request, slug: str, run_id: str) -> Response:
-        return Response(run_json(selectors.run(self.workspace, run_id)))
+        return Response(run_json(selectors.shown_run(self.workspace, run_id)))
 
 
 _EVENTS = {
@@ -173,9 +172,9 @@ class RunEvents(WorkspaceAPIView):
     def get(self, request: Request, slug: str, run_id: str) -> Response:
         """At most 1000, in order; ask again with the number of the last for those after it."""
         wanted = filters.given(request, _EVENTS)
-        run = selectors.run(self.workspace, run_id)
+        run = selectors.run_alone(self.workspace, run_id)
         events = selectors.events_after(run, wanted.get("after", 0), EVENTS_AT_ONCE, wanted.get("kind"))
-        return Response(RunEventSerializer(events, many=True).data)
+        return Response(all_represented(RunEventSerializer, events))
 
 
 class RunResultView(WorkspaceAPIView):
@@ -183,7 +182,7 @@ class RunResultView(WorkspaceAPIView):
 
     @extend_schema(operation_id="runs_result_retrieve", responses={200: {"type": "object"}, **NOT_FOUND})
     def get(self, request: Request, slug: str, run_id: str) -> Response:
-        run = selectors.run(self.workspace, run_id)
+        run = selectors.shown_run(self.workspace, run_id)
         if run.result is None:
             raise NotFound(f"result of run {run_id}")
         return Response(run.result)
@@ -198,7 +197,7 @@ class _Command(WorkspaceAPIView):
     def tell(self, request: Request, run_id: str) -> Response:
         payload = body_of(self.body, request)
         command = services.command(self.actor, selectors.run(self.workspace, run_id), self.kind, payload)
-        return Response(RunCommandSerializer(command).data, status=202)
+        return Response(represented(RunCommandSerializer, command), status=202)
 
 
 _ANSWERS: dict[int, Any] = {202: RunCommandSerializer, **WRITE_ERRORS, 409: PROBLEM}

@@ -23,7 +23,7 @@ from apps.runs.states import ACTIVE, FINAL
 from apps.workspaces.missing import NotFound
 from apps.workspaces.models import Workspace
 from apps.workspaces.permissions import Verb, require
-from apps.workspaces.scope import current_workspace_id, scope
+from apps.workspaces.scope import current_workspace_id, reading, scope
 from apps.workspaces.services import audit
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ def artifacts() -> QuerySet[Artifact]:
 
 def artifact(workspace: Workspace, artifact_id: UUID | str) -> Artifact:
     """One artifact. Raises `NotFound`; opens the workspace's scope itself."""
-    with scope(workspace.id):
+    with reading(workspace.id):
         found = Artifact.objects.filter(pk=artifact_id).first()
     if found is None:
         raise NotFound(f"artifact {artifact_id}")

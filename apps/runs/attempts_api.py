@@ -43,7 +43,7 @@ class RunAttempts(WorkspaceAPIView, ListAPIView[RunAttempt]):
     filters = {"state": filters.one_of("state__in", AttemptState.values, "In this state.")}
 
     def get_queryset(self) -> QuerySet[RunAttempt]:
-        return selectors.attempts(selectors.run(self.workspace, self.kwargs["run_id"]))
+        return selectors.attempts(selectors.run_alone(self.workspace, self.kwargs["run_id"]))
 
     @extend_schema(operation_id="runs_attempts_list", responses={200: RunAttemptSerializer(many=True), **LIST_ERRORS})
     def get(self, request: Request, *args: Any, **kwargs: Any) -> Response:
@@ -62,7 +62,7 @@ class RunCheckpoints(WorkspaceAPIView, ListAPIView[RunCheckpoint]):
     filters: Filters = {}
 
     def get_queryset(self) -> QuerySet[RunCheckpoint]:
-        return selectors.kept_checkpoints(selectors.run(self.workspace, self.kwargs["run_id"]))
+        return selectors.kept_checkpoints(selectors.run_alone(self.workspace, self.kwargs["run_id"]))
 
     @extend_schema(
         operation_id="runs_checkpoints_list", responses={200: RunCheckpointSerializer(many=True), **LIST_ERRORS}

@@ -37,7 +37,7 @@ from apps.runs.refusals import ExportIsOver, FormatNotAllowed, NothingRecorded, 
 from apps.workspaces.missing import NotFound
 from apps.workspaces.models import Workspace
 from apps.workspaces.permissions import Verb, require
-from apps.workspaces.scope import scope
+from apps.workspaces.scope import reading, scope
 from apps.workspaces.services import audit
 
 if TYPE_CHECKING:
@@ -74,7 +74,7 @@ def exports_of(run: Run) -> QuerySet[Export]:
 
 def export(workspace: Workspace, export_id: UUID | str) -> Export:
     """One export with its artifact. Raises `NotFound`; opens the workspace's scope itself."""
-    with scope(workspace.id):
+    with reading(workspace.id):
         found = Export.objects.select_related("artifact", "run").filter(pk=export_id).first()
     if found is None:
         raise NotFound(f"export {export_id}")

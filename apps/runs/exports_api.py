@@ -21,7 +21,7 @@ from apps.runs.models import Export
 from apps.runs.outages import Cause
 from apps.workspaces import idempotency
 from apps.workspaces.api import LIST_ERRORS, NOT_FOUND, PROBLEM, WRITE_ERRORS, WorkspaceAPIView
-from apps.workspaces.scope import scope
+from apps.workspaces.scope import reading, scope
 
 AWAY = (Cause.STORAGE.value, Cause.DATABASE.value)
 FORMATS = ("csv", "hdf5", "midi", "netcdf", "npz", "parquet", "png", "wav")
@@ -94,7 +94,7 @@ class RunFormats(WorkspaceAPIView):
         from attractor.exporting.formats import FORMATS as KNOWN
 
         run = selectors.run(self.workspace, run_id)
-        with scope(self.workspace.id):
+        with reading(self.workspace.id):
             found = exports.formats_of(run)
         return Response([{"format": name, "ports": ports, "one": KNOWN[name].one} for name, ports in found.items()])
 
@@ -111,15 +111,14 @@ class RunExports(WorkspaceAPIView, ListAPIView[Export]):
         **filters.CREATED,
     }
     # A small one is written between the commit that makes it and the answer.
-    own_scope = True
+    own_scope = ("POST",)
 
     def get_queryset(self) -> QuerySet[Export]:
-        return exports.exports_of(selectors.run(self.workspace, self.kwargs["run_id"]))
+        return exports.exports_of(selectors.run_alone(self.workspace, self.kwargs["run_id"]))
 
     @extend_schema(operation_id="runs_exports_list", responses={200: ExportSerializer(many=True), **LIST_ERRORS})
     def get(self, request: Request, *args: Any, **kwargs: Any) -> Response:
-        with scope(self.workspace.id, self.actor.pk):
-            return super().get(request, *args, **kwargs)
+        return super().get(request, *args, **kwargs)
 
     @extend_schema(
         operation_id="runs_exports_create", parameters=[idempotency.PARAMETER], request=NewExportSerializer,

@@ -50,7 +50,7 @@ class ImportList(WorkspaceAPIView):
     """Bring a file."""
 
     parser_classes = (FileParser,)
-    own_scope = True
+    own_scope = ("POST",)
 
     @extend_schema(
         operation_id="imports_create",

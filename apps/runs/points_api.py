@@ -158,7 +158,7 @@ class Submission(WorkspaceAPIView):
 
     large_body = True
 
-    own_scope = True
+    own_scope = ("POST",)
 
     def submitted(self, request: Request, submit: Callable[[], Run]) -> Response:
         warnings: list[str] = []
@@ -171,7 +171,7 @@ class Submission(WorkspaceAPIView):
 
         with scope(self.workspace.id, self.actor.pk):
             run_id = idempotency.once(self.actor, request, made)
-        answer = run_json(selectors.run(self.workspace, run_id))
+        answer = run_json(selectors.shown_run(self.workspace, run_id))
         return Response({**answer, "warnings": warnings}, status=201)
 
 
@@ -264,7 +264,7 @@ class RunPoints(WorkspaceAPIView, ListAPIView[RunPoint]):
     def get_queryset(self) -> QuerySet[RunPoint]:
         if getattr(self, "swagger_fake_view", False):
             return RunPoint.objects.none()
-        found = points.points(selectors.run(self.workspace, self.kwargs["run_id"]))
+        found = points.points(selectors.run_alone(self.workspace, self.kwargs["run_id"]))
         state = self.request.query_params.get("state")
         if state is None:
             return found

@@ -19,7 +19,7 @@ from apps.runs.verdicts import sentence
 from apps.workspaces import idempotency
 from apps.workspaces.api import NOT_FOUND, PROBLEM, WorkspaceAPIView
 from apps.workspaces.missing import NotFound
-from apps.workspaces.scope import scope
+from apps.workspaces.scope import reading
 
 
 class ControlChangeSerializer(serializers.Serializer[Any]):
@@ -160,8 +160,8 @@ class RunVerdict(WorkspaceAPIView):
     @extend_schema(operation_id="runs_verdict_retrieve", responses={200: ReproductionVerdictSerializer, **NOT_FOUND})
     def get(self, request: Request, slug: str, run_id: str) -> Response:
         """Equal, or where it first differs; 404 for a run that reproduces none."""
-        run = selectors.run(self.workspace, run_id)
-        with scope(self.workspace.id):
+        run = selectors.run_alone(self.workspace, run_id)
+        with reading(self.workspace.id):
             held = selectors.reproduction(run)
         if held is None:
             raise NotFound(f"verdict of run {run_id}")

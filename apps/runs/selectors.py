@@ -1,6 +1,6 @@
 """Reads on runs. Call them inside the workspace's scope, except those that serve the sweeper."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -15,7 +15,7 @@ from apps.runs.place import Place, starts_in
 from apps.runs.states import FINAL, RunState
 from apps.workspaces.missing import NotFound
 from apps.workspaces.models import Workspace
-from apps.workspaces.scope import scope
+from apps.workspaces.scope import reading
 
 SESSION_KINDS = (RunEvent.Kind.LOG, RunEvent.Kind.METRIC)
 """What a session tells; the other kinds tell of the run around it."""
@@ -32,16 +32,35 @@ def runs() -> QuerySet[Run]:
 
 def run(workspace: Workspace, run_id: UUID | str) -> Run:
     """One run with graph version, graph and preset. Raises `NotFound`; opens the workspace's scope itself."""
-    with scope(workspace.id):
-        found = Run.objects.select_related("workspace", "graph_version__graph__preset").filter(pk=run_id).first()
+    return _run(workspace, run_id, _whole)
+
+
+def shown_run(workspace: Workspace, run_id: UUID | str) -> Run:
+    """The same without the manifest, which no answer about the run itself has."""
+    return _run(workspace, run_id, lambda: _whole().defer("manifest"))
+
+
+def run_alone(workspace: Workspace, run_id: UUID | str) -> Run:
+    """The same without graph version, graph and preset, and without what may be large: for what is kept beside it."""
+    return _run(workspace, run_id, lambda: Run.objects.defer("design", "recording", "result", "manifest"))
+
+
+def _whole() -> QuerySet[Run]:
+    return Run.objects.select_related("graph_version__graph__preset")
+
+
+def _run(workspace: Workspace, run_id: UUID | str, rows: Callable[[], QuerySet[Run]]) -> Run:
+    with reading(workspace.id):
+        found = rows().filter(pk=run_id).first()
     if found is None:
         raise NotFound(f"run {run_id}")
+    found.workspace = workspace
     return found
 
 
 def with_graph(workspace: Workspace, run_id: UUID | str) -> Run | None:
     """A run of which only the ids and the graph are read; None when there is none. Opens the scope itself."""
-    with scope(workspace.id):
+    with reading(workspace.id):
         run = Run.objects.select_related("graph_version").only("id", "workspace_id", "graph_version__document")
         return run.filter(pk=run_id).first()
 

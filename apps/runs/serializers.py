@@ -1,12 +1,15 @@
 """Runs as JSON, for the API and for the first message of a socket."""
 
 from dataclasses import asdict
+from functools import cache
 from typing import Any
+from uuid import UUID
 
-from django.urls import reverse
+from django.urls import get_script_prefix, reverse
 from drf_spectacular.utils import extend_schema_field, inline_serializer
 from rest_framework import serializers
 
+from apps.ops.representation import represented
 from apps.runs.models import Run, RunCommand, RunEvent
 from apps.runs.selectors import place_of
 
@@ -48,6 +51,17 @@ class RunErrorSerializer(serializers.Serializer[Any]):
 _Urls = inline_serializer("RunUrls", {name: serializers.CharField() for name in (*_ACTIONS, "artifacts", "socket")})
 
 
+@cache
+def _patterns(prefix: str) -> dict[str, str]:
+    """The addresses of a run with {slug} and {run_id} in place of its own: to look one up takes longer than to fill it
+    in, and a run has many. `prefix` is where the site begins, which `reverse` puts in front."""
+    slug, run_id = "a-slug-that-nobody-has", UUID(int=2**128 - 1)
+    urls = {name: reverse(f"api-run-{name}", kwargs={"slug": slug, "run_id": run_id}) for name in _ACTIONS}
+    urls["artifacts"] = f"{reverse('api-artifacts', kwargs={'slug': slug})}?run={run_id}"
+    urls["socket"] = f"/ws/v1/workspaces/{slug}/runs/{run_id}/"
+    return {name: url.replace(slug, "{slug}").replace(str(run_id), "{run_id}") for name, url in urls.items()}
+
+
 class RunSummarySerializer(serializers.ModelSerializer[Run]):
     """A run as lists show it."""
 
@@ -83,11 +97,8 @@ class RunSummarySerializer(serializers.ModelSerializer[Run]):
 
     @extend_schema_field(_Urls)
     def get_urls(self, run: Run) -> dict[str, str]:
-        slug = run.workspace.slug
-        address = {"slug": slug, "run_id": run.pk}
-        urls = {name: reverse(f"api-run-{name}", kwargs=address) for name in _ACTIONS}
-        urls["artifacts"] = f"{reverse('api-artifacts', kwargs={'slug': slug})}?run={run.pk}"
-        return {**urls, "socket": f"/ws/v1/workspaces/{slug}/runs/{run.pk}/"}
+        address = {"slug": run.workspace.slug, "run_id": run.pk}
+        return {name: pattern.format(**address) for name, pattern in _patterns(get_script_prefix()).items()}
 
 
 class RunPlaceSerializer(serializers.Serializer[Any]):
@@ -173,9 +184,9 @@ class RunCommandSerializer(serializers.ModelSerializer[RunCommand]):
 
 def run_json(run: Run) -> dict[str, Any]:
     """Everything about a run, as `GET …/runs/<id>/` gives it. Needs a run of `selectors.run`."""
-    return dict(RunSerializer(run).data)
+    return represented(RunSerializer, run)
 
 
 def hello_json(run: Run) -> dict[str, Any]:
     """The same without the graph's spec and the result. Needs a run of `selectors.run`."""
-    return dict(RunHelloSerializer(run).data)
+    return represented(RunHelloSerializer, run)

@@ -63,18 +63,53 @@ def scope(workspace_id: UUID | str, user_id: UUID | str | None = None) -> Iterat
 
 
 @contextmanager
+def reading(workspace_id: UUID | str) -> Iterator[Scope]:
+    """Read inside one workspace: in its scope where that is in force already, else in one of its own.
+
+    `scope` would make a savepoint, which is of no use to who writes nothing.
+    """
+    inside = _scope.get()
+    if connection.in_atomic_block and inside.workspace_id == UUID(str(workspace_id)):
+        yield inside
+    else:
+        with scope(workspace_id) as entered:
+            yield entered
+
+
+@contextmanager
 def user_scope(user_id: UUID | str) -> Iterator[Scope]:
-    """Look at one user's own memberships and their workspaces, in one transaction; nothing else is visible."""
-    with _entered(Scope(None, UUID(str(user_id)))) as entered:
-        yield entered
+    """Look at one user's own memberships and their workspaces, in one transaction; nothing else is visible, and
+    nothing can be written. Inside the same user's it is that one, without a savepoint."""
+    inside, wanted = _scope.get(), Scope(None, UUID(str(user_id)))
+    if connection.in_atomic_block and inside == wanted:
+        yield inside
+    else:
+        with _entered(wanted) as entered:
+            yield entered
+
+
+def enter(workspace_id: UUID) -> None:
+    """Go on in the transaction of `user_scope` as `scope` of that user in a workspace, until `user_scope` is left.
+
+    For who has just seen that the user belongs to it: another transaction costs more than the look did. Call it in the
+    block of `user_scope` itself and in no savepoint below, whose rollback would take it back in the database alone.
+    """
+    inside = _scope.get()
+    if inside.workspace_id is not None or inside.user_id is None or not connection.in_atomic_block:
+        raise RuntimeError("enter() goes on from user_scope(), and none is in force.")
+    entered = Scope(workspace_id, inside.user_id)
+    _tell_database(entered)
+    _scope.set(entered)
 
 
 @contextmanager
 def _entered(entered: Scope) -> Iterator[Scope]:
     outer = _scope.get()
     nested = connection.in_atomic_block
+    told = nested and entered == outer
     with transaction.atomic():
-        _tell_database(entered)
+        if not told:
+            _tell_database(entered)
         token = _scope.set(entered)
         try:
             yield entered
@@ -82,7 +117,7 @@ def _entered(entered: Scope) -> Iterator[Scope]:
             _scope.reset(token)
         # A transaction that ends here takes the setting with it. One that goes on must see the outer scope
         # again; after an exception the rollback to the savepoint has restored it already.
-        if nested and not connection.needs_rollback:
+        if nested and not told and not connection.needs_rollback:
             _tell_database(outer)
 
 

@@ -80,7 +80,7 @@ def submit_run(request: WorkspaceRequest, slug: str, graph_id: UUID) -> HttpResp
 
 
 # The run must be committed before its message is sent, and the answer says how that went.
-submit_run.own_scope = True  # type: ignore[attr-defined]
+submit_run.own_scope = ("POST",)  # type: ignore[attr-defined]
 
 
 def _page(

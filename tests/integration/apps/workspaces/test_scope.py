@@ -7,10 +7,11 @@ from typing import Any
 import pytest
 from channels.db import database_sync_to_async
 from django.db import connection, transaction
+from django.test.utils import CaptureQueriesContext
 
 from apps.projects.models import Graph, Project
 from apps.runs.models import Run
-from apps.workspaces.scope import Unscoped, current, current_workspace_id, scope, user_scope
+from apps.workspaces.scope import Unscoped, current, current_workspace_id, enter, reading, scope, user_scope
 from apps.workspaces.selectors import workspaces_of
 
 pytestmark = pytest.mark.django_db
@@ -90,6 +91,74 @@ def test_scopes_nest_and_the_outer_one_comes_back(ann: Any, bob: Any) -> None:
     assert setting() == ""
     with pytest.raises(Unscoped):
         current_workspace_id()
+
+
+def test_reading_in_a_scope_asks_nothing_more_and_elsewhere_opens_its_own(ann: Any, bob: Any) -> None:
+    with scope(ann.workspace.id, ann.user.pk):
+        with CaptureQueriesContext(connection) as queries, reading(ann.workspace.id):
+            assert Project.objects.get().pk == ann.project.pk
+        assert len(queries) == 1
+        with reading(bob.workspace.id):
+            assert setting() == str(bob.workspace.id)
+            assert Project.objects.get().pk == bob.project.pk
+        assert setting() == str(ann.workspace.id)
+    with reading(bob.workspace.id):
+        assert Project.objects.get().pk == bob.project.pk
+    assert setting() == ""
+
+
+def test_the_same_scope_again_tells_the_database_nothing_and_still_rolls_back(ann: Any) -> None:
+    with scope(ann.workspace.id, ann.user.pk):
+        with CaptureQueriesContext(connection) as queries, scope(ann.workspace.id):
+            assert Project.objects.count() == 1
+        assert not [query for query in queries if "set_config" in query["sql"]]
+        with pytest.raises(ZeroDivisionError):
+            write_and_fail(ann)
+        assert setting() == str(ann.workspace.id)
+        assert not Project.objects.filter(name="never").exists()
+
+
+def test_a_user_goes_on_into_a_workspace_and_out_of_both_at_once(ann: Any, bob: Any) -> None:
+    with scope(bob.workspace.id):
+        with user_scope(ann.user.pk):
+            enter(ann.workspace.id)
+            assert setting() == str(ann.workspace.id)
+            assert (current().workspace_id, current().user_id) == (ann.workspace.id, ann.user.pk)
+            assert Project.objects.get().pk == ann.project.pk
+        assert setting() == str(bob.workspace.id)
+        assert Project.objects.get().pk == bob.project.pk
+    assert setting() == ""
+    with pytest.raises(ZeroDivisionError):
+        enter_and_fail(ann)
+    assert setting() == ""
+    with pytest.raises(Unscoped):
+        current_workspace_id()
+
+
+def test_nobody_goes_on_into_a_workspace_without_being_looked_up(ann: Any, bob: Any) -> None:
+    with pytest.raises(RuntimeError, match="user_scope"):
+        enter(ann.workspace.id)
+    with scope(bob.workspace.id, bob.user.pk), pytest.raises(RuntimeError, match="user_scope"):
+        enter(ann.workspace.id)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_request_is_one_transaction(ann: Any) -> None:
+    """The look whether the asker belongs there, and the answer."""
+    with CaptureQueriesContext(connection) as queries:
+        assert ann.get("/projects/").status_code == 200
+    said = [query["sql"] for query in queries]
+    assert said.count("BEGIN") == said.count("COMMIT") == 1
+    assert not [sql for sql in said if sql.startswith("SAVEPOINT")]
+    with CaptureQueriesContext(connection) as queries:
+        assert ann.get(f"/projects/{ann.graph.pk}/").status_code == 404
+    assert [query["sql"] for query in queries].count("ROLLBACK") == 1
+
+
+def enter_and_fail(tenant: Any) -> None:
+    with user_scope(tenant.user.pk):
+        enter(tenant.workspace.id)
+        raise ZeroDivisionError
 
 
 def write_and_fail(tenant: Any) -> None:

@@ -1,89 +1,150 @@
-"""Requests that come together are worked on a few at a time, in order; each still gets its answer."""
+"""Requests that come together are worked on a few at a time, in order; each still gets its answer. All by the whole
+chain of middlewares, as the server calls it."""
 
 import asyncio
-from types import SimpleNamespace
+import threading
+import traceback
 from typing import Any
 
 import pytest
-from asgiref.sync import markcoroutinefunction
-from django.http import HttpResponse
-from django.test import RequestFactory
+from django.http import HttpRequest, HttpResponse
+from django.urls import path
 
-from apps.ops.admission import Admission
+from apps.ops.admission import AdmittingHandler
 
 
 class Site:
-    """Answers when it is told to; knows how many requests it has at once."""
+    """Answers when it is told to; knows how many requests it has at once, and by which code they came."""
 
     def __init__(self) -> None:
-        markcoroutinefunction(self)
+        self.empty()
+
+    def empty(self) -> None:
         self.here: list[str] = []
         self.came: list[str] = []
         self.most = 0
-        self.doors: dict[str, asyncio.Event] = {}
+        self.stacks: dict[str, list[str]] = {}
+        self.doors: dict[str, threading.Event] = {}
 
-    async def __call__(self, request: Any) -> HttpResponse:
+    def __call__(self, request: HttpRequest) -> HttpResponse:
         path = request.path
         self.here.append(path)
         self.came.append(path)
+        self.stacks[path] = [frame.filename for frame in traceback.extract_stack()]
         self.most = max(self.most, len(self.here))
         try:
-            await self.doors.setdefault(path, asyncio.Event()).wait()
+            self.door(path).wait(60)
             if path == "/broken":
                 raise RuntimeError(path)
         finally:
             self.here.remove(path)
         return HttpResponse(path)
 
+    def door(self, path: str) -> threading.Event:
+        return self.doors.setdefault(path, threading.Event())
+
+
+site = Site()
+
+
+def view(request: HttpRequest, name: str) -> HttpResponse:
+    return site(request)
+
+
+urlpatterns = [path("<path:name>", view)]
+
 
 @pytest.fixture
-def two_at_once(settings: Any) -> None:
-    settings.ATTRACTOR = SimpleNamespace(web=SimpleNamespace(requests_at_once=2))
+def handler(settings: Any) -> AdmittingHandler:
+    site.empty()
+    web = settings.ATTRACTOR.web.model_copy(update={"requests_at_once": 2})
+    settings.ATTRACTOR = settings.ATTRACTOR.model_copy(update={"web": web})
+    settings.ROOT_URLCONF = __name__
+    return AdmittingHandler()
+
+
+class Caller:
+    """One client of the server: what it is sent, and how it goes away."""
+
+    def __init__(self, handler: AdmittingHandler, path: str) -> None:
+        self.sent: list[dict[str, Any]] = []
+        self._asked = False
+        self._gone = asyncio.Event()
+        scope = {
+            "type": "http", "method": "GET", "path": path, "query_string": b"", "headers": [(b"host", b"testserver")],
+            "http_version": "1.1", "scheme": "http",
+        }  # fmt: skip
+        self.answered = asyncio.ensure_future(handler(scope, self._receive, self._send))
+
+    def leave(self) -> None:
+        self._gone.set()
+
+    async def _receive(self) -> dict[str, Any]:
+        if not self._asked:
+            self._asked = True
+            return {"type": "http.request", "body": b"", "more_body": False}
+        await self._gone.wait()
+        return {"type": "http.disconnect"}
+
+    async def _send(self, message: dict[str, Any]) -> None:
+        self.sent.append(message)
+
+    @property
+    def status(self) -> int:
+        return int(self.sent[0]["status"])
+
+    @property
+    def body(self) -> str:
+        return b"".join(message.get("body", b"") for message in self.sent[1:]).decode()
 
 
 async def until(condition: Any) -> None:
     async with asyncio.timeout(30):
         while not condition():
-            await asyncio.sleep(0)
+            await asyncio.sleep(0.001)
 
 
 @pytest.mark.asyncio
-async def test_few_are_worked_on_at_once_in_order_and_all_are_answered(two_at_once: None) -> None:
-    site = Site()
-    admission = Admission(site)
+async def test_few_are_worked_on_at_once_in_order_and_all_are_answered(handler: AdmittingHandler) -> None:
     paths = [f"/{number}" for number in range(5)] + ["/broken", "/last"]
-    requests = [asyncio.ensure_future(admission(RequestFactory().get(path))) for path in paths]  # type: ignore[arg-type]
-    for number, path in enumerate(paths):
+    callers = [Caller(handler, path) for path in paths]
+    for number, one in enumerate(paths):
         await until(lambda number=number: len(site.came) >= min(number + 2, len(paths)))
-        site.doors[path].set()
-    answers = await asyncio.gather(*requests, return_exceptions=True)
-    assert site.came == paths
+        site.door(one).set()
+        await callers[number].answered
+    assert set(site.came[:2]) == set(paths[:2])
+    assert site.came[2:] == paths[2:]
     assert site.most == 2
-    assert [one.content.decode() for one in answers if isinstance(one, HttpResponse)] == [*paths[:5], "/last"]
-    assert [str(one) for one in answers if isinstance(one, RuntimeError)] == ["/broken"]
+    assert [caller.body for caller in callers if caller.status == 200] == [*paths[:5], "/last"]
+    assert [caller.status for caller in callers].count(500) == 1
 
 
 @pytest.mark.asyncio
-async def test_a_client_that_goes_while_it_waits_gives_its_turn_away_and_health_needs_none(two_at_once: None) -> None:
-    site = Site()
-    admission = Admission(site)
-
-    def ask(path: str) -> Any:
-        return asyncio.ensure_future(admission(RequestFactory().get(path)))  # type: ignore[arg-type]
-
-    first, second, gone, last = (ask(path) for path in ("/1", "/2", "/gone", "/last"))
+async def test_a_client_that_goes_while_it_waits_gives_its_turn_away_and_health_needs_none(
+    handler: AdmittingHandler,
+) -> None:
+    first, second = Caller(handler, "/1"), Caller(handler, "/2")
     await until(lambda: len(site.here) == 2)
-    health = ask("/health/live")
+    gone, last = Caller(handler, "/gone"), Caller(handler, "/last")
+    health = Caller(handler, "/health/live")
     await until(lambda: "/health/live" in site.here)
-    gone.cancel()
-    for path in ("/1", "/2", "/health/live"):
-        site.doors[path].set()
+    gone.leave()
+    await gone.answered
+    for one in ("/1", "/2", "/health/live"):
+        site.door(one).set()
     await until(lambda: "/last" in site.here)
-    site.doors["/last"].set()
-    await asyncio.gather(first, second, health, last)
+    site.door("/last").set()
+    await asyncio.gather(*(caller.answered for caller in (first, second, health, last)))
     assert "/gone" not in site.came
+    assert gone.sent == []
 
 
-def test_a_synchronous_server_is_left_alone(two_at_once: None) -> None:
-    admission = Admission(lambda request: HttpResponse(request.path))
-    assert admission(RequestFactory().get("/x")).content == b"/x"  # type: ignore[union-attr]
+@pytest.mark.asyncio
+async def test_a_request_is_carried_into_its_thread_once(handler: AdmittingHandler) -> None:
+    """Between the first middleware and the view nothing goes back to the event loop."""
+    site.door("/1").set()
+    await Caller(handler, "/1").answered
+    files = site.stacks["/1"]
+    first = next(number for number, file in enumerate(files) if file.endswith("config/middleware.py"))
+    assert files[-1] == __file__
+    assert not [file for file in files[first:] if "asgiref" in file or "asyncio" in file]
