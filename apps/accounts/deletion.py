@@ -61,7 +61,7 @@ def delete_account(user: User) -> None:
         if faults := obstacles(found):
             raise StillNeeded(faults)
         erased = [one.workspace_id for one in memberships if _leave(found, one)]
-        Remains.objects.bulk_create(Remains(workspace_id=workspace_id) for workspace_id in erased)
+        Remains.objects.bulk_create(Remains(erased_id=workspace_id) for workspace_id in erased)
         address, name = found.email, found.get_full_name()
         _empty(found)
         context = {"name": name, "visit": visit.current(), "at": timezone.now()}
@@ -72,7 +72,7 @@ def delete_account(user: User) -> None:
 
 def erase_remains() -> tuple[int, int]:
     """Delete files of workspaces that are no more: (workspaces done, workspaces whose files could not be reached)."""
-    waiting = list(Remains.objects.values_list("workspace_id", flat=True))
+    waiting = list(Remains.objects.values_list("erased_id", flat=True))
     return len(waiting) - (failed := _try_to_erase(waiting)), failed
 
 
@@ -85,7 +85,7 @@ def _try_to_erase(workspace_ids: list[UUID]) -> int:
             failed += 1
             log.warning("files_not_erased", workspace_id=str(workspace_id), error=str(error))
         else:
-            Remains.objects.filter(workspace_id=workspace_id).delete()
+            Remains.objects.filter(erased_id=workspace_id).delete()
     return failed
 
 

@@ -170,11 +170,11 @@ class CodeFailures(models.Model):
 class Remains(models.Model):
     """A workspace whose rows are gone and whose files are still to be deleted from the storage; see `deletion`."""
 
-    workspace_id = models.UUIDField(primary_key=True)
+    erased_id = models.UUIDField(primary_key=True, help_text="Of the workspace.")
     since = models.DateTimeField(default=timezone.now, editable=False)
 
     def __str__(self) -> str:
-        return str(self.workspace_id)
+        return str(self.erased_id)
 
 
 class AccountEvent(models.Model):

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from django.db import models
 from django.utils.text import slugify
 
+from apps.ops.preconditions import ANY, Precondition
 from apps.ops.refusal import Fault, Invalid
 from apps.workspaces.models import AuditEvent, Membership, Role, Workspace
 from apps.workspaces.permissions import Verb, require
@@ -42,12 +43,13 @@ def add_member(actor: "User", workspace: Workspace, user: "User", role: Role) ->
     return membership
 
 
-def set_require_mfa(actor: "User", workspace: Workspace, required: bool) -> Workspace:
+def set_require_mfa(actor: "User", workspace: Workspace, required: bool, precondition: Precondition = ANY) -> Workspace:
     """Let only members with two-step sign-in enter, or everybody again. Open sockets of others end soon.
 
     Raises:
         PermissionDenied: the actor does not own the workspace.
         Invalid: the actor, who would be kept out, has no two-step sign-in.
+        PreconditionRequired, PreconditionFailed: it is not as the actor knows it.
     """
     with scope(workspace.id, actor.pk):
         require(actor, Verb.SECURE_WORKSPACE)
@@ -60,6 +62,7 @@ def set_require_mfa(actor: "User", workspace: Workspace, required: bool) -> Work
                 ]
             )
         locked = Workspace.objects.select_for_update(no_key=True).get(pk=workspace.pk)
+        precondition.check(int(locked.require_mfa))
         before, locked.require_mfa = locked.require_mfa, required
         locked.save(update_fields=["require_mfa"])
         audit(actor, "workspace.require_mfa", locked, before=before, after=required)

@@ -14,7 +14,7 @@ class Migration(migrations.Migration):
         migrations.CreateModel(
             name="Remains",
             fields=[
-                ("workspace_id", models.UUIDField(primary_key=True, serialize=False)),
+                ("erased_id", models.UUIDField(help_text="Of the workspace.", primary_key=True, serialize=False)),
                 (
                     "since",
                     models.DateTimeField(

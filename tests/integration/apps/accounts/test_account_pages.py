@@ -361,7 +361,7 @@ def test_files_that_could_not_be_reached_are_deleted_later(
         with django_capture_on_commit_callbacks(execute=True):
             deletion.delete_account(ann.user)
     assert files_of(ann.workspace.pk)
-    assert list(Remains.objects.values_list("workspace_id", flat=True)) == [ann.workspace.pk]
+    assert list(Remains.objects.values_list("erased_id", flat=True)) == [ann.workspace.pk]
     call_command("erase_remains")
     assert files_of(ann.workspace.pk) == []
     assert not Remains.objects.exists()

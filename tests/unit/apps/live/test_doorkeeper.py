@@ -92,7 +92,7 @@ async def test_who_cannot_be_looked_at_for_too_long_is_told(rounds: Any, monkeyp
 async def test_a_fault_in_one_workspace_leaves_the_others_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
     here, there = permit(1), permit(2)
 
-    def unchanged_in(workspace: Any, permits: list[Permit]) -> list[Permit]:
+    def unchanged_in(workspace: Any, permits: list[Permit], without_mfa: set[Permit]) -> list[Permit]:
         if workspace == 1:
             raise InterfaceError("closed")
         return permits
@@ -104,7 +104,7 @@ async def test_a_fault_in_one_workspace_leaves_the_others_looked_at(monkeypatch:
             return self
 
         def values_list(self, *names: str, flat: bool = False) -> list[Any]:
-            return ["k"] if flat else [(1, "p")]
+            return ["k"] if flat else [(1, "p", None)]
 
     store = SimpleNamespace(SessionStore=SimpleNamespace(get_model_class=lambda: SimpleNamespace(objects=Rows())))
     monkeypatch.setattr(selectors, "import_module", lambda name: store)
