@@ -96,12 +96,13 @@ def change_workspace(
     return held
 
 
-def set_require_mfa(actor: "User", workspace: Workspace, required: bool) -> Workspace:
+def set_require_mfa(actor: "User", workspace: Workspace, required: bool, precondition: Precondition = ANY) -> Workspace:
     """Let only members with two-step sign-in enter, or everybody again. Open sockets of others end soon.
 
     Raises:
         PermissionDenied: the actor does not own the workspace.
         Invalid: the actor, who would be kept out, has no two-step sign-in.
+        PreconditionRequired, PreconditionFailed: it is not as the actor knows it.
     """
     with scope(workspace.id, actor.pk):
         require(actor, Verb.SECURE_WORKSPACE)
@@ -114,8 +115,10 @@ def set_require_mfa(actor: "User", workspace: Workspace, required: bool) -> Work
                 ]
             )
         locked = locked_workspace()
+        precondition.check(int(locked.require_mfa))
         before, locked.require_mfa = locked.require_mfa, required
-        locked.save(update_fields=["require_mfa"])
+        locked.revision += 1
+        locked.save(update_fields=["require_mfa", "revision"])
         audit(actor, "workspace.require_mfa", locked, required=required, required_before=before)
     return locked
 

@@ -178,7 +178,7 @@ API: dict[tuple[str, str], Row] = {
     ("api-retention", "get"): Row(),
     ("api-retention", "put"): edit(200, lambda _: {"artifact_days": 9, "checkpoint_days": 0}),
     ("api-workspace-security", "get"): Row(),
-    ("api-workspace-security", "put"): Row(200, lambda _: {"require_mfa": False}, writes=True),
+    ("api-workspace-security", "put"): edit(200, lambda _: {"require_mfa": False}),
     ("api-keys", "get"): Row(),
     ("api-keys", "post"): Row(201, lambda _: {"name": "new"}, writes=True),
     ("api-key-rotate", "post"): Row(200, writes=True),

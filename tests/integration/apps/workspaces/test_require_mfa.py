@@ -108,6 +108,11 @@ def test_an_owner_asks_for_it_on_the_page(ann: Any, enrolled: Callable[..., Pers
     assert ann.user.email in client.get(page).content.decode()
     assert client.post(page, {"require_mfa": "true"}).status_code == 302
     assert ann.client.get(page).status_code == 302
-    answer = client.put(f"{ann.root}/security/", {"require_mfa": False}, content_type="application/json")
+    stale = {"content_type": "application/json", "headers": {"If-Match": '"0"'}}
+    assert client.put(f"{ann.root}/security/", {"require_mfa": False}, **stale).status_code == 412
+    tag = client.get(f"{ann.root}/security/").headers["ETag"]
+    answer = client.put(
+        f"{ann.root}/security/", {"require_mfa": False}, content_type="application/json", headers={"If-Match": tag}
+    )
     assert answer.json() == {"require_mfa": False}
     assert ann.client.get(page).status_code == 200
