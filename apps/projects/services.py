@@ -69,15 +69,21 @@ def create_graph(
     return graph
 
 
-def add_version(actor: "User", workspace: Workspace, graph: Graph, spec: dict[str, Any]) -> GraphVersion:
-    """The next version of a graph; the versions before stay as they are. Raises as `create_graph` does."""
+def add_version(
+    actor: "User", workspace: Workspace, graph: Graph, spec: dict[str, Any], action: str = "graph.version", **facts: Any
+) -> GraphVersion:  # fmt: skip
+    """The next version of a graph; the versions before stay as they are. Raises as `create_graph` does.
+
+    Args:
+        action, facts: of the entry in the audit log.
+    """
     from apps.projects.checking import checked
 
     with scope(workspace.id, actor.pk):
         require(actor, Verb.WRITE_GRAPH)
         graph_spec, _ = checked(spec)
         version = _append_version(actor, graph, graph_spec.document(), graph_spec.content_hash)
-        audit(actor, "graph.version", graph, number=version.number, content_hash=version.content_hash)
+        audit(actor, action, graph, number=version.number, content_hash=version.content_hash, **facts)
     return version
 
 
@@ -106,9 +112,10 @@ def edit_graph(
         require(actor, Verb.WRITE_GRAPH)
         held = _locked_graph(graph_id)
         expected.check(held.revision, version=held.latest_number)
-        _edit(actor, held, "graph", name, archived)
-        if spec is not None:
-            _next_version(actor, held, spec)
+        changed = _edit(held, name, archived)
+        appended = {} if spec is None else _next_version(actor, held, spec)
+        if changed or appended:
+            audit(actor, "graph.edit" if changed else "graph.version", held, **changed, **appended)
     return held
 
 
@@ -122,7 +129,8 @@ def restore_version(
         old = version_of(held, number)
         expected.check(held.revision, version=held.latest_number)
         refuse_archived(held)
-        _next_version(actor, held, old.spec, restored=number)
+        if appended := _next_version(actor, held, old.spec):
+            audit(actor, "graph.version", held, **appended, restored=number)
     return held
 
 
@@ -142,7 +150,8 @@ def edit_project(
         if held is None:
             raise NotFound(f"project {project_id}")
         expected.check(held.revision)
-        _edit(actor, held, "project", name, archived)
+        if changed := _edit(held, name, archived):
+            audit(actor, "project.edit", held, **changed)
     return held
 
 
@@ -156,8 +165,8 @@ def refuse_archived(what: Graph | Project) -> None:
             )
 
 
-def _edit(actor: "User", held: Graph | Project, kind: str, name: str | None, archived: bool | None) -> None:
-    """Change a locked row's name and place, if they are others."""
+def _edit(held: Graph | Project, name: str | None, archived: bool | None) -> dict[str, Any]:
+    """Change a locked row's name and place, if they are others; what has changed."""
     changed: dict[str, Any] = {}
     if archived is not None and archived != (held.archived_at is not None):
         held.archived_at = timezone.now() if archived else None
@@ -169,7 +178,7 @@ def _edit(actor: "User", held: Graph | Project, kind: str, name: str | None, arc
     if changed:
         held.revision += 1
         held.save(update_fields=["name", "archived_at", "revision"])
-        audit(actor, f"{kind}.edit", held, **changed)
+    return changed
 
 
 def _locked_graph(graph_id: UUID | str) -> Graph:
@@ -180,16 +189,16 @@ def _locked_graph(graph_id: UUID | str) -> Graph:
     return held
 
 
-def _next_version(actor: "User", held: Graph, spec: dict[str, Any], **facts: Any) -> None:
-    """Append a version to a locked graph, unless it would be the newest once more."""
+def _next_version(actor: "User", held: Graph, spec: dict[str, Any]) -> dict[str, Any]:
+    """Append a version to a locked graph, unless it would be the newest once more; what it is."""
     from apps.projects.checking import checked
 
     refuse_archived(held)
     graph_spec, _ = checked(spec)
     if _written(graph_spec.document()) == latest_version(held).document:
-        return
+        return {}
     version = _append_version(actor, held, graph_spec.document(), graph_spec.content_hash)
-    audit(actor, "graph.version", held, number=version.number, content_hash=version.content_hash, **facts)
+    return {"number": version.number, "content_hash": version.content_hash}
 
 
 def use_preset(actor: "User", workspace: Workspace, project: Project, preset_id: str) -> Graph:

@@ -18,7 +18,6 @@ from apps.workspaces import plans
 from apps.workspaces.models import Workspace
 from apps.workspaces.permissions import Verb, require
 from apps.workspaces.scope import scope
-from apps.workspaces.services import audit
 
 if TYPE_CHECKING:
     from apps.accounts.models import User
@@ -108,6 +107,5 @@ def apply_fit(actor: User, run: Run, *, onto_newest: bool = False) -> GraphVersi
         if newest.pk != run.graph_version_id and not onto_newest:
             message = f"It is at version {newest.number}; version {run.graph_version.number} was fitted."
             raise GraphChanged([Fault("graph", message, "Apply onto the newest version, or fit that one.")])
-        version = add_version(actor, run.workspace, graph, fitted.document())
-        audit(actor, "run.apply", run, graph=str(graph.pk), version=version.number, params=values)
-    return version
+        facts = {"run": str(run.pk), "params": values}
+        return add_version(actor, run.workspace, graph, fitted.document(), "run.apply", **facts)

@@ -164,7 +164,7 @@ def ping(actor: "User", workspace: Workspace, webhook_id: UUID | str) -> Webhook
         require(actor, Verb.MANAGE_WEBHOOKS)
         held = _locked(webhook_id)
         (made,) = _deliver([held], PING, {"webhook": str(held.pk)})
-        audit(actor, "webhook.ping", held, message=str(made.message))
+        audit(actor, "webhook.ping", made, webhook=str(held.pk), message=str(made.message))
     return made
 
 

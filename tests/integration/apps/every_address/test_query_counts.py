@@ -14,12 +14,17 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import resolve
 from django.utils import timezone
 
+from apps.accounts.models import User
 from apps.presets.models import Preset
 from apps.projects.services import add_version, create_graph, create_project
 from apps.runs.models import Artifact, Export, RunAttempt, RunCheckpoint, RunEvent, RunPoint
+from apps.sharing.services import share
 from apps.webhooks.models import EVENTS, Webhook
 from apps.webhooks.services import ping
+from apps.workspaces.invitations import invite
 from apps.workspaces.keys import create_key
+from apps.workspaces.members import add_member
+from apps.workspaces.models import Role
 from apps.workspaces.scope import scope
 
 BASELINE = Path(__file__).with_name("query_counts.json")
@@ -74,6 +79,10 @@ def grow(place: Place) -> None:
             )
             Webhook.objects.create(workspace_id=ann.workspace.pk, url="https://example.org/", events=EVENTS)
         create_key(ann.user, ann.workspace, f"k{number}")
+        invite(ann.user, ann.workspace, f"i{number}@example.org", "viewer", str)
+        share(ann.user, over)
+        user = User.objects.create_user(f"m{number}@example.org")
+        add_member(ann.user, ann.workspace, user, Role.VIEWER)
         ping(ann.user, ann.workspace, place.ids["webhook_id"])
 
 
