@@ -58,7 +58,7 @@ class RunsSeries(WorkspaceAPIView):
     """Recorded series of runs, to be laid over each other."""
 
     # The files are read when the rows have been: no connection waits for the storage.
-    own_scope = True
+    own_scope = ("GET",)
 
     @extend_schema(
         operation_id="runs_compare_series",
