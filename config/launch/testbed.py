@@ -47,6 +47,8 @@ class Testbed:
         self.services = self._reserve(base, valkey="ATTRACTOR_VALKEY_URL" not in os.environ)
         self.data_dir = self.services.data_dir
         os.environ["ATTRACTOR_DATA_DIR"] = str(self.data_dir)
+        # What the engine has compiled is the same for all sessions: the first that needs a kernel makes it for them.
+        os.environ.setdefault("ATTRACTOR_CACHE_DIR", str(base / "cache"))
         if configured is not None:
             owner = os.environ.get("ATTRACTOR_DATABASE_OWNER_URL")
             if owner is None:

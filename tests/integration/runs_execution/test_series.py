@@ -198,18 +198,18 @@ def test_a_fit_finds_the_minimum_and_its_values_go_into_the_graph(tenant, shared
 @pytest.mark.slow
 def test_a_fit_whose_process_is_killed_has_the_end_of_one_that_was_never_disturbed(tenant, lone_worker, eventually):
     design = {"params": [{"target": "osc.coupling"}], "loss": {"port": "osc.sync", "target": 0.9, "start": 0}}
-    run = submit_fit(tenant, tenant.graph, ticks=100, iterations=90, window=25, **design)
+    run = submit_fit(tenant, tenant.graph, ticks=100, iterations=45, window=25, **design)
     eventually(lambda: tenant.look(run).points_done >= 3, "some iterations")
     (child,) = lone_worker.children
     kill(child.pid)
     before = [point.pk for point in points_of(tenant, run)]
     eventually(ended(tenant, run), "the fit to end")
     row = tenant.look(run)
-    assert (row.state, row.points_done) == ("succeeded", 90), row.error
+    assert (row.state, row.points_done) == ("succeeded", 45), row.error
     after = points_of(tenant, run)
     assert [point.pk for point in after][: len(before)] == before
     aim = squared_error("osc.sync", 0.9)
-    whole = fit(spec_of(tenant, tenant.graph), ["osc.coupling"], aim, ticks=100, steps=90, rate=0.05, window=25, seed=3)
+    whole = fit(spec_of(tenant, tenant.graph), ["osc.coupling"], aim, ticks=100, steps=45, rate=0.05, window=25, seed=3)
     assert [point.params for point in after] == [one.params for one in whole.history]
     assert [point.metrics["loss"] for point in after] == [one.loss for one in whole.history]
     assert row.result["fit"]["params"] == whole.params
