@@ -13,6 +13,7 @@ import structlog
 from allauth.account.models import EmailAddress
 from allauth.socialaccount.models import SocialAccount
 from django.db import transaction
+from django.db.models import QuerySet
 from django.utils import timezone
 
 from apps.accounts import mails, visit
@@ -22,6 +23,7 @@ from apps.runs.files import AWAY
 from apps.runs.models import Run
 from apps.runs.states import ACTIVE
 from apps.workspaces.deletion import end_now, purge
+from apps.workspaces.domains import MACHINES
 from apps.workspaces.models import ApiKey, IdempotencyKey, Membership, Role, Workspace
 from apps.workspaces.scope import scope
 from apps.workspaces.selectors import memberships_of
@@ -70,7 +72,7 @@ def delete_account(user: User) -> None:
 def _obstacle(user: User, found: Membership) -> Fault | None:
     name = found.workspace.name
     with scope(found.workspace_id, user.pk):
-        others = Membership.objects.exclude(user=user)
+        others = _others(user)
         if not others.exists():
             running = Run.objects.filter(state__in=ACTIVE).count()
             if running:
@@ -80,10 +82,15 @@ def _obstacle(user: User, found: Membership) -> Fault | None:
     return None
 
 
+def _others(user: User) -> QuerySet[Membership]:
+    """The other people in the workspace in force; its machine is none."""
+    return Membership.objects.exclude(user=user).exclude(user__email__endswith=f"@{MACHINES}")
+
+
 def _leave(user: User, found: Membership) -> bool:
     """Leave a workspace; whether nobody was left in it and it is gone."""
     with scope(found.workspace_id, user.pk):
-        if not Membership.objects.exclude(user=user).exists():
+        if not _others(user).exists():
             end_now(user)
             return True
         ApiKey.objects.filter(user=user).delete()

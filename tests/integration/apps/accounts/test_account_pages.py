@@ -21,14 +21,14 @@ from apps.accounts import deletion
 from apps.accounts.models import AccountEvent, Session, User
 from apps.accounts.services import register
 from apps.live.permit import Permit
-from apps.live.selectors import looked_at
+from apps.live.selectors import permits_now
 from apps.workspaces.deletion import purge, to_purge
 from apps.workspaces.keys import create_key, holder_of
+from apps.workspaces.members import add_member
 from apps.workspaces.models import AuditEvent, Membership, Role, Workspace
 from apps.workspaces.rows import WorkspaceModel
 from apps.workspaces.scope import scope
 from apps.workspaces.selectors import membership, workspaces_of
-from apps.workspaces.services import add_member
 
 pytestmark = pytest.mark.django_db
 
@@ -117,10 +117,10 @@ def test_a_browser_is_signed_out_from_another(ada: User, bob: Any) -> None:
     assert whose(there) == ada.email
     (workspace,) = workspaces_of(ada)
     permit = Permit.of(ada, membership(ada, workspace.slug), session.session_key)
-    assert looked_at([permit]) == ({permit}, set())
+    assert permits_now([permit]) == {permit: permit}
     assert here.post(f"/account/sessions/{session.id}/end/").status_code == 302
     assert (whose(here), whose(there)) == (ada.email, None)
-    assert looked_at([permit]) == (set(), set()), "its sockets close"
+    assert permits_now([permit]) == {permit: None}, "its sockets close"
     assert "session.end" in AccountEvent.objects.values_list("action", flat=True)
 
 

@@ -19,10 +19,8 @@ from test_foreign_workspace import filled, handshake, sockets
 
 from apps.accounts.models import AccountEvent, RecoveryCode, Session, TotpDevice, User
 from apps.live.refusal import NOT_FOUND
+from apps.workspaces.members import add_member
 from apps.workspaces.models import Role
-from apps.workspaces.services import add_member
-
-pytestmark = pytest.mark.django_db
 
 FORM = ("name=x", "application/x-www-form-urlencoded")
 JSON = (json.dumps({"name": "x"}), "application/json")
@@ -55,15 +53,19 @@ def test_there_are_addresses_of_everybody() -> None:
         assert any(route.startswith(part) for route in ROUTES), part
 
 
-@pytest.fixture
-def half(place: Place, enrolled: Any) -> Iterator[Any]:
-    """The owner of everything in the place, who has a second factor and is staff, half signed in."""
+def half_of(place: Place, enrolled: Any) -> Any:
+    """An owner of everything in the place, who has a second factor and is staff, half signed in."""
     cache.clear()
     eve = enrolled("eve", is_staff=True, is_superuser=True)
     User.objects.filter(pk=eve.user.pk).update(name="Evelyn Unmistakable")
     add_member(place.tenant.user, place.tenant.workspace, eve.user, Role.OWNER)
     eve.user.refresh_from_db()
     return eve
+
+
+@pytest.fixture
+def half(place: Place, enrolled: Any) -> Any:
+    return half_of(place, enrolled)
 
 
 def of_the_person(user: User) -> list[Any]:
@@ -116,11 +118,10 @@ def test_nothing_of_the_person_is_given(place: Place, half: Any, kind: str) -> N
     assert (everything(place.tenant.workspace), of_the_person(half.user)) == before
 
 
-@pytest.mark.django_db(transaction=True)
 @pytest.mark.parametrize("kind", ["half", "forced"])
 @pytest.mark.parametrize("route", sockets())
-def test_no_socket_opens(place: Place, half: Any, route: str, kind: str) -> None:
-    client = Client()
+def test_no_socket_opens(committed_place: Place, enrolled: Any, route: str, kind: str) -> None:
+    place, half, client = committed_place, half_of(committed_place, enrolled), Client()
     if kind == "half":
         half.half_in(client)
     else:

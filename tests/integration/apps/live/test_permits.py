@@ -14,10 +14,11 @@ from apps.accounts.models import User
 from apps.live.permit import Permit
 from apps.live.selectors import permits_now
 from apps.workspaces.keys import create_key
-from apps.workspaces.members import add_member, create_personal_workspace
+from apps.workspaces.members import add_member
 from apps.workspaces.models import ApiKey, Membership, Role, Workspace
 from apps.workspaces.scope import scope
 from apps.workspaces.selectors import membership
+from apps.workspaces.services import create_personal_workspace
 
 pytestmark = pytest.mark.django_db
 

@@ -10,16 +10,17 @@ from authenticators import Person
 from django.core.exceptions import PermissionDenied
 from django.test import Client
 
+from apps.live.login import Caller
 from apps.live.permit import Permit
-from apps.live.selectors import looked_at, watched_run
+from apps.live.selectors import let_in, permits_now
 from apps.ops.refusal import Invalid
 from apps.presets.models import Preset
 from apps.workspaces.keys import create_key
+from apps.workspaces.members import add_member, set_require_mfa
 from apps.workspaces.missing import NotFound
 from apps.workspaces.models import AuditEvent, Role, Workspace
 from apps.workspaces.scope import scope
 from apps.workspaces.selectors import membership
-from apps.workspaces.services import add_member, set_require_mfa
 
 pytestmark = pytest.mark.django_db
 
@@ -63,11 +64,13 @@ def test_a_form_that_names_the_workspace_does_not_go_past_it(strict: Any) -> Non
 def test_sockets_stay_shut_and_open_ones_end(strict: Any) -> None:
     for slug in (strict.workspace.slug, None):
         with pytest.raises(NotFound):
-            watched_run(strict.user, slug, strict.run.pk)
-        assert watched_run(strict.eve.user, slug, strict.run.pk).run == strict.run
-    assert looked_at([strict.permit]) == (set(), set())
+            let_in(Caller(session_key=strict.permit.session_key), slug, strict.run.pk)
+        eve = strict.eve.signed_in()
+        assert let_in(Caller(session_key=eve.session.session_key), slug, strict.run.pk)[0].run == strict.run
+        assert let_in(Caller(secret=strict.key), slug, strict.run.pk)[0].run == strict.run
+    assert permits_now([strict.permit]) == {strict.permit: None}
     set_require_mfa(strict.eve.user, strict.workspace, False)
-    assert looked_at([strict.permit]) == ({strict.permit}, set())
+    assert permits_now([strict.permit]) == {strict.permit: strict.permit}
 
 
 def test_keys_go_on(strict: Any) -> None:
