@@ -207,17 +207,17 @@ def test_log_lines_of_a_request_carry_its_ids(ann: Any) -> None:
     bound: list[dict[str, Any]] = []
     from apps.runs import selectors
 
-    real = selectors.run
+    real = selectors.shown_run
 
     def spy(*arguments: Any) -> Any:
         bound.append(structlog.contextvars.get_contextvars())
         return real(*arguments)
 
-    selectors.run = spy
+    selectors.shown_run = spy
     try:
         response = ann.get(f"/runs/{run.pk}/")
     finally:
-        selectors.run = real
+        selectors.shown_run = real
     assert bound[0]["workspace_id"] == str(ann.workspace.id)
     assert bound[0]["user_id"] == str(ann.user.pk)
     assert bound[0]["run_id"] == str(run.pk)
