@@ -22,8 +22,18 @@ from apps.workspaces.api import NOT_FOUND, PROBLEM, WRITE_ERRORS, WorkspaceAPIVi
 from apps.workspaces.scope import scope
 
 _TARGET = 130
+SEED = "seed"  # as `attractor.sweep_axis` has it, which brings torch
 _SEED = "0 to 2^63 - 1; drawn when left out."
 _MAX_SECONDS = "Time for which it may hold workers, in all, before it fails; the quota's when left out."
+
+
+class EndField(serializers.FloatField):
+    """An end of a range. A whole number stays one: seeds are, and above 2^53 a float is another."""
+
+    def to_internal_value(self, data: Any) -> float:
+        if isinstance(data, int) and not isinstance(data, bool) and 0 <= data < 2**63:
+            return data
+        return super().to_internal_value(data)
 
 
 class AxisSerializer(StrictSerializer):
@@ -33,8 +43,8 @@ class AxisSerializer(StrictSerializer):
     values = serializers.ListField(
         child=serializers.JSONField(), required=False, min_length=1, max_length=100_000, help_text="One by one."
     )
-    min = serializers.FloatField(required=False)
-    max = serializers.FloatField(required=False)
+    min = EndField(required=False)
+    max = EndField(required=False)
     steps = serializers.IntegerField(required=False, min_value=2, help_text="Values of a grid, both ends among them.")
     scale = serializers.ChoiceField(["lin", "log"], required=False, help_text="`lin` unless said.")
 
@@ -45,6 +55,8 @@ class AxisSerializer(StrictSerializer):
         missing = {"min", "max"} - attrs.keys()
         if ranged and missing:
             raise serializers.ValidationError(dict.fromkeys(sorted(missing), "A range has both ends."))
+        if ranged and attrs["target"] != SEED:
+            attrs |= {name: float(attrs[name]) for name in ("min", "max")}
         return attrs
 
 

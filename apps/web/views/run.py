@@ -55,6 +55,8 @@ def run(request: WorkspaceRequest, slug: str, run_id: UUID) -> HttpResponse:
             "seed": str(found.seed),  # up to 2^63, which a JavaScript number does not hold
             "declarations": declarations(spec),
             "positions": positions(spec),
+            # A sweep that repeats points of another has an origin too, and no verdict to ask for.
+            "reproduces": selectors.reproduction(found) is not None,
         },
     }
     return render(request, "web/run.html", context)

@@ -69,6 +69,8 @@ export function SeriesOverlay({ data, api }: { data: SeriesData; api: ApiClient 
   const shown = useMemo(() => (found?.series ?? []).filter((one) => !hidden.has(one.run)), [found, hidden]);
   const range = useMemo(() => spans(found?.series ?? []), [found]);
   const dark = theme === "dark";
+  // Unless somebody says where, their last values are read out.
+  const where = place ?? range.x[1];
 
   if (!known) {
     return (
@@ -124,13 +126,13 @@ export function SeriesOverlay({ data, api }: { data: SeriesData; api: ApiClient 
             place={place}
             onPlace={setPlace}
           />
-          <PlaceField range={range.x} axis={axis} place={place} onChange={setPlace} />
+          <PlaceField range={range.x} axis={axis} place={where} onChange={setPlace} />
           <Legend
             entries={found.series.map((one) => ({
               run: one.run,
               index: order.get(one.run) ?? 0,
               label: label(one.run),
-              readout: place === null || hidden.has(one.run) ? undefined : <Readout one={one} place={place} unit={found.unit} axis={axis} />,
+              readout: hidden.has(one.run) ? undefined : <Readout one={one} place={where} unit={found.unit} axis={axis} />,
             }))}
             hidden={hidden}
             dark={dark}
@@ -213,18 +215,18 @@ function ElementField({ value, most, onChange }: { value: number; most: number; 
 interface PlaceFieldProps {
   range: readonly [number, number];
   axis: Axis;
-  place: number | null;
+  place: number;
   onChange: (place: number) => void;
 }
 
 /** Where the series are read out; a pointer over the plot moves it as well. */
 function PlaceField({ range: [low, high], axis, place, onChange }: PlaceFieldProps) {
   const id = useId();
-  const share = place === null ? 0 : (place - low) / (high - low);
+  const share = (place - low) / (high - low);
   return (
     <div className="field">
       <label htmlFor={id}>
-        Read out at <output htmlFor={id}>{place === null ? "…" : said(place, axis)}</output>
+        Read out at <output htmlFor={id}>{said(place, axis)}</output>
       </label>
       <input
         id={id}
@@ -233,7 +235,7 @@ function PlaceField({ range: [low, high], axis, place, onChange }: PlaceFieldPro
         max={STEPS}
         step={1}
         value={Math.round(share * STEPS)}
-        aria-valuetext={place === null ? "nowhere yet" : said(place, axis)}
+        aria-valuetext={said(place, axis)}
         onChange={(event) => onChange(low + (Number(event.target.value) / STEPS) * (high - low))}
       />
     </div>

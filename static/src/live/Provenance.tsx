@@ -73,9 +73,9 @@ export function ManifestPanel() {
 
 /** What came of a run that reproduces another. */
 export function VerdictNotice() {
+  const { reproduces } = useLive();
   const { run } = useSnapshot();
-  const { answer } = useAnswer<Verdict>(run.origin ? run.urls.verdict : null, run.state);
-  // A sweep that repeats points of another has an origin too, and no verdict.
+  const { answer } = useAnswer<Verdict>(reproduces ? run.urls.verdict : null, run.state);
   if (!answer) return null;
   const tone = answer.verdict === "equal" ? "good" : answer.verdict === "different" ? "warn" : "";
   const title = { equal: "Equal", different: "Different", waiting: "Reproduces another run" }[answer.verdict];

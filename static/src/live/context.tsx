@@ -10,6 +10,8 @@ export interface LiveContextValue {
   store: RunStore;
   clock: DrawClock;
   spec: GraphSpec;
+  /** Whether the run reproduces another, so that there is a verdict. */
+  reproduces: boolean;
   declarations: Declarations;
   /** As text: seeds go up to 2^63, which a JavaScript number does not hold. */
   seed: string;

@@ -14,6 +14,7 @@ interface RunPageData {
   seed: string;
   declarations: Declarations;
   positions: Positions;
+  reproduces: boolean;
 }
 
 /** The socket's address from the one in the API, which may lack scheme and host. */
@@ -37,7 +38,7 @@ if (root) {
   const clock = new DrawClock();
   mount(
     root,
-    <LiveContext value={{ store, clock, spec, declarations: data.declarations, seed: data.seed }}>
+    <LiveContext value={{ store, clock, spec, declarations: data.declarations, seed: data.seed, reproduces: data.reproduces }}>
       <RunPage positions={data.positions} />
     </LiveContext>,
   );

@@ -359,3 +359,20 @@ def test_events_of_points_are_numbered_like_the_others(ann: Any) -> None:
         assert list(RunEvent.objects.filter(run=run).values_list("seq", "kind")) == [
             (1, "status"), (2, "status"), (3, "points"),
         ]  # fmt: skip
+
+
+def test_seeds_are_swept_over_a_range_by_the_api(ann: Any) -> None:
+    """JSON knows one kind of number, and seeds are whole ones."""
+    axes = [
+        {"target": "seed", "min": 0, "max": 4, "steps": 3},
+        {"target": "osc.coupling", "min": 0, "max": 1, "steps": 2},
+    ]
+    answer = ann.post("/sweeps/", new_sweep(ann, axes=axes))
+    assert answer.status_code == 201, answer.content
+    row = ann.look(Run(pk=answer.json()["id"]))
+    assert row.points_total == 6
+    ends = [(axis["min"], axis["max"]) for axis in row.design["axes"]]
+    assert [[type(end) for end in one] for one in ends] == [[int, int], [float, float]]
+    refused = ann.post("/sweeps/", new_sweep(ann, axes=[{"target": "seed", "min": 0.5, "max": 4, "steps": 3}]))
+    assert "0.5 is no seed" in refused.json()["problems"][0]["message"]
+    assert ann.post("/sweeps/", new_sweep(ann, axes=[{**axes[0], "max": 10**400}])).status_code in (400, 422)
