@@ -35,7 +35,7 @@ PRESET = {
 }  # fmt: skip
 SUMMARY = {name: value for name, value in PRESET.items() if name not in ("document", "verdicts")}
 WORKSPACE = [{"id": "6b1b1a3e-5b1e-4b7e-8f8e-0c7f5a0e1d11", "slug": "w", "name": "W", "personal": True,
-              "created_at": "2026-01-01T00:00:00Z"}]  # fmt: skip
+              "created_at": "2026-01-01T00:00:00Z", "delete_at": None}]  # fmt: skip
 PROJECT = {"id": WORKSPACE[0]["id"], "name": "P", "archived_at": None, "created_at": "2026-01-01T00:00:00Z"}
 ONE = "/api/v1/presets/a/"
 ALL = "/api/v1/presets/"
