@@ -8,7 +8,7 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -188,9 +188,18 @@ def cut_off(testbed: Any) -> None:
 # --- Writers, on connections of their own -----------------------------------------------------------------------------
 
 
+def connect_anew() -> None:
+    """Let go of all connections: of those that wait in the pool, some may be cut off."""
+    connection.close()
+    connection.close_pool()
+
+
 @pytest.fixture
-def apart(transactional_db: None) -> None:
-    """Threads see what the test has written."""
+def apart(transactional_db: None) -> Iterator[None]:
+    """Threads see what the test has written, and no connection of another test's is used, nor one of this left."""
+    connect_anew()
+    yield
+    connect_anew()
 
 
 @pytest.fixture
@@ -337,6 +346,7 @@ def test_a_server_that_cuts_the_writer_off_puts_its_export_off(
         patch.setattr(files, "hash_of", cut_off_then)
         for tries in range(1, 2 * exports.CLAIMS):
             assert not exports.write_export(ann.workspace.id, found.pk)
+            connect_anew()
             row = row_of(ann, found)
             assert (row.state, row.losses, row.put_offs, row.waits_for) == ("queued", 0, tries, "database")
             make_due(ann, Export)
@@ -374,8 +384,7 @@ def test_a_server_that_is_stopped_for_a_while_puts_the_export_off_and_keeps_its_
         if not server.process.is_running():
             server.start()
             eventually(server.answers, "PostgreSQL")
-        connection.close()
-        connection.close_pool()
+        connect_anew()
     assert len(refused) >= 2
     assert isinstance(refused[1], OperationalError)
     row = row_of(ann, found)
@@ -565,6 +574,7 @@ def test_a_server_that_cuts_off_who_gathers_is_no_failure(
     with monkeypatch.context() as patch:
         patch.setattr(engine, "join", cut_off_then)
         assert recordings.gather_due() == 0
+    connect_anew()
     row = gathering(ann)
     assert (row.tries, row.put_offs, row.waits_for) == (0, 1, "database")
     make_due(ann, Gathering)
