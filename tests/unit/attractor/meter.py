@@ -164,8 +164,8 @@ class Meter(TorchDispatchMode):
         self._patches.enter_context(patch.object(block_terms, "np", self._summing()))
         for owner, name in JUDGES:
             self._patches.enter_context(patch.object(owner, name, self._judging(getattr(owner, name))))
-        ranked = self._ranking(convergence.rankdata)
-        self._patches.enter_context(patch.object(convergence, "rankdata", ranked))
+        ranked = self._ranking(convergence.mean_ranks)
+        self._patches.enter_context(patch.object(convergence, "mean_ranks", ranked))
         self._patches.enter_context(patch.object(torch, "from_numpy", self._shared(torch.from_numpy)))
         tracemalloc.start()
         self._base = tracemalloc.get_traced_memory()[0]
@@ -265,12 +265,12 @@ class Meter(TorchDispatchMode):
 
         return judged
 
-    def _ranking(self, rankdata: Any) -> Any:
+    def _ranking(self, mean_ranks: Any) -> Any:
         """A sort, and the mean rank of those that are equal."""
 
-        def ranked(series: Any, **named: Any) -> Any:
+        def ranked(series: Any) -> Any:
             self.by_operation["rank"] += series.size * (math.log2(series.shape[-1]) + 5.0)
-            return Counted.of(rankdata(np.asarray(series), **named), self.by_operation)
+            return Counted.of(mean_ranks(np.asarray(series)), self.by_operation)
 
         return ranked
 

@@ -15,7 +15,7 @@ from django.contrib.auth import SESSION_KEY
 from django.core.cache import cache
 from django.test import Client
 from django.urls import URLPattern, URLResolver, get_resolver, reverse
-from test_foreign_workspace import filled, handshake, sockets
+from test_foreign_sockets_and_tasks import filled, handshake, sockets
 
 from apps.accounts.models import AccountEvent, RecoveryCode, Session, TotpDevice, User
 from apps.live.refusal import NOT_FOUND

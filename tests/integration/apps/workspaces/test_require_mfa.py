@@ -16,11 +16,12 @@ from apps.live.selectors import let_in, permits_now
 from apps.ops.refusal import Invalid
 from apps.presets.models import Preset
 from apps.workspaces.keys import create_key
-from apps.workspaces.members import add_member, set_require_mfa
+from apps.workspaces.members import add_member
 from apps.workspaces.missing import NotFound
 from apps.workspaces.models import AuditEvent, Role, Workspace
 from apps.workspaces.scope import scope
 from apps.workspaces.selectors import membership
+from apps.workspaces.services import set_require_mfa
 
 pytestmark = pytest.mark.django_db
 
