@@ -15,10 +15,8 @@ from django.contrib.auth import SESSION_KEY
 from django.core.cache import cache
 from django.test import Client
 from django.urls import URLPattern, URLResolver, get_resolver, reverse
-from test_foreign_sockets_and_tasks import filled, handshake, sockets
 
 from apps.accounts.models import AccountEvent, RecoveryCode, Session, TotpDevice, User
-from apps.live.refusal import NOT_FOUND
 from apps.workspaces.members import add_member
 from apps.workspaces.models import Role
 
@@ -116,15 +114,3 @@ def test_nothing_of_the_person_is_given(place: Place, half: Any, kind: str) -> N
     assert asked > 1000
     assert whose(client) is None
     assert (everything(place.tenant.workspace), of_the_person(half.user)) == before
-
-
-@pytest.mark.parametrize("kind", ["half", "forced"])
-@pytest.mark.parametrize("route", sockets())
-def test_no_socket_opens(committed_place: Place, enrolled: Any, route: str, kind: str) -> None:
-    place, half, client = committed_place, half_of(committed_place, enrolled), Client()
-    if kind == "half":
-        half.half_in(client)
-    else:
-        client.force_login(half.user)
-    assert handshake(filled(route, dict(place.ids)), client) == (False, NOT_FOUND)
-    assert handshake(filled(route, dict(place.ids)), half.signed_in())[0], "else the above would say nothing"

@@ -98,7 +98,7 @@ def test_only_owners_who_have_it_ask_for_it(ann: Any, member_of: Callable[..., A
 def test_asking_for_it_is_noted_once(strict: Any) -> None:
     with scope(strict.workspace.id):
         event = AuditEvent.objects.get(action="workspace.require_mfa")
-    assert (event.actor, event.data) == (strict.eve.user, {"before": False, "after": True})
+    assert (event.actor, event.data) == (strict.eve.user, {"required": True, "required_before": False})
 
 
 def test_an_owner_asks_for_it_on_the_page(ann: Any, enrolled: Callable[..., Person]) -> None:
