@@ -23,7 +23,7 @@ from apps.live.hub import hub
 from apps.live.login import CALLER, Caller
 from apps.live.permit import Permit
 from apps.live.refusal import NOT_FOUND, refuse
-from apps.live.selectors import PAGE, RunArchive, Watched, in_thread, let_in
+from apps.live.selectors import PAGE, Knock, RunArchive, Watched
 from apps.live.subscription import Subscription, SubscriptionRefused, port_of
 from apps.live.viewer import MAX_SUBSCRIPTIONS, Viewer
 from apps.workspaces.missing import NotFound
@@ -58,7 +58,7 @@ class RunConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
             self._slug, self._run_id = address.get("slug"), address["run_id"]
             after = _event_number(self.scope["query_string"])
             caller: Caller = self.scope[CALLER]
-            watched, self.permit = await in_thread(let_in)(caller, self._slug, self._run_id)
+            watched, self.permit = await hub().door.let_in(Knock(caller, self._slug, self._run_id))
         except NotFound:
             await refuse(self.scope, self.base_send)
             raise StopConsumer from None

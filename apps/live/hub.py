@@ -11,6 +11,7 @@ from weakref import WeakKeyDictionary
 
 from apps.live import valkey
 from apps.live.demand import DemandWriter
+from apps.live.door import Door
 from apps.live.doorkeeper import Doorkeeper
 from apps.live.feed import RunFeed
 from apps.live.reader import StreamReader
@@ -27,6 +28,7 @@ class Hub:
     """
 
     def __init__(self) -> None:
+        self.door = Door()
         self.doorkeeper = Doorkeeper()
         self._process = uuid.uuid4().hex
         self._feeds: dict[str, RunFeed] = {}

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
 from importlib import import_module
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, cast
 
 from channels.security.websocket import AllowedHostsOriginValidator
 from django.conf import settings
-from django.contrib.auth import BACKEND_SESSION_KEY, HASH_SESSION_KEY, SESSION_KEY, load_backend
+from django.contrib.auth import BACKEND_SESSION_KEY, HASH_SESSION_KEY, SESSION_KEY, get_user_model, load_backend
 from django.http.cookie import parse_cookie
 from django.utils.crypto import constant_time_compare
 
@@ -19,7 +19,10 @@ from apps.ops.callers import address_of_socket
 from apps.workspaces.keys import holder_of
 
 if TYPE_CHECKING:
+    from django.contrib.auth.backends import ModelBackend
+
     from apps.accounts.models import User
+    from apps.accounts.sessions import SessionStore
 
 CALLER: Final = "caller"
 """The entry of a socket's scope with its `Caller`."""
@@ -33,22 +36,40 @@ class Caller:
     session_key: str | None = None
     address: str | None = None
 
-    def user(self) -> User | None:
-        """Who that is; None for nobody. Reads the database, nothing is written: a socket cannot set a cookie."""
-        if self.secret is not None:
-            return holder_of(self.secret, self.address)
-        if self.session_key is None:
-            return None
-        session = import_module(settings.SESSION_ENGINE).SessionStore(self.session_key)
-        backend = session.get(BACKEND_SESSION_KEY)
-        if backend not in settings.AUTHENTICATION_BACKENDS:
-            return None
-        user: User | None = load_backend(backend).get_user(session[SESSION_KEY])
-        if user is None or not _is_of(session.get(HASH_SESSION_KEY, ""), user):
-            return None
-        # A session that has not shown the second factor of its person is nobody's, here as for pages.
-        whole = admitted(user, session)
-        return whole if whole.is_authenticated else None
+
+def users_of(callers: Iterable[Caller]) -> dict[Caller, User | None]:
+    """Who each of them is; None for nobody. Two queries for all sessions together; keys are looked up one by one.
+
+    Of sessions nothing is written: a socket cannot set a cookie.
+    """
+    found: dict[Caller, User | None] = {
+        caller: None if caller.secret is None else holder_of(caller.secret, caller.address) for caller in callers
+    }
+    with_session = [caller for caller in found if caller.secret is None and caller.session_key is not None]
+    store: type[SessionStore] = import_module(settings.SESSION_ENGINE).SessionStore
+    sessions = store.contents(caller.session_key for caller in with_session if caller.session_key is not None)
+    people = get_user_model().objects.in_bulk(
+        {session[SESSION_KEY] for session in sessions.values() if SESSION_KEY in session}
+    )
+    known = {str(pk): person for pk, person in people.items()}
+    for caller in with_session:
+        session = sessions.get(caller.session_key or "", {})
+        found[caller] = _user(session, known.get(session.get(SESSION_KEY, "")))
+    return found
+
+
+def _user(session: Mapping[str, Any], user: User | None) -> User | None:
+    """The user, if this is who the session is of by now."""
+    backend = session.get(BACKEND_SESSION_KEY)
+    if user is None or backend not in settings.AUTHENTICATION_BACKENDS:
+        return None
+    # Of Django's own backends each has this method; `get_user` would ask the database once more.
+    may_sign_in = cast("ModelBackend", load_backend(backend)).user_can_authenticate(user)
+    if not may_sign_in or not _is_of(session.get(HASH_SESSION_KEY, ""), user):
+        return None
+    # A session that has not shown the second factor of its person is nobody's, here as for pages.
+    whole = admitted(user, session)
+    return whole if whole.is_authenticated else None
 
 
 class KeyOrSession:

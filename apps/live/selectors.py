@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from importlib import import_module
@@ -15,6 +15,7 @@ from django.contrib.auth import get_user_model
 from django.db import connection
 from django.utils import timezone
 
+from apps.live.login import Caller, users_of
 from apps.live.messages import event_message
 from apps.live.permit import Permit
 from apps.runs import selectors as runs
@@ -28,7 +29,7 @@ from apps.workspaces.scope import scope
 from apps.workspaces.selectors import entered_by, membership
 
 if TYPE_CHECKING:
-    from apps.live.login import Caller
+    from apps.accounts.models import User
 
 T = TypeVar("T")
 
@@ -60,23 +61,54 @@ class Snapshot:
     ended: bool
 
 
-def let_in(caller: Caller, slug: str | None, run_id: UUID) -> tuple[Watched, Permit]:
-    """The run, if whoever calls may read in its workspace, and by what; without a slug, in any of the own workspaces.
+@dataclass(frozen=True, slots=True)
+class Knock:
+    """Somebody wants to watch a run; without a slug, in any of the own workspaces."""
 
-    Raises NotFound, whatever the reason.
+    caller: Caller
+    slug: str | None
+    run_id: UUID
+
+
+def let_in(knocks: Sequence[Knock]) -> list[tuple[Watched, Permit] | None]:
+    """To each its run, if who calls may read in its workspace, and by what; None if not, whatever the reason.
+
+    People, memberships and runs that several ask for are read once.
     """
-    user = caller.user()
-    if user is not None and user.is_active:
-        try:
-            members = entered_by(user) if slug is None else [membership(user, slug)]
-        except MfaRequired:
-            members = []
-        for member in members:
-            run = runs.with_graph(member.workspace, run_id) if may(member.role, Verb.READ) else None
-            if run is not None:
-                watched = Watched(member, run, frozenset(node["id"] for node in run.graph_version.spec["nodes"]))
-                return watched, Permit.of(user, member, caller.session_key)
-    raise NotFound(f"run {run_id}")
+    users = users_of(knock.caller for knock in knocks)
+    members: dict[tuple[UUID, UUID | None, str | None], list[Membership]] = {}
+    graphs: dict[tuple[UUID, UUID], tuple[Run, frozenset[str]] | None] = {}
+    answers: list[tuple[Watched, Permit] | None] = []
+    for knock in knocks:
+        answers.append(None)
+        user = users[knock.caller]
+        if user is None or not user.is_active:
+            continue
+        as_whom = (user.pk, None if user.api_key is None else user.api_key.pk, knock.slug)
+        if as_whom not in members:
+            members[as_whom] = _readers(user, knock.slug)
+        for member in members[as_whom]:
+            place = (member.workspace_id, knock.run_id)
+            if place not in graphs:
+                run = runs.with_graph(member.workspace, knock.run_id)
+                graphs[place] = None if run is None else (run, _nodes(run))
+            if (found := graphs[place]) is not None:
+                answers[-1] = (Watched(member, *found), Permit.of(user, member, knock.caller.session_key))
+                break
+    return answers
+
+
+def _nodes(run: Run) -> frozenset[str]:
+    return frozenset(node["id"] for node in run.graph_version.spec["nodes"])
+
+
+def _readers(user: User, slug: str | None) -> list[Membership]:
+    """The memberships by which the user may read: in the workspace of that slug, or everywhere."""
+    try:
+        found = entered_by(user) if slug is None else [membership(user, slug)]
+    except (MfaRequired, NotFound):
+        return []
+    return [member for member in found if may(member.role, Verb.READ)]
 
 
 def permits_now(permits: Iterable[Permit]) -> dict[Permit, Permit | None]:

@@ -1,6 +1,6 @@
 """Many clients of run sockets in one process, told what to do by lines on its standard input.
 
-    python socket_crowd.py '{"urls": […], "cookie": "…", "count": 200, "ports": [["osc", "x"]], "rate": 30}'
+    python socket_crowd.py '{"urls": […], "cookies": ["…"], "count": 200, "ports": [["osc", "x"]], "rate": 30}'
 
 Says one JSON object a line: when all are open, after `drop` (every connection is cut at once) when all are back, and
 after `end` what they have heard. A client that loses its connection comes back with the number of its last event.
@@ -25,8 +25,8 @@ OPEN_S = 120.0
 class Watcher:
     """One client. `numbers` of events come without hole or repetition, or are counted in `gaps`."""
 
-    def __init__(self, crowd: "Crowd", url: str) -> None:
-        self.crowd, self.url = crowd, url
+    def __init__(self, crowd: "Crowd", url: str, cookie: str) -> None:
+        self.crowd, self.url, self.cookie = crowd, url, cookie
         self.last = self.gaps = self.frames = self.lost = 0
         self.connection: ClientConnection | None = None
         self.there = asyncio.Event()
@@ -38,7 +38,7 @@ class Watcher:
             try:
                 async with self.crowd.door:
                     self.connection = await connect(
-                        f"{self.url}?after={self.last}", additional_headers={"Cookie": self.crowd.cookie},
+                        f"{self.url}?after={self.last}", additional_headers={"Cookie": self.cookie},
                         origin=self.crowd.origin, compression=None, ping_interval=None, open_timeout=OPEN_S,
                         max_size=2**24,
                     )  # fmt: skip
@@ -81,12 +81,14 @@ class Watcher:
 
 class Crowd:
     def __init__(self, told: dict[str, Any]) -> None:
-        self.cookie, self.origin = told["cookie"], told["origin"]
+        self.origin = told["origin"]
         self.ports, self.rate = told.get("ports", ()), told.get("rate", 30)
         self.door = asyncio.Semaphore(HANDSHAKES_AT_ONCE)
         self.errors: dict[str, bool] = {}
-        urls = told["urls"]
-        self.watchers = [Watcher(self, urls[number % len(urls)]) for number in range(told["count"])]
+        urls, cookies = told["urls"], told["cookies"]
+        self.watchers = [
+            Watcher(self, urls[number % len(urls)], cookies[number % len(cookies)]) for number in range(told["count"])
+        ]
 
     async def all_there(self, what: str, began: float) -> None:
         await asyncio.gather(*(one.there.wait() for one in self.watchers))

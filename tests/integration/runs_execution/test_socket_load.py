@@ -9,6 +9,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,12 +20,15 @@ from django.conf import settings
 from django.db import connection
 from run_processes import Tenant, free_port, started_server
 
+from apps.accounts.services import register
 from apps.live import codec, valkey
 from apps.live.frame import SCALAR, LiveFrame
 from apps.live.messages import event_message
 from apps.live.stream import StreamWriter
 from apps.runs import services
 from apps.runs.services import Happening
+from apps.workspaces.members import add_member
+from apps.workspaces.models import Role
 from apps.workspaces.scope import scope
 
 pytestmark = pytest.mark.exhaustive
@@ -86,10 +90,12 @@ def web(folder: Path, **env: str) -> Iterator[Web]:
 
 
 @contextlib.contextmanager
-def crowd(web: Web, tenant: Tenant, runs: list[Any], count: int, **told: Any) -> Iterator[Crowd]:
+def crowd(web: Web, tenant: Tenant, runs: list[Any], count: int, people: int = 1, **told: Any) -> Iterator[Crowd]:
+    """So many clients, of the tenant and of other members."""
+    cookies = [tenant.cookie(), *(member_cookie(tenant, number) for number in range(people - 1))]
     here = f"127.0.0.1:{web.port}"
     urls = [f"ws://{here}/ws/v1/runs/{run.pk}/" for run in runs]
-    document = {"urls": urls, "cookie": tenant.cookie(), "origin": f"http://{here}", "count": count, **told}
+    document = {"urls": urls, "cookies": cookies, "origin": f"http://{here}", "count": count, **told}
     process = subprocess.Popen(
         [sys.executable, str(CROWD), json.dumps(document)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     )
@@ -98,6 +104,13 @@ def crowd(web: Web, tenant: Tenant, runs: list[Any], count: int, **told: Any) ->
     finally:
         process.terminate()
         process.wait(60)
+
+
+def member_cookie(tenant: Tenant, number: int) -> str:
+    """The Cookie header of one more member, logged in."""
+    user = register(f"crowd-{number}-{tenant.workspace.slug}@example.org", "a long enough secret")
+    add_member(tenant.user, tenant.workspace, user, Role.VIEWER)
+    return replace(tenant, user=user).cookie()
 
 
 class Publisher(threading.Thread):
@@ -192,7 +205,7 @@ def test_three_hundred_frames_a_second_to_two_hundred_viewers(tenant, testbed, q
 def test_clients_dropped_at_once_come_back_without_a_gap(tenant, testbed, quiet, tmp_path, count):
     run = tenant.submit()
     publisher = Publisher(tenant, run, frames=30, events=5)
-    with web(tmp_path / "web") as server, crowd(server, tenant, [run], count) as group:
+    with web(tmp_path / "web") as server, crowd(server, tenant, [run], count, people=100) as group:
         publisher.start()
         time.sleep(5)
         worked = server.worked
@@ -202,8 +215,8 @@ def test_clients_dropped_at_once_come_back_without_a_gap(tenant, testbed, quiet,
         publisher.stop()
         heard = settled(group, publisher.last)
     print(
-        f"\n{count} clients opened in {group.opened['seconds']} s, back in {back} s, {worked * 1e3:.1f} ms of its "
-        f"processor each: {heard}"
+        f"\n{count} clients of 100 people opened in {group.opened['seconds']} s, back in {back} s, "
+        f"{worked * 1e3:.1f} ms of its processor each: {heard}"
     )
     assert (heard["gaps"], heard["there"]) == (0, count)
 

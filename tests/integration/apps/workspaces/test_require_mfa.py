@@ -12,12 +12,11 @@ from django.test import Client
 
 from apps.live.login import Caller
 from apps.live.permit import Permit
-from apps.live.selectors import let_in, permits_now
+from apps.live.selectors import Knock, let_in, permits_now
 from apps.ops.refusal import Invalid
 from apps.presets.models import Preset
 from apps.workspaces.keys import create_key
 from apps.workspaces.members import add_member
-from apps.workspaces.missing import NotFound
 from apps.workspaces.models import AuditEvent, Role, Workspace
 from apps.workspaces.scope import scope
 from apps.workspaces.selectors import membership
@@ -63,12 +62,16 @@ def test_a_form_that_names_the_workspace_does_not_go_past_it(strict: Any) -> Non
 
 
 def test_sockets_stay_shut_and_open_ones_end(strict: Any) -> None:
+    eve = strict.eve.signed_in()
+    without, with_it, key = (
+        Caller(session_key=strict.permit.session_key),
+        Caller(session_key=eve.session.session_key),
+        Caller(secret=strict.key),
+    )
     for slug in (strict.workspace.slug, None):
-        with pytest.raises(NotFound):
-            let_in(Caller(session_key=strict.permit.session_key), slug, strict.run.pk)
-        eve = strict.eve.signed_in()
-        assert let_in(Caller(session_key=eve.session.session_key), slug, strict.run.pk)[0].run == strict.run
-        assert let_in(Caller(secret=strict.key), slug, strict.run.pk)[0].run == strict.run
+        shut, *opened = let_in([Knock(caller, slug, strict.run.pk) for caller in (without, with_it, key)])
+        assert shut is None
+        assert [found and found[0].run for found in opened] == [strict.run, strict.run]
     assert permits_now([strict.permit]) == {strict.permit: None}
     set_require_mfa(strict.eve.user, strict.workspace, False)
     assert permits_now([strict.permit]) == {strict.permit: strict.permit}
