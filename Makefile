@@ -9,6 +9,8 @@ BIN := $(VENV)/bin
 PYTEST ?= $(BIN)/python -m pytest
 # How many processes run the tests, each with servers of its own; a file's tests stay together.
 WORKERS ?= logical
+# Slow tests wait for each other's programs more than they compute.
+SLOW_WORKERS ?= 3
 QUICK := not slow and not exhaustive and not browser and not benchmark
 STAMP := $(VENV)/.installed
 PEERS := $(VENV)/.peers-installed
@@ -42,7 +44,7 @@ test: install front ## Run the unit and integration tests on real PostgreSQL and
 	@$(PYTEST) -n $(WORKERS) --dist loadfile -m "$(QUICK)" $(ARGS)
 
 test-rest: install front ## Run the tests that `make test` leaves out: slow ones, those in a real browser
-	@$(PYTEST) -n $(WORKERS) --dist loadgroup -m slow tests/unit tests/integration
+	@$(PYTEST) -n $(SLOW_WORKERS) --dist loadgroup -m slow tests/unit tests/integration
 	@$(PYTEST) -m browser tests/browser
 
 test-exhaustive: install front ## Run the longest tests: of the engine's numbers, and a hundred kills

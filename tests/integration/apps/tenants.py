@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from django.test import Client
+from row_copy import RowCopy
 
 from apps.accounts.models import User
 from apps.accounts.services import register
@@ -61,12 +62,22 @@ def logged_in(user: User) -> Client:
     return client
 
 
+_made: dict[str, RowCopy] = {}
+
+
 def make_tenant(name: str) -> Tenant:
-    user = register(f"{name}@example.org", PASSWORD, name.title())
-    (workspace,) = workspaces_of(user)
-    with scope(workspace.id):
-        project = Project.objects.get()
-    graph = create_graph(user, workspace, project, "array", array_spec())
+    if name not in _made:
+        user = register(f"{name}@example.org", PASSWORD, name.title())
+        (workspace,) = workspaces_of(user)
+        with scope(workspace.id):
+            project = Project.objects.get()
+        graph = create_graph(user, workspace, project, "array", array_spec())
+        _made[name] = RowCopy.of(workspace.id, user.pk, workspace.slug)
+    else:
+        workspace_id, user_id = _made[name].insert()
+        user = User.objects.get(pk=user_id)
+        with scope(workspace_id):
+            workspace, project, graph = Workspace.objects.get(), Project.objects.get(), Graph.objects.get()
     return Tenant(user, workspace, project, graph, logged_in(user))
 
 

@@ -51,7 +51,7 @@ class Person:
             body: bytes = answer.read()
         return body.decode()
 
-    def api(self, path: str, **fields: str) -> Any:
+    def api(self, path: str, **fields: Any) -> Any:
         """GET, or POST of fields, below /api/v1/."""
         token = next(cookie.value for cookie in self.cookies if cookie.name == "csrftoken")
         headers = {"X-CSRFToken": token or "", "Content-Type": "application/json", "Referer": self.site}
@@ -64,12 +64,12 @@ class Person:
         return f"workspaces/{rows[0]['slug']}/"
 
     def start_run(self) -> str:
-        """Start a run of the built-in preset; returns its path below /api/v1/."""
+        """Start a run of the built-in preset, a quarter of its length; returns its path below /api/v1/."""
         workspace = self.workspace()
         found = self.api(f"{workspace}projects/")
         project = (found["results"] if isinstance(found, dict) else found)[0]["id"]
         graph = self.api(f"{workspace}graphs/", project=project, preset="emergent_logic")
-        run = self.api(f"{workspace}runs/", graph=graph["id"])
+        run = self.api(f"{workspace}runs/", graph=graph["id"], ticks=2041)
         return f"{workspace}runs/{run['id']}/"
 
 
