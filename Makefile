@@ -17,7 +17,7 @@ PEERS := $(VENV)/.peers-installed
 PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test test-rest test-exhaustive test-front lint types coverage client lock front clean bench bench-stack
+.PHONY: help install run test test-rest test-slow test-browser test-exhaustive test-front lint types coverage client lock front clean bench bench-stack
 
 help: ## Print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -43,8 +43,13 @@ run: install ## Start everything: servers, worker, sweeper, site; Ctrl-C stops i
 test: install front ## Run the unit and integration tests on real PostgreSQL and Valkey
 	@$(PYTEST) -n $(WORKERS) --dist loadfile -m "$(QUICK)" $(ARGS)
 
-test-rest: install front ## Run the tests that `make test` leaves out: slow ones, those in a real browser
+test-rest: install front ## Run the tests that `make test` leaves out, side by side: slow ones, those in a browser
+	@$(MAKE) --no-print-directory --jobs 2 --output-sync=target test-slow test-browser
+
+test-slow: install front
 	@$(PYTEST) -n $(SLOW_WORKERS) --dist loadgroup -m slow tests/unit tests/integration
+
+test-browser: install front
 	@$(PYTEST) -m browser tests/browser
 
 test-exhaustive: install front ## Run the longest tests: of the engine's numbers, and a hundred kills

@@ -33,6 +33,9 @@ class Web(Section):
     behind_proxy: bool = Field(description="Trust X-Forwarded-Proto and -For of the reverse proxy in front.")
     hsts_seconds: int = Field(ge=0, description="Lifetime of HTTP Strict Transport Security, s.")
     session_days: int = Field(ge=1, le=365, description="Lifetime of a login, days.")
+    processes: int = Field(
+        ge=1, le=64, description="Server processes; each answers on one core and has a pool of database.pool_size."
+    )
     requests_at_once: int = Field(
         ge=1, le=200, description="Requests that one process works on together; keep it below database.pool_size."
     )

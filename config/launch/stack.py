@@ -146,6 +146,8 @@ class Stack:
                 "websockets-sansio",
                 "--ws-per-message-deflate",  # frames are floats: compressing them costs much and gains little
                 "false",
+                "--workers",
+                str(self.configuration.web.processes),
                 "--timeout-graceful-shutdown",
                 "3",
                 "--no-server-header",

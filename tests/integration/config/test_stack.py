@@ -147,6 +147,27 @@ def test_what_dies_is_started_again(stack: RunningStack, program: str, eventuall
     eventually(healthy, "the stack to be healthy again", patience=60)
 
 
+def test_of_several_server_processes_one_that_dies_is_replaced(seeded: Path, eventually: Callable[..., None]) -> None:
+    with started_stack(seeded, ATTRACTOR__WEB__PROCESSES="2") as running:
+        lines = {process: command_line(process) for process in descendants(running.pid)}
+        (web,) = (one for one, line in lines.items() if " -m uvicorn " in line and "keeper.py" not in line)
+
+        def serving() -> list[psutil.Process]:
+            return [one for one in web.children() if "spawn_main" in command_line(one)]
+
+        eventually(lambda: len(serving()) == 2, "two processes")
+        killed = serving()[0]
+        killed.kill()
+        for _ in range(20):  # the other answers meanwhile; what was on its way to the killed one may be cut off
+            try:
+                assert get(f"{running.url}health/live")[0] == 200
+            except OSError:
+                continue
+        eventually(lambda: len([one for one in serving() if one.pid != killed.pid]) == 2, "another in its place", 60)
+        below = descendants(running.pid)
+    assert alive(below) == []
+
+
 @pytest.fixture(scope="module")
 def seeded(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A data folder on which the stack was started once and stopped by Ctrl-C, with nothing left behind."""
