@@ -1,7 +1,7 @@
 """Recovery codes: ten at a time, each good once.
 
-A code has 16 characters of base32, 80 random bits. What is kept is the SHA-256 of the person's id and the code, which
-needs no slow hash: nobody tries 2^80 codes.
+A code has 24 characters of base32, 120 random bits. What is kept is the SHA-256 of the person's id and the code, which
+needs no slow hash: nobody tries 2^120 codes. Those of before have 16 characters, and open until they are renewed.
 """
 
 from __future__ import annotations
@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     from apps.accounts.models import User
 
 CODES: Final = 10
-LENGTH: Final = 16
+LENGTH: Final = 24
+LENGTHS: Final = (LENGTH, 16)
 
 
 def renew(user: User) -> list[str]:
@@ -37,7 +38,7 @@ def plain(text: str) -> str:
 
 def is_code(text: str) -> bool:
     """Whether it has the length of a code, once it is `plain`."""
-    return len(text) == LENGTH
+    return len(text) in LENGTHS
 
 
 def take(user: User, text: str) -> bool:
