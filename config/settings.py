@@ -79,7 +79,6 @@ MIDDLEWARE = [
     "apps.ops.plain_http.PlainHttpRefused",  # before Django redirects it
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
-    "apps.accounts.middleware.NotKeptMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
@@ -278,6 +277,7 @@ def _other_sites() -> dict[str, Any]:
 
 
 SOCIALACCOUNT_PROVIDERS = _other_sites()
+MESSAGE_STORAGE = "apps.web.message_storage.MessageStorage"
 LOGIN_URL = "account_login"
 LOGIN_REDIRECT_URL = "/"
 LOGOUT_REDIRECT_URL = "/"
@@ -374,21 +374,19 @@ STORAGES = {
 # --- Browser security -------------------------------------------------------------------------------------
 
 HTTPS = ATTRACTOR.web.https
-# A browser takes a cookie of such a name over https only, for this host and all of its paths: no neighbour can set it.
-COOKIE_PREFIX = "__Host-" if HTTPS else ""
 # Browsers share cookies between the ports of a host: two checkouts must not end each other's logins.
-SESSION_COOKIE_NAME = (
-    f"{COOKIE_PREFIX}sessionid" if PRODUCTION else f"{COOKIE_PREFIX}sessionid_{zlib.crc32(str(DATA_DIR).encode()):08x}"
-)
-CSRF_COOKIE_NAME = f"{COOKIE_PREFIX}csrftoken"
-CSRF_COOKIE_HTTPONLY = True  # pages have the token in their forms
-MESSAGE_STORAGE = "apps.web.message_storage.MessageStorage"
+_BESIDE = "" if PRODUCTION else f"_{zlib.crc32(str(DATA_DIR).encode()):08x}"
+# Browsers take a cookie of such a name over https only, for this very host and all of its paths.
+_HOST = "__Host-" if HTTPS else ""
+SESSION_COOKIE_NAME = f"{_HOST}sessionid{_BESIDE}"
 SESSION_ENGINE = "apps.accounts.sessions"
 SESSION_COOKIE_AGE = int(timedelta(days=ATTRACTOR.web.session_days).total_seconds())
 SESSION_COOKIE_SECURE = HTTPS
 SESSION_COOKIE_HTTPONLY = True
 SESSION_COOKIE_SAMESITE = "Lax"
+CSRF_COOKIE_NAME = f"{_HOST}csrftoken"
 CSRF_COOKIE_SECURE = HTTPS
+CSRF_COOKIE_HTTPONLY = True  # scripts take the token from the page
 CSRF_COOKIE_SAMESITE = "Lax"
 SECURE_SSL_REDIRECT = HTTPS
 SECURE_REDIRECT_EXEMPT = [r"^health/"]  # probes speak plain HTTP inside the cluster

@@ -72,20 +72,6 @@ class KeyMiddleware:
         return self.get_response(request)
 
 
-class NotKeptMiddleware:
-    """Has no browser and no proxy keep what somebody in particular was answered, unless the view says otherwise."""
-
-    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
-        self.get_response = get_response
-
-    def __call__(self, request: HttpRequest) -> HttpResponse:
-        response = self.get_response(request)
-        personal = settings.SESSION_COOKIE_NAME in request.COOKIES or "Authorization" in request.headers
-        if personal and "Cache-Control" not in response.headers:
-            response.headers["Cache-Control"] = "private, no-store"
-        return response
-
-
 class SecondFactorMiddleware:
     """Makes nobody's of a session that has not shown the second factor its person has. Comes after django-otp's."""
 

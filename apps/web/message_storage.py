@@ -13,7 +13,7 @@ class PrefixedCookieStorage(CookieStorage):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.cookie_name = f"{settings.COOKIE_PREFIX}messages"
+        self.cookie_name = f"{'__Host-' if settings.HTTPS else ''}messages"
 
 
 class MessageStorage(FallbackStorage):
