@@ -31,14 +31,17 @@ def if_configured(view: Callable[..., HttpResponseBase]) -> Callable[..., HttpRe
 
 
 def emptied(view: Callable[..., HttpResponseBase]) -> Callable[..., HttpResponseBase]:
-    """Has the browser forget what pages of somebody who has just signed out left there."""
+    """Has the browser forget the pages of somebody who has just signed out.
+
+    What it stores besides is no data of theirs: whether single keys act, which signing out must not switch on again.
+    """
 
     @wraps(view)
     def guarded(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
         was_somebody = request.user.is_authenticated
         answer = view(request, *args, **kwargs)
         if was_somebody and not request.user.is_authenticated:
-            answer.headers["Clear-Site-Data"] = '"cache", "storage"'
+            answer.headers["Clear-Site-Data"] = '"cache"'
         return answer
 
     return guarded

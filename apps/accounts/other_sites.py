@@ -88,12 +88,6 @@ class OtherSitesAdapter(DefaultSocialAccountAdapter):  # type: ignore[misc]  # a
             raise ImmediateHttpResponse(redirect("account_login")) from None
         return user
 
-    def get_requests_session(self) -> Any:
-        """What asks the other sites: it follows no redirect, because a server that sends it elsewhere is another."""
-        session = super().get_requests_session()
-        session.max_redirects = 0
-        return session
-
     def on_authentication_error(
         self, request: HttpRequest, provider: Any, error: Any = None, exception: Any = None, extra_context: Any = None
     ) -> None:

@@ -87,6 +87,40 @@ def test_a_page_leads_to_https_and_the_probes_answer_as_they_are_asked(https: No
     assert Client().get("/health/live").status_code == 200
 
 
+def test_every_answer_over_https_asks_browsers_to_stay_there(ann: Any, settings: Any) -> None:
+    settings.SECURE_HSTS_SECONDS, settings.SECURE_HSTS_INCLUDE_SUBDOMAINS = 31_536_000, True
+    client = Client()
+    client.cookies = ann.client.cookies
+    for path in ("/", "/account/", "/nowhere/", f"{ann.root}/runs/", "/api/v1/schema/", "/api/v1/nowhere/", "/admin/",
+                 "/health/live", "/static/nothing.js"):  # fmt: skip
+        header = client.get(path, secure=True).headers["Strict-Transport-Security"]
+        assert header.startswith("max-age=31536000; includeSubDomains"), path
+
+
+def test_nothing_of_the_checkout_is_served(ann: Any) -> None:
+    for path in (
+        "/.git/config", "/.git/HEAD", "/manage.py", "/config/settings.py", "/static/", "/static/../manage.py",
+        "/static/%2e%2e/manage.py", "/static/.vite/", "/requirements/lock.txt", "/.env", "/docs/",
+    ):  # fmt: skip
+        assert ann.client.get(path).status_code == 404, path
+
+
+def test_a_fault_tells_nobody_what_broke(ann: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_: Any, **__: Any) -> None:
+        raise RuntimeError("SELECT secret-of-the-house FROM /srv/attractor")
+
+    monkeypatch.setattr("apps.accounts.selectors.sessions", broken)
+    monkeypatch.setattr("apps.projects.api.services.create_project", broken)
+    ann.client.raise_request_exception = False
+    page = ann.client.get("/account/sessions/")
+    program = ann.post("/projects/", {"name": "p"})
+    assert (page.status_code, program.status_code) == (500, 500)
+    assert program.json()["code"] == "server_error"
+    for answer in (page, program):
+        for part in ("secret-of-the-house", "SELECT", "RuntimeError", "Traceback", "/srv/", ".py"):
+            assert part not in answer.content.decode(), part
+
+
 @pytest.mark.parametrize("path", ["/", "/presets/", "/accounts/login/", "/account/", "/api/v1/me/", "/api/v1/schema/",
                                   "/admin/", "/health/live", "/nowhere/"])  # fmt: skip
 def test_a_request_is_never_sent_back_as_it_came(ann: Any, path: str) -> None:
