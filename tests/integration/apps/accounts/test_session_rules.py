@@ -19,6 +19,7 @@ from apps.accounts.services import register
 from apps.live.login import Caller
 from apps.live.permit import Permit
 from apps.live.selectors import permits_now
+from apps.runs.sweeping import sweep
 from apps.workspaces.keys import create_key
 from apps.workspaces.selectors import membership, workspaces_of
 
@@ -73,6 +74,13 @@ def test_a_login_is_over_after_its_time_and_when_it_is_not_used(
     assert (Caller(session_key=key).user() is not None) == holds
     assert whose(client) == (ada.email if holds else None)
     assert rows.exists() == holds, "what is over is not kept"
+
+
+def test_the_sweeper_forgets_what_is_over(ada: User) -> None:
+    over, holding = key_of(signed_in(ada)), key_of(signed_in(ada))
+    Session.objects.filter(session_key=over).update(expire_date=timezone.now() - timedelta(seconds=1))
+    sweep()
+    assert list(Session.objects.values_list("session_key", flat=True)) == [holding]
 
 
 def test_every_login_has_a_key_of_its_own_and_ends_the_one_before(ada: User) -> None:
