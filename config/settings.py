@@ -224,8 +224,8 @@ CELERY_TIMEZONE = "UTC"
 
 AUTH_USER_MODEL = "accounts.User"
 AUTHENTICATION_BACKENDS = ["allauth.account.auth_backends.AuthenticationBackend"]
-# Any characters make a password, digits alone too; what was seen in breaches (the list that Django brings) does not.
 AUTH_PASSWORD_VALIDATORS = [
+    # Any characters make a password, digits alone too; what was seen in breaches does not (the list that Django brings).
     {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
     {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator", "OPTIONS": {"min_length": 8}},
     {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},

@@ -27,19 +27,6 @@ def signed_in(request: HttpRequest, user: User, **_: Any) -> None:
     tell(user, Notice.SIGNED_IN, methods=methods, second_factor=user.mfa_since is not None)
 
 
-@receiver(user_login_failed)
-def not_signed_in(credentials: dict[str, Any], **_: Any) -> None:
-    """Into the log only: who types wrong passwords for somebody else must not fill that account's page."""
-    # The address is not written down: people type passwords into the wrong field.
-    typed = UserManager.normalize_email(str(credentials.get("email") or credentials.get("username") or ""))
-    known = User.objects.filter(email=typed).values_list("pk", flat=True).first()
-    here = visit.current()
-    log.warning(
-        "sign_in_failed", user_id=None if known is None else str(known), method="password", address=here.address,
-        agent=here.agent,
-    )  # fmt: skip
-
-
 @receiver(user_logged_out)
 def signed_out(user: User | None, **_: Any) -> None:
     if user is not None and user.is_authenticated:
@@ -79,3 +66,16 @@ def email_changed(user: User, from_email_address: Any, to_email_address: Any, **
     if from_email_address is not None and from_email_address.email != to_email_address.email:
         old, new = from_email_address.email, to_email_address.email
         tell(user, Notice.EMAIL_CHANGED, to=old, old=old, new=new)
+
+
+@receiver(user_login_failed)
+def not_signed_in(credentials: dict[str, Any], **_: Any) -> None:
+    """Into the log only: who types wrong passwords for somebody else must not fill that account's page."""
+    # The address is not written down: people type passwords into the wrong field.
+    typed = UserManager.normalize_email(str(credentials.get("email") or credentials.get("username") or ""))
+    known = User.objects.filter(email=typed).values_list("pk", flat=True).first()
+    here = visit.current()
+    log.warning(
+        "sign_in_failed", user_id=None if known is None else str(known), method="password", address=here.address,
+        agent=here.agent,
+    )  # fmt: skip
