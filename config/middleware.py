@@ -47,6 +47,7 @@ def _refusal(request: HttpRequest, response: HttpResponse) -> dict[str, Any]:
     data = getattr(response, "data", None)
     workspace = getattr(request, "workspace", None)
     user = _looked_at(request)
+    key = getattr(user, "api_key", None)
     return {
         "status": response.status_code,
         "code": data.get("code") if isinstance(data, dict) else None,
@@ -54,7 +55,7 @@ def _refusal(request: HttpRequest, response: HttpResponse) -> dict[str, Any]:
         "path": request.path,
         "address": address_of(request),
         "user_id": str(user.pk) if user is not None and user.is_authenticated else None,
-        "key": getattr(getattr(user, "api_key", None), "hint", None),
+        "key": None if key is None else str(key.pk),
         "workspace_id": None if workspace is None else str(workspace.pk),
     }
 

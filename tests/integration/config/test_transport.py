@@ -83,7 +83,7 @@ def test_it_starts_with_tls_and_with_its_own_machine(changes: dict[str, str]) ->
     assert refused(changes) == []
 
 
-def test_what_a_url_says_of_tls_is_what_the_driver_does(testbed: Any) -> None:
+def test_what_a_url_says_of_tls_is_what_the_driver_does(testbed: Any, db: None) -> None:
     """The server of the tests has no TLS: a client that insists on it must not go on without."""
     handler = ConnectionHandler({"default": database(f"{testbed.app_url}?sslmode=verify-full&connect_timeout=5")})
     with pytest.raises(OperationalError, match=r"(?i)ssl"):
@@ -143,10 +143,8 @@ def impostor(tmp_path: Path) -> Iterator[Impostor]:
 
 
 ASK = """
-import asyncio
 import django
 django.setup()
-from channels.layers import get_channel_layer
 from config.celery import app
 from django.core.cache import caches
 from redis import Redis
@@ -157,8 +155,11 @@ def said(name, ask):
         ask()
         print(name, "answered")
     except Exception as error:
-        print(name, "refused" if "certificate verify failed" in repr(error).lower() or
-              "certificate verify failed" in repr(error.__cause__).lower() else repr(error))
+        chain = []
+        while error is not None:
+            chain.append(f"{type(error).__name__} {error}")
+            error = error.__cause__ or error.__context__
+        print(name, "refused" if "certificate verify failed" in " ".join(chain).lower() else chain)
 
 said("broker", lambda: app.connection(connect_timeout=3).ensure_connection(max_retries=1, timeout=3))
 said("client", Redis.from_url(settings.VALKEY_URL, socket_timeout=3).ping)

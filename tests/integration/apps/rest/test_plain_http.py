@@ -28,6 +28,7 @@ from apps.web import theme
 from apps.web.views.theme import theme as switch
 
 request = RequestFactory().post("/theme/", {"theme": "dark"}, secure=True, headers={"host": "attractor.example"})
+request.session = {}
 answer = switch(request)
 from django.contrib.messages.storage import default_storage
 storage = default_storage(request)
