@@ -20,6 +20,7 @@ from pydantic.fields import FieldInfo
 
 from config.references import SecretNotThere, references, resolve
 from config.schema import Configuration, Environment
+from config.transport import unprotected
 
 ROOT = Path(__file__).resolve().parent.parent
 YAML_FOLDER = ROOT / "config"
@@ -372,4 +373,6 @@ def _unsafe_in_production(loaded: Loaded) -> list[ConfigProblem]:
             refuse(key, "is a default that everybody knows")
     if configuration.storage.backend == "s3" and not configuration.storage.bucket:
         refuse("storage.bucket", "is needed for the s3 backend")
+    for key, message in unprotected(configuration):
+        refuse(key, f"{message}; or name its host in security.plain_hosts if nobody else is on the wire")
     return problems

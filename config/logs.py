@@ -23,13 +23,18 @@ _SHARED: list[Any] = [
 _SECRET = re.compile(
     r"(?:a|%61)(?:t|%74)(?:k|%6[Bb])(?:_|%5[Ff])[A-Za-z0-9_%-]+|(?<![A-Za-z0-9])(?:inv|shr)_[A-Za-z0-9_-]{16,}"
 )
+# What stands in addresses of mails that reset a password or confirm an address, and in answers of other sites.
+_IN_ADDRESS = re.compile(
+    r"(?P<before>/accounts/(?:password/reset/key|confirm-email)/|[?&](?:code|state|id_token|access_token)=)"
+    r"[^\s/&?#\"'\\]{12,}"
+)
 HIDDEN = "(secret)"
 
 
 def hide_secrets(_: Any, __: str, line: str) -> str:
     """The last processor: leaves no key and no token in a line, wherever in it one got to, as the address of a
     request."""
-    return _SECRET.sub(HIDDEN, line)
+    return _IN_ADDRESS.sub(rf"\g<before>{HIDDEN}", _SECRET.sub(HIDDEN, line))
 
 
 def configure(level: str, style: str) -> dict[str, Any]:

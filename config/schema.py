@@ -32,10 +32,11 @@ class Web(Section):
     https: bool = Field(description="Secure cookies, redirect to https, HSTS.")
     behind_proxy: bool = Field(description="Trust X-Forwarded-Proto and -For of the reverse proxy in front.")
     hsts_seconds: int = Field(ge=0, description="Lifetime of HTTP Strict Transport Security, s.")
-    session_days: int = Field(ge=1, le=365, description="Lifetime of a login, days.")
     processes: int = Field(
         ge=1, le=64, description="Server processes; each answers on one core and has a pool of database.pool_size."
     )
+    session_days: int = Field(ge=1, le=365, description="Longest lifetime of a login, however it is used, days.")
+    session_idle_hours: float = Field(gt=0, le=8760, description="A login that was not used for so long is over, h.")
     requests_at_once: int = Field(
         ge=1, le=200, description="Requests that one process works on together; keep it below database.pool_size."
     )
@@ -55,6 +56,9 @@ class Security(Section):
     )
     old_key_pepper: SecretStr | None = Field(
         description="The pepper before, while it is being changed: keys made under it still open."
+    )
+    plain_hosts: list[str] = Field(
+        description="Hosts of services that production may speak to without TLS, beside its own: private wires only."
     )
 
 
@@ -194,6 +198,10 @@ class Accounts(Section):
     email_verification: Literal["none", "optional", "mandatory"] = Field(
         description="Whether an address must be confirmed."
     )
+    reset_minutes: int = Field(
+        ge=5, le=1440, description="The link of a mail by which a password is set anew opens for so long, min."
+    )
+    require_mfa: bool = Field(description="Nobody enters any workspace without two-step sign-in.")
     proof_minutes: int = Field(
         ge=1,
         le=1440,

@@ -1,10 +1,11 @@
 """Django's settings, all of them made from the typed configuration (`config.layers`)."""
 
 import os
+import ssl
 import zlib
 from datetime import timedelta
 from typing import Any
-from urllib.parse import unquote, urlsplit
+from urllib.parse import parse_qsl, unquote, urlsplit
 
 from config import logs
 from config.launch import endpoints
@@ -75,6 +76,7 @@ INSTALLED_APPS = [
 MIDDLEWARE = [
     "config.middleware.RequestContext",
     "apps.ops.throttling.RateLimitHeaders",
+    "apps.ops.plain_http.PlainHttpRefused",  # before Django redirects it
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
@@ -118,7 +120,7 @@ TEMPLATES = [
 def database(url: str) -> dict[str, Any]:
     """Django's way of saying where a postgresql:// URL points."""
     parts = urlsplit(url)
-    return {
+    found: dict[str, Any] = {
         "ENGINE": "django.db.backends.postgresql",
         "NAME": unquote(parts.path.removeprefix("/")),
         "USER": unquote(parts.username or ""),
@@ -126,6 +128,10 @@ def database(url: str) -> dict[str, Any]:
         "HOST": parts.hostname or "",
         "PORT": str(parts.port or 5432),
     }
+    if parts.query:
+        # What libpq is told besides, such as sslmode and sslrootcert.
+        found["OPTIONS"] = dict(parse_qsl(parts.query, strict_parsing=True))
+    return found
 
 
 def _database_urls() -> dict[str, str]:
@@ -148,11 +154,12 @@ if ATTRACTOR.database.role not in DATABASE_URLS:
     raise SystemExit(
         "database.role is owner, but database.owner_url is not configured: set ATTRACTOR_DATABASE_OWNER_URL"
     )
+_DATABASE = database(DATABASE_URLS[ATTRACTOR.database.role])
 DATABASES: dict[str, dict[str, Any]] = {
     "default": {
-        **database(DATABASE_URLS[ATTRACTOR.database.role]),
+        **_DATABASE,
         "CONN_MAX_AGE": 0,  # it is the pool that keeps connections
-        "OPTIONS": {"application_name": f"attractor-{ATTRACTOR.database.role}"},
+        "OPTIONS": {**_DATABASE.get("OPTIONS", {}), "application_name": f"attractor-{ATTRACTOR.database.role}"},
     }
 }
 if ATTRACTOR.database.role == "app":
@@ -188,6 +195,9 @@ CHANNEL_LAYERS = {
 }
 
 CELERY_BROKER_URL = VALKEY_URL
+if VALKEY_URL.startswith("rediss://") and "ssl_" not in VALKEY_URL:
+    # The other clients hold a certificate to the system's authorities by themselves; kombu has to be told.
+    CELERY_BROKER_USE_SSL = {"ssl_cert_reqs": ssl.CERT_REQUIRED}
 CELERY_BROKER_TRANSPORT_OPTIONS = {
     "visibility_timeout": ATTRACTOR.worker.visibility_timeout,
     "socket_connect_timeout": 2,
@@ -215,14 +225,13 @@ CELERY_TIMEZONE = "UTC"
 AUTH_USER_MODEL = "accounts.User"
 AUTHENTICATION_BACKENDS = ["allauth.account.auth_backends.AuthenticationBackend"]
 AUTH_PASSWORD_VALIDATORS = [
-    {"NAME": f"django.contrib.auth.password_validation.{name}"}
-    for name in (
-        "UserAttributeSimilarityValidator",
-        "MinimumLengthValidator",
-        "CommonPasswordValidator",
-        "NumericPasswordValidator",
-    )
+    # Any characters make a password, digits alone too, but none that was seen in breaches (the list is Django's).
+    {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
+    {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator", "OPTIONS": {"min_length": 8}},
+    {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
+    {"NAME": "apps.accounts.password_words.SiteWordsValidator"},
 ]
+PASSWORD_RESET_TIMEOUT = ATTRACTOR.accounts.reset_minutes * 60
 PASSWORD_HASHERS = (
     ["django.contrib.auth.hashers.MD5PasswordHasher"]  # a slow hash would only slow the suite down
     if ATTRACTOR.environment == "test"
@@ -268,6 +277,7 @@ def _other_sites() -> dict[str, Any]:
 
 
 SOCIALACCOUNT_PROVIDERS = _other_sites()
+MESSAGE_STORAGE = "apps.web.message_storage.MessageStorage"
 LOGIN_URL = "account_login"
 LOGIN_REDIRECT_URL = "/"
 LOGOUT_REDIRECT_URL = "/"
@@ -365,13 +375,18 @@ STORAGES = {
 
 HTTPS = ATTRACTOR.web.https
 # Browsers share cookies between the ports of a host: two checkouts must not end each other's logins.
-SESSION_COOKIE_NAME = "sessionid" if PRODUCTION else f"sessionid_{zlib.crc32(str(DATA_DIR).encode()):08x}"
+_BESIDE = "" if PRODUCTION else f"_{zlib.crc32(str(DATA_DIR).encode()):08x}"
+# Browsers take a cookie of such a name over https only, for this very host and all of its paths.
+_HOST = "__Host-" if HTTPS else ""
+SESSION_COOKIE_NAME = f"{_HOST}sessionid{_BESIDE}"
 SESSION_ENGINE = "apps.accounts.sessions"
 SESSION_COOKIE_AGE = int(timedelta(days=ATTRACTOR.web.session_days).total_seconds())
 SESSION_COOKIE_SECURE = HTTPS
 SESSION_COOKIE_HTTPONLY = True
 SESSION_COOKIE_SAMESITE = "Lax"
+CSRF_COOKIE_NAME = f"{_HOST}csrftoken"
 CSRF_COOKIE_SECURE = HTTPS
+CSRF_COOKIE_HTTPONLY = True  # scripts take the token from the page
 CSRF_COOKIE_SAMESITE = "Lax"
 SECURE_SSL_REDIRECT = HTTPS
 SECURE_REDIRECT_EXEMPT = [r"^health/"]  # probes speak plain HTTP inside the cluster

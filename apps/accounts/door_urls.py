@@ -30,10 +30,28 @@ def if_configured(view: Callable[..., HttpResponseBase]) -> Callable[..., HttpRe
     return guarded
 
 
+def emptied(view: Callable[..., HttpResponseBase]) -> Callable[..., HttpResponseBase]:
+    """Has the browser forget the pages of somebody who has just signed out.
+
+    What it stores besides is no data of theirs: whether single keys act, which signing out must not switch on again.
+    """
+
+    @wraps(view)
+    def guarded(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        was_somebody = request.user.is_authenticated
+        answer = view(request, *args, **kwargs)
+        if was_somebody and not request.user.is_authenticated:
+            answer.headers["Clear-Site-Data"] = '"cache"'
+        return answer
+
+    return guarded
+
+
 urlpatterns = [
     path("email/", proof_required(views.email), name="account_email"),
     path("password/change/", proof_required(views.password_change), name="account_change_password"),
     path("password/set/", proof_required(views.password_set), name="account_set_password"),
+    path("logout/", emptied(views.logout), name="account_logout"),
     path("3rdparty/", proof_required(connections), name="socialaccount_connections"),
     path("github/login/", if_configured(github.oauth2_login), name="github_login"),
     path("github/login/callback/", if_configured(github.oauth2_callback), name="github_callback"),

@@ -6,14 +6,12 @@ from typing import TYPE_CHECKING
 
 from django.db import transaction
 
-from apps.accounts.models import Session
+from apps.accounts.models import Session, User
 from apps.accounts.notices import Notice, tell
 from apps.workspaces.missing import NotFound
 
 if TYPE_CHECKING:
     from uuid import UUID
-
-    from apps.accounts.models import User
 
 
 def end_session(user: User, session_id: UUID) -> None:
@@ -33,4 +31,14 @@ def end_other_sessions(user: User, kept: str | None) -> int:
     with transaction.atomic():
         ended, _ = Session.objects.filter(user=user).exclude(session_key=kept).delete()
         tell(user, Notice.SESSIONS_ENDED, sessions=ended)
+    return ended
+
+
+def end_all_sessions() -> int:
+    """Sign everybody out, for an operator who must assume that sessions were stolen; how many there were."""
+    with transaction.atomic():
+        people = User.objects.filter(pk__in=Session.objects.exclude(user=None).values("user"))
+        for person in people.iterator():
+            tell(person, Notice.SESSIONS_ENDED, by="operator")
+        ended, _ = Session.objects.all().delete()
     return ended

@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from apps.accounts.models import User
 
 
+log = structlog.get_logger(__name__)
+
+
 class Notice(Enum):
     """What happened: the action of its event, the subject of the mail, and what it says; no mail without a subject.
 
@@ -93,6 +96,11 @@ def tell(user: User, notice: Notice, *, to: str | None = None, **facts: Any) -> 
             user=user, action=notice.action, data=facts, address=here.address,
             request_id=str(structlog.contextvars.get_contextvars().get("request_id", "")),
         )  # fmt: skip
+        transaction.on_commit(
+            lambda: log.info(
+                "account_event", action=notice.action, user_id=str(user.pk), address=here.address, agent=here.agent
+            )
+        )
         if notice.subject:
             context = {
                 "name": user.get_full_name(), "text": notice.text.format(**facts), "visit": here, "at": timezone.now(),

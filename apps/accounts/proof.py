@@ -46,6 +46,15 @@ def note(request: HttpRequest, user: User) -> None:
     request.session[_OF] = str(user.pk)
 
 
+def give(request: HttpRequest, user: User) -> None:
+    """The person has given a proof on the page that asks for one: noted, in a session under a new key.
+
+    Whoever knew the key before has nothing of the proof.
+    """
+    request.session.cycle_key()
+    note(request, user)
+
+
 def is_fresh(request: HttpRequest) -> bool:
     """Whether the session's proof still holds."""
     at = request.session.get(_AT)

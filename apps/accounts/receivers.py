@@ -4,22 +4,27 @@ from __future__ import annotations
 
 from typing import Any
 
+import structlog
 from allauth.account import signals as account
-from django.contrib.auth.signals import user_logged_in, user_logged_out
+from allauth.account.authentication import get_authentication_records
+from django.contrib.auth.signals import user_logged_in, user_logged_out, user_login_failed
 from django.db import transaction
 from django.dispatch import receiver
 from django.http import HttpRequest
 
-from apps.accounts import proof
+from apps.accounts import proof, visit
 from apps.accounts.mfa import patience
-from apps.accounts.models import Session, User
+from apps.accounts.models import Session, User, UserManager
 from apps.accounts.notices import Notice, tell
+
+log = structlog.get_logger(__name__)
 
 
 @receiver(user_logged_in)
 def signed_in(request: HttpRequest, user: User, **_: Any) -> None:
     proof.note(request, user)
-    tell(user, Notice.SIGNED_IN)
+    methods = [one["method"] for one in get_authentication_records(request, user)]
+    tell(user, Notice.SIGNED_IN, methods=methods, second_factor=user.mfa_since is not None)
 
 
 @receiver(user_logged_out)
@@ -61,3 +66,16 @@ def email_changed(user: User, from_email_address: Any, to_email_address: Any, **
     if from_email_address is not None and from_email_address.email != to_email_address.email:
         old, new = from_email_address.email, to_email_address.email
         tell(user, Notice.EMAIL_CHANGED, to=old, old=old, new=new)
+
+
+@receiver(user_login_failed)
+def not_signed_in(credentials: dict[str, Any], **_: Any) -> None:
+    """Into the log only: who types wrong passwords for somebody else must not fill that account's page."""
+    # The address is not written down: people type passwords into the wrong field.
+    typed = UserManager.normalize_email(str(credentials.get("email") or credentials.get("username") or ""))
+    known = User.objects.filter(email=typed).values_list("pk", flat=True).first()
+    here = visit.current()
+    log.warning(
+        "sign_in_failed", user_id=None if known is None else str(known), method="password", address=here.address,
+        agent=here.agent,
+    )  # fmt: skip

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from django.db.models import QuerySet
-from django.utils import timezone
 
 from apps.accounts.models import AccountEvent, Session
+from apps.accounts.sessions import holding
 
 if TYPE_CHECKING:
     from apps.accounts.models import User
@@ -20,4 +20,4 @@ def events(user: User) -> QuerySet[AccountEvent]:
 
 def sessions(user: User) -> QuerySet[Session]:
     """Where the person is signed in, the one used last first."""
-    return Session.objects.filter(user=user, expire_date__gt=timezone.now()).order_by("-seen_at", "-created_at")
+    return Session.objects.filter(holding(), user=user).order_by("-seen_at", "-created_at")

@@ -8,8 +8,9 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 
-from django.conf import settings
 from django.http import HttpRequest
+
+from apps.ops import callers
 
 MAX_AGENT = 300
 
@@ -70,11 +71,8 @@ def visiting(request: HttpRequest) -> Iterator[Visit]:
 
 def address_of(request: HttpRequest) -> str | None:
     """The caller's address: the last that the reverse proxy in front has noted, or else the other end of the wire."""
-    found = str(request.META.get("REMOTE_ADDR", ""))
-    if settings.ATTRACTOR.web.behind_proxy:
-        found = request.headers.get("X-Forwarded-For", found).rpartition(",")[2].strip()
     try:
-        return str(ipaddress.ip_address(found))
+        return str(ipaddress.ip_address(callers.address_of(request) or ""))
     except ValueError:
         return None
 

@@ -13,8 +13,8 @@ from channels.db import database_sync_to_async
 from django.conf import settings
 from django.contrib.auth import get_user_model
 from django.db import connection
-from django.utils import timezone
 
+from apps.accounts.sessions import holding
 from apps.live.login import Caller, users_of
 from apps.live.messages import event_message
 from apps.live.permit import Permit
@@ -117,12 +117,10 @@ def permits_now(permits: Iterable[Permit]) -> dict[Permit, Permit | None]:
     Three queries, however many permits and workspaces there are.
     """
     asked = set(permits)
-    now = timezone.now()
     sessions = import_module(settings.SESSION_ENGINE).SessionStore.get_model_class().objects
     logins = set(
         sessions.filter(
-            session_key__in={permit.session_key for permit in asked if permit.session_key is not None},
-            expire_date__gt=now,
+            holding(), session_key__in={permit.session_key for permit in asked if permit.session_key is not None}
         ).values_list("session_key", flat=True)
     )
     people = get_user_model().objects.filter(pk__in={permit.user_id for permit in asked}, is_active=True)
@@ -135,6 +133,7 @@ def permits_now(permits: Iterable[Permit]) -> dict[Permit, Permit | None]:
         and (permit.key_id is not None if permit.session_key is None else permit.session_key in logins)
     ]
     rows: dict[Permit, Permit | None] = dict.fromkeys(asked)
+    site_asks = settings.ATTRACTOR.accounts.require_mfa
     with connection.cursor() as cursor:
         cursor.execute(
             "SELECT number, slug, role, require_mfa FROM permits_now(%s::uuid[], %s::uuid[], %s::uuid[])",
@@ -147,7 +146,7 @@ def permits_now(permits: Iterable[Permit]) -> dict[Permit, Permit | None]:
         for number, slug, role, require_mfa in cursor.fetchall():
             permit = left[number - 1]
             # As at the door (`workspaces.entry`): a key is not asked for a second factor.
-            factor = not require_mfa or permit.key_id is not None or known[permit.user_id][1] is not None
+            factor = not (require_mfa or site_asks) or permit.key_id is not None or known[permit.user_id][1] is not None
             if factor and may(role, Verb.READ):
                 rows[permit] = replace(permit, slug=slug, role=role)
     return rows

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import structlog
 from django.conf import settings
 
+from apps.accounts.sessions import SessionStore
 from apps.runs import artifacts, checkpoints, files, selectors, services, trails
 from apps.workspaces import deletion
 from apps.workspaces.scope import scope
@@ -34,7 +35,8 @@ class Swept:
 
 
 def sweep() -> Swept:
-    """Hand over runs whose lease is over, send the messages of runs that wait too long, tidy up after those that ended.
+    """Hand over runs whose lease is over, send the messages of runs that wait too long, tidy up after those that ended,
+    and after sessions that did.
 
     Any number of sweepers may run at once: each step is decided under the run's lock.
     """
@@ -59,6 +61,7 @@ def sweep() -> Swept:
             forgotten += 1
     _tidy_late()
     dropped = _tidy()
+    SessionStore.clear_expired()
     purged = sum(deletion.purge(workspace_id, files.AWAY) for workspace_id in deletion.to_purge())
     return Swept(lost, resent, forgotten, dropped, purged)
 

@@ -2,9 +2,10 @@
 
 from typing import Literal
 
+from django.conf import settings
 from django.http import HttpRequest
 
-COOKIE = "theme"
+COOKIE = f"{'__Host-' if settings.HTTPS else ''}theme"
 YEAR = 365 * 24 * 3600
 Theme = Literal["light", "dark"]
 

@@ -126,7 +126,7 @@ def exported(rows: QuerySet[AuditEvent], request: Request) -> FileResponse:
         text.writelines(json.dumps(row, default=str) + "\n" for row in found)
     text.detach()
     file.seek(0)
-    media = "text/csv" if form == "csv" else "application/jsonl"
+    media = "text/csv; charset=utf-8" if form == "csv" else "application/jsonl"
     return FileResponse(
         file, as_attachment=True, filename=f"audit.{form}", content_type=media, headers={"Cache-Control": "no-store"}
     )

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from django.conf import settings
+
 from apps.ops.refusal import Fault, Refusal
 
 if TYPE_CHECKING:
@@ -34,5 +36,6 @@ class MfaRequired(Refusal):
 def check_entry(user: User, found: Membership) -> None:
     """Raises `MfaRequired`. Who comes with an API key is let in: it was made by a member who could enter, and it is
     bounded and revoked on its own."""
-    if found.workspace.require_mfa and user.mfa_since is None and user.api_key is None:
+    needed = found.workspace.require_mfa or settings.ATTRACTOR.accounts.require_mfa
+    if needed and user.mfa_since is None and user.api_key is None:
         raise MfaRequired(found.workspace)

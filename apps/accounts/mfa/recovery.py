@@ -1,12 +1,11 @@
 """Recovery codes: ten at a time, each good once.
 
-A code has 16 characters of base32, 80 random bits. What is kept is the SHA-256 of the person's id and the code, which
-needs no slow hash: nobody tries 2^80 codes.
+A code has 28 characters of base32, 140 random bits. What is kept is the SHA-256 of the person's id and the code, which
+needs no slow hash: nobody tries 2^140 codes. Those of before have 16 characters, and open until they are renewed.
 """
 
 from __future__ import annotations
 
-import base64
 import hashlib
 import secrets
 from typing import TYPE_CHECKING, Final
@@ -19,7 +18,9 @@ if TYPE_CHECKING:
     from apps.accounts.models import User
 
 CODES: Final = 10
-LENGTH: Final = 16
+LENGTH: Final = 28
+LENGTHS: Final = (LENGTH, 16)
+SIGNS: Final = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567"
 
 
 def renew(user: User) -> list[str]:
@@ -37,7 +38,7 @@ def plain(text: str) -> str:
 
 def is_code(text: str) -> bool:
     """Whether it has the length of a code, once it is `plain`."""
-    return len(text) == LENGTH
+    return len(text) in LENGTHS
 
 
 def take(user: User, text: str) -> bool:
@@ -52,7 +53,7 @@ def left(user: User) -> int:
 
 
 def _drawn() -> str:
-    text = base64.b32encode(secrets.token_bytes(LENGTH * 5 // 8)).decode()
+    text = "".join(secrets.choice(SIGNS) for _ in range(LENGTH))
     return "-".join(text[start : start + 4] for start in range(0, LENGTH, 4))
 
 

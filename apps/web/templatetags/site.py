@@ -27,6 +27,12 @@ def theme_attribute(context: template.Context) -> SafeString | str:
     return format_html(' data-theme="{}"', chosen) if chosen else ""
 
 
+@register.simple_tag
+def theme_cookie() -> str:
+    """The cookie that the switch writes where there is JavaScript."""
+    return theme.COOKIE
+
+
 @register.simple_tag(takes_context=True)
 def other_theme(context: template.Context) -> str:
     """The theme that the switch asks for when it is used without JavaScript."""

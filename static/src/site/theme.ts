@@ -1,7 +1,6 @@
 // Light or dark. The server writes data-theme from the cookie, so a page never flashes in the other one.
 export type Theme = "light" | "dark";
 
-const COOKIE = "theme";
 const YEAR_S = 365 * 24 * 3600;
 
 /** The theme in force: the reader's choice, else the system's. */
@@ -11,11 +10,11 @@ export function currentTheme(): Theme {
   return matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light";
 }
 
-/** Switches at once and keeps the choice for the next page. */
-export function chooseTheme(theme: Theme): void {
+/** Switches at once and keeps the choice for the next page, in the cookie that the server reads. */
+export function chooseTheme(theme: Theme, cookie: string): void {
   document.documentElement.dataset.theme = theme;
   const secure = location.protocol === "https:" ? "; secure" : "";
-  document.cookie = `${COOKIE}=${theme}; path=/; max-age=${YEAR_S}; samesite=lax${secure}`;
+  document.cookie = `${cookie}=${theme}; path=/; max-age=${YEAR_S}; samesite=lax${secure}`;
 }
 
 /** Calls back whenever the theme in force may have changed; gives back the way to stop. */
@@ -36,6 +35,6 @@ export function bindThemeSwitch(): void {
   const form = document.querySelector<HTMLFormElement>("[data-theme-form]");
   form?.addEventListener("submit", (event) => {
     event.preventDefault();
-    chooseTheme(currentTheme() === "dark" ? "light" : "dark");
+    chooseTheme(currentTheme() === "dark" ? "light" : "dark", form.dataset.themeForm ?? "theme");
   });
 }

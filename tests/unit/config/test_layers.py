@@ -18,8 +18,8 @@ STRONG = "n8Ynq3vKxA0rT5mZ1cW7uE4oH9pL2sD6fG8jB0yQkXhVtRwM3e"
 PRODUCTION = {
     "ATTRACTOR_ENV": "production",
     "ATTRACTOR_SECRET_KEY": STRONG,
-    "ATTRACTOR_DATABASE_URL": "postgresql://app:secret-of-app@db.example:5432/attractor",
-    "ATTRACTOR_VALKEY_URL": "redis://:secret-of-valkey@valkey.example:6379/0",
+    "ATTRACTOR_DATABASE_URL": "postgresql://app:secret-of-app@db.example:5432/attractor?sslmode=verify-full",
+    "ATTRACTOR_VALKEY_URL": "rediss://:secret-of-valkey@valkey.example:6379/0",
     "ATTRACTOR__WEB__ALLOWED_HOSTS": "attractor.example",
 }
 

@@ -34,7 +34,7 @@ def prove(request: SignedInRequest) -> HttpResponse:
         else:
             problem = "Your account has neither a password nor codes: sign out, and in again."
         if not problem:
-            proof.note(request, user)
+            proof.give(request, user)
             return redirect(back or "web:account_security")
     context = {"problem": problem, "by_code": by_code, "by_password": by_password, "next": back}
     return render(request, "web/account/prove.html", context, status=422 if problem else 200)

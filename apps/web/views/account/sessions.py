@@ -9,6 +9,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST, require_safe
 
 from apps.accounts import endings, selectors
+from apps.accounts.proof import proof_required
 from apps.accounts.visit import device_of
 from apps.web.views.account.signed_in import signed_in
 from apps.web.views.request import SignedInRequest
@@ -28,7 +29,7 @@ def sessions(request: SignedInRequest) -> HttpResponse:
 
 
 @require_POST
-@signed_in
+@proof_required
 def end_session(request: SignedInRequest, session_id: UUID) -> HttpResponse:
     """Signs one browser out."""
     endings.end_session(request.user, session_id)
@@ -37,7 +38,7 @@ def end_session(request: SignedInRequest, session_id: UUID) -> HttpResponse:
 
 
 @require_POST
-@signed_in
+@proof_required
 def end_other_sessions(request: SignedInRequest) -> HttpResponse:
     """Signs every browser out but this one."""
     ended = endings.end_other_sessions(request.user, request.session.session_key)

@@ -401,3 +401,22 @@ def test_buttons_are_there_for_what_is_configured(settings: Any) -> None:
     assert "Continue with" not in page
     for path in (reverse("github_login"), reverse("openid_connect_login", args=["google"])):
         assert Client(raise_request_exception=False).post(f"{path}?process=login").status_code == 404, path
+
+
+def test_a_link_to_another_site_begins_no_session() -> None:
+    """Somebody else's page may send a browser here; without a press of the button nothing begins."""
+    client = Client()
+    for path in (reverse("openid_connect_login", args=["campus"]), reverse("github_login")):
+        answer = client.get(f"{path}?process=login")
+        assert (answer.status_code, b'method="post"' in answer.content) == (200, True)
+    assert whose(client) is None
+
+
+def test_tokens_of_another_site_are_not_kept() -> None:
+    from allauth.socialaccount.models import SocialToken
+
+    client = Client()
+    come(client)
+    assert whose(client) == "ada@example.org"
+    assert not SocialToken.objects.exists()
+    assert "access_token" not in str(dict(client.session))

@@ -51,6 +51,7 @@ def dangerous(user: User) -> list[tuple[str, dict[str, str]]]:
         ("/account/two-step/", {}),
         ("/account/two-step/off/", {}),
         ("/account/two-step/recovery/", {}),
+        ("/account/sessions/end/", {}),
         ("/account/export/", {}),
         ("/account/delete/", {"email": user.email}),
         (f"/w/{workspace.slug}/keys/", {"name": "of mallory"}),

@@ -52,10 +52,10 @@ def test_a_person_sets_it_up_with_an_app_and_signs_in_with_it(
     with django_capture_on_commit_callbacks(execute=True):
         done = client.post(page, {"code": app.code()})
     text = done.content.decode()
-    app.recovery = re.findall(r"<code>([A-Z2-7-]{19})</code>", text)
+    app.recovery = re.findall(r"<code>([A-Z2-7-]{34})</code>", text)
     assert len(app.recovery) == len(set(app.recovery)) == 10
     assert (
-        re.findall(r"[A-Z2-7-]{19}", unquote(text.split("data:text/plain;charset=utf-8,")[1].split('"')[0]))
+        re.findall(r"[A-Z2-7-]{34}", unquote(text.split("data:text/plain;charset=utf-8,")[1].split('"')[0]))
         == app.recovery
     )
     # The browser in which it was done goes on, the other has to show a code.
@@ -153,7 +153,7 @@ def test_new_recovery_codes_make_the_old_ones_worthless(enrolled: Any) -> None:
     eve = enrolled()
     client = eve.signed_in()
     page = client.post(address("renew_recovery_codes")).content.decode()
-    new = re.findall(r"<code>([A-Z2-7-]{19})</code>", page)
+    new = re.findall(r"<code>([A-Z2-7-]{34})</code>", page)
     assert len(new) == 10
     assert not set(new) & set(eve.recovery)
     assert codes.check(eve.user, eve.recovery[0]).device is None
