@@ -13,6 +13,7 @@ Environment = Literal["development", "production", "test"]
 Seconds = Annotated[float, Field(gt=0, le=86_400)]
 Fraction = Annotated[float, Field(ge=0, le=1)]
 SecretReference = Annotated[str, Field(pattern=r"^(env:[A-Za-z_][A-Za-z0-9_]*|file:/.+)$")]
+Origin = Annotated[str, Field(pattern=r"^https?://[A-Za-z0-9.-]+(:[0-9]{1,5})?$")]
 Port = Annotated[int, Field(ge=1, le=65_535)]
 
 
@@ -29,6 +30,12 @@ class Web(Section):
     port: Port = Field(description="TCP port; the next free one is taken when it is busy.")
     allowed_hosts: list[str] = Field(description="Host names the site answers to.")
     trusted_origins: list[str] = Field(description="Origins (scheme://host) whose forms are accepted.")
+    cors_origins: list[Origin] = Field(
+        description="Origins (scheme://host) whose scripts may call the API, with an API key and never with a cookie."
+    )
+    form_targets: list[Origin] = Field(
+        description="Origins to which signing in by another site leads on from those that are configured."
+    )
     https: bool = Field(description="Secure cookies, redirect to https, HSTS.")
     behind_proxy: bool = Field(description="Trust X-Forwarded-Proto and -For of the reverse proxy in front.")
     hsts_seconds: int = Field(ge=0, description="Lifetime of HTTP Strict Transport Security, s.")
@@ -53,6 +60,21 @@ class Security(Section):
     old_key_pepper: SecretStr | None = Field(
         description="The pepper before, while it is being changed: keys made under it still open."
     )
+
+
+class SecurityTxt(Section):
+    """/.well-known/security.txt (RFC 9116): whom to tell of a weakness. Without a contact there is none."""
+
+    contacts: list[Annotated[str, Field(pattern="^(https://|mailto:|tel:).+$")]] = Field(
+        description="Where to tell, the best way first: mailto:, https:// or tel:."
+    )
+    expires: Annotated[str, Field(pattern=r"^\d{4}-\d{2}-\d{2}$")] | None = Field(
+        description="Day (UTC) until which the file holds, at most a year ahead; needed with a contact."
+    )
+    policy: Annotated[str, Field(pattern="^https://")] | None = Field(
+        description="Page that says how reports are handled."
+    )
+    languages: list[str] = Field(description="Languages that those who read the reports understand, as in RFC 5646.")
 
 
 class Database(Section):
@@ -268,6 +290,7 @@ class Configuration(BaseSettings):
     data_dir: str = Field(description="Folder of the embedded services, keys and files; relative to the checkout.")
     web: Web
     security: Security
+    security_txt: SecurityTxt
     database: Database
     valkey: Valkey
     worker: Worker

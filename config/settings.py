@@ -6,7 +6,7 @@ from datetime import timedelta
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
-from config import logs
+from config import browser_rules, logs
 from config.launch import endpoints
 from config.layers import ROOT, ConfigurationRefused, load
 from config.references import resolve
@@ -70,11 +70,16 @@ INSTALLED_APPS = [
     "drf_spectacular",
     "channels",
     "storages",
+    "corsheaders",
+    "csp",
 ]
 
 MIDDLEWARE = [
     "config.middleware.RequestContext",
     "apps.ops.throttling.RateLimitHeaders",
+    "csp.middleware.CSPMiddleware",
+    "apps.ops.browsers.AnswerHeaders",
+    "corsheaders.middleware.CorsMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
@@ -365,13 +370,18 @@ STORAGES = {
 
 HTTPS = ATTRACTOR.web.https
 # Browsers share cookies between the ports of a host: two checkouts must not end each other's logins.
-SESSION_COOKIE_NAME = "sessionid" if PRODUCTION else f"sessionid_{zlib.crc32(str(DATA_DIR).encode()):08x}"
+_BESIDE = "" if PRODUCTION else f"_{zlib.crc32(str(DATA_DIR).encode()):08x}"
+# Browsers take a cookie of such a name over https only, for this very host and all of its paths.
+_HOST = "__Host-" if HTTPS else ""
+SESSION_COOKIE_NAME = f"{_HOST}sessionid{_BESIDE}"
 SESSION_ENGINE = "apps.accounts.sessions"
 SESSION_COOKIE_AGE = int(timedelta(days=ATTRACTOR.web.session_days).total_seconds())
 SESSION_COOKIE_SECURE = HTTPS
 SESSION_COOKIE_HTTPONLY = True
 SESSION_COOKIE_SAMESITE = "Lax"
+CSRF_COOKIE_NAME = f"{_HOST}csrftoken"
 CSRF_COOKIE_SECURE = HTTPS
+CSRF_COOKIE_HTTPONLY = True  # scripts take the token from the page
 CSRF_COOKIE_SAMESITE = "Lax"
 SECURE_SSL_REDIRECT = HTTPS
 SECURE_REDIRECT_EXEMPT = [r"^health/"]  # probes speak plain HTTP inside the cluster
@@ -383,6 +393,21 @@ SECURE_CONTENT_TYPE_NOSNIFF = True
 SECURE_REFERRER_POLICY = "same-origin"
 SECURE_CROSS_ORIGIN_OPENER_POLICY = "same-origin"
 X_FRAME_OPTIONS = "DENY"
+CONTENT_SECURITY_POLICY = {"DIRECTIVES": browser_rules.content_policy(ATTRACTOR)}
+PERMISSIONS_POLICY = browser_rules.PERMISSIONS_POLICY
+
+# --- Scripts of other sites: the API alone, and never with a cookie ----------------------------------------
+
+CORS_ALLOWED_ORIGINS = ATTRACTOR.web.cors_origins
+CORS_URLS_REGEX = r"^/api/v1/"
+CORS_ALLOW_CREDENTIALS = False
+CORS_ALLOW_HEADERS = [
+    "accept", "authorization", "content-type", "idempotency-key", "if-match", "if-none-match", "x-request-id",
+]  # fmt: skip
+CORS_EXPOSE_HEADERS = [
+    "Content-Disposition", "ETag", "Link", "Location", "RateLimit", "RateLimit-Policy", "Retry-After", "X-Request-ID",
+]  # fmt: skip
+CORS_PREFLIGHT_MAX_AGE = 600
 
 # --- E-mail -----------------------------------------------------------------------------------------------
 
