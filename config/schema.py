@@ -4,16 +4,27 @@ The values come from the layers of `config.layers`; this module says only what a
 not declared here does not exist, and a layer that names it stops the start.
 """
 
+from datetime import date
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+
+def _a_day(value: object) -> object:
+    """YAML reads a day without quotes as a date; variables give text."""
+    text = value.isoformat() if isinstance(value, date) else value
+    if isinstance(text, str) and date.fromisoformat(text).isoformat() != text:
+        raise ValueError("a day is written as 2026-12-31")
+    return text
+
 
 Environment = Literal["development", "production", "test"]
 Seconds = Annotated[float, Field(gt=0, le=86_400)]
 Fraction = Annotated[float, Field(ge=0, le=1)]
 SecretReference = Annotated[str, Field(pattern=r"^(env:[A-Za-z_][A-Za-z0-9_]*|file:/.+)$")]
 Origin = Annotated[str, Field(pattern=r"^https?://[A-Za-z0-9.-]+(:[0-9]{1,5})?$")]
+Day = Annotated[str, BeforeValidator(_a_day)]
 Port = Annotated[int, Field(ge=1, le=65_535)]
 
 
@@ -68,8 +79,8 @@ class SecurityTxt(Section):
     contacts: list[Annotated[str, Field(pattern="^(https://|mailto:|tel:).+$")]] = Field(
         description="Where to tell, the best way first: mailto:, https:// or tel:."
     )
-    expires: Annotated[str, Field(pattern=r"^\d{4}-\d{2}-\d{2}$")] | None = Field(
-        description="Day (UTC) until which the file holds, at most a year ahead; needed with a contact."
+    expires: Day | None = Field(
+        description="Day (UTC, as 2026-12-31) until which the file holds, at most a year ahead; needed with a contact."
     )
     policy: Annotated[str, Field(pattern="^https://")] | None = Field(
         description="Page that says how reports are handled."
