@@ -10,7 +10,7 @@ from django.db import transaction
 from django.dispatch import receiver
 from django.http import HttpRequest
 
-from apps.accounts import proof
+from apps.accounts import known_browsers, proof
 from apps.accounts.mfa import patience
 from apps.accounts.models import Session, User
 from apps.accounts.notices import Notice, tell
@@ -19,6 +19,7 @@ from apps.accounts.notices import Notice, tell
 @receiver(user_logged_in)
 def signed_in(request: HttpRequest, user: User, **_: Any) -> None:
     proof.note(request, user)
+    known_browsers.note(request, user.email)
     tell(user, Notice.SIGNED_IN)
 
 
@@ -39,7 +40,9 @@ def password_set(request: HttpRequest, user: User, **_: Any) -> None:
 
 
 @receiver(account.password_reset)
-def password_reset(user: User, **_: Any) -> None:
+def password_reset(request: HttpRequest, user: User, **_: Any) -> None:
+    # Who reads the person's mails is not held up by what others type, here too.
+    known_browsers.note(request, user.email)
     _password_is_new(user, Notice.PASSWORD_RESET, None)
 
 
