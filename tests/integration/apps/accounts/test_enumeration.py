@@ -30,6 +30,10 @@ from apps.accounts.services import register
 pytestmark = pytest.mark.django_db
 TOKEN = re.compile(r'name="csrfmiddlewaretoken" value="[^"]*"|nonce="[^"]*"')
 
+KIND = re.compile(
+    r'^(?:SELECT|INSERT|UPDATE|DELETE|SAVEPOINT|RELEASE|ROLLBACK)|(?<=FROM )"\w+"|(?<=INTO )"\w+"|(?<=UPDATE )"\w+"'
+)
+
 
 @dataclass
 class Cost:
@@ -72,10 +76,7 @@ def counted(hashes: list[str]) -> Iterator[Cost]:
     with CaptureQueriesContext(connection) as asked:
         yield cost
     # By verb and table: which row is asked for is another matter.
-    cost.statements = Counter(
-        " ".join(re.findall(r'^(?:SELECT|INSERT|UPDATE|DELETE|SAVEPOINT|RELEASE|ROLLBACK)|(?<=FROM )"\w+"|(?<=INTO )"\w+"'
-                            r'|(?<=UPDATE )"\w+"', one["sql"])[:2]) for one in asked.captured_queries
-    )  # fmt: skip
+    cost.statements = Counter(" ".join(KIND.findall(one["sql"])[:2]) for one in asked.captured_queries)
     cost.hashes, cost.mails = len(hashes) - before, len(mail.outbox) - sent
 
 
