@@ -271,6 +271,9 @@ class Limits(Section):
     requests_per_minute: int = Field(ge=1, description="API requests of one API key or person per minute.")
     workspace_requests_per_minute: int = Field(ge=1, description="API requests in one workspace per minute.")
     request_bytes: int = Field(ge=1024, description="Largest body of a request, bytes; checked before it is parsed.")
+    file_bytes: int = Field(
+        ge=1024, description="Largest body of a request that brings a file, bytes; at least every plan's quotas.upload."
+    )
     request_values: int = Field(
         ge=1000,
         description="Most values in the JSON of a request, about; their number is what costs time.",

@@ -38,6 +38,7 @@ DEBUG = ATTRACTOR.debug
 ALLOWED_HOSTS = ATTRACTOR.web.allowed_hosts
 CSRF_TRUSTED_ORIGINS = ATTRACTOR.web.trusted_origins
 DATA_UPLOAD_MAX_MEMORY_SIZE = ATTRACTOR.limits.request_bytes  # forms; the API's parser has the same limit
+DATA_UPLOAD_MAX_NUMBER_FILES = 0  # no page takes files; what the API takes comes as it is and is no form
 
 # --- Applications -----------------------------------------------------------------------------------------
 
