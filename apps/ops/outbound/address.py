@@ -14,7 +14,15 @@ LOW_PORTS: Final = frozenset({80, 443})
 
 LABEL: Final = re.compile(r"(?!-)[a-z0-9_-]{1,63}(?<!-)", re.IGNORECASE)
 NAT64: Final = ipaddress.ip_network("64:ff9b::/96")
-NAT64_LOCAL: Final = ipaddress.ip_network("64:ff9b:1::/48")
+SPECIAL: Final = tuple(
+    ipaddress.ip_network(one)
+    for one in (
+        "192.0.0.0/24", "192.31.196.0/24", "192.52.193.0/24", "192.88.99.0/24", "192.175.48.0/24",
+        "64:ff9b:1::/48", "100:0:0:1::/64", "2620:4f:8000::/48", "3fff::/20", "5f00::/16",
+    )
+)  # fmt: skip
+"""Of IANA's registries of special addresses those that Python's own table leaves out, in one release or another: among
+them are the metadata services of some clouds."""
 COMPATIBLE: Final = ipaddress.ip_network("::/96")
 ISATAP: Final = (0x00005EFE, 0x02005EFE)
 """The upper halves of the interface identifiers of ISATAP (RFC 5214, section 6.1)."""
@@ -90,8 +98,9 @@ def resolve(host: str, port: int, check: Callable[[IPAddress], None]) -> list[IP
 def check_ip(ip: IPAddress) -> None:
     """Raises `Forbidden` unless the address is one of the public Internet, whatever it is wrapped in."""
     for one in _meant(ip):
-        site_local = isinstance(one, ipaddress.IPv6Address) and (one.is_site_local or one in NAT64_LOCAL)
-        if not one.is_global or one.is_multicast or one.is_reserved or site_local:
+        site_local = isinstance(one, ipaddress.IPv6Address) and one.is_site_local
+        special = any(one in network for network in SPECIAL)
+        if not one.is_global or one.is_multicast or one.is_reserved or site_local or special:
             raise Forbidden(f"{ip} is not an address of the public Internet.")
 
 
