@@ -43,7 +43,7 @@ def run(arguments: list[str | Path], cwd: Path | None = None) -> subprocess.Comp
 
 
 def last_words(done: subprocess.CompletedProcess[str]) -> str:
-    return " ".join((done.stderr or done.stdout).strip().splitlines()[-3:])[-400:]
+    return " ".join((done.stderr or done.stdout).strip().splitlines()[-1:])[-400:]
 
 
 def pip_audit(service: str, file: Path) -> tuple[list[str], list[str]]:
