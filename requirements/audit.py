@@ -43,7 +43,8 @@ def run(arguments: list[str | Path], cwd: Path | None = None) -> subprocess.Comp
 
 
 def last_words(done: subprocess.CompletedProcess[str]) -> str:
-    return " ".join((done.stderr or done.stdout).strip().splitlines()[-1:])[-400:]
+    lines = [line.strip() for line in (done.stderr or done.stdout).splitlines()]
+    return next((line for line in reversed(lines) if line and "complete log" not in line), "it says nothing")[-400:]
 
 
 def pip_audit(service: str, file: Path) -> tuple[list[str], list[str]]:
