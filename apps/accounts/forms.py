@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import secrets
 from typing import Any
+from uuid import uuid4
 
 from allauth.account import app_settings
 from allauth.account import forms as account
 from allauth.account.adapter import get_adapter
+from allauth.account.models import EmailAddress
 from django import forms
 from django.contrib import messages
 from django.db import IntegrityError, transaction
@@ -76,3 +78,11 @@ class ResetPasswordForm(account.ResetPasswordForm):  # type: ignore[misc]
         person = person_with(email)
         self.users = [person] if person is not None and person.is_active else []
         return email
+
+    def save(self, request: HttpRequest, **more: Any) -> str:
+        if not self.users:
+            # What a token asks for of the person whom it is made for.
+            nobody = EmailAddress.objects.filter(user_id=uuid4())
+            nobody.filter(email=self.cleaned_data["email"]).exists()
+            list(nobody.values_list("email", flat=True))
+        return str(super().save(request, **more))

@@ -80,16 +80,20 @@ def as_operator(stack: RunningStack, email: str) -> None:
 
 
 def test_pages_for_anybody(page: Page, stack: RunningStack, refused: list[str]) -> None:
-    for path in ("", "presets/", "presets/emergent-logic/", "accounts/login/", "accounts/signup/",
+    for path in ("", "presets/", "accounts/login/", "accounts/signup/",
                  "accounts/password/reset/", "accounts/password/reset/done/"):  # fmt: skip
         looked_at(page, stack.url + path, refused)
+    page.goto(f"{stack.url}presets/")
+    page.get_by_role("link", name="Emergent logic").click()
+    page.get_by_role("heading", name="Emergent logic", level=1).wait_for()
     page.goto(f"{stack.url}no/such/page/")
     page.get_by_role("button", name="Switch between light and dark").click()
     assert refused == []
 
 
 def test_pages_of_a_workspace(place: Workspace, page: Page, stack: RunningStack, refused: list[str]) -> None:
-    page.goto(f"{stack.url}presets/emergent-logic/")
+    page.goto(f"{stack.url}presets/")
+    page.get_by_role("link", name="Emergent logic").click()
     page.get_by_role("button", name="Use this preset").click()
     expect(page.get_by_role("heading", name="Emergent logic", level=1)).to_be_visible()
     looked_at(page, page.url, refused)
