@@ -17,7 +17,8 @@ PEERS := $(VENV)/.peers-installed
 PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test test-rest test-slow test-browser test-exhaustive test-front lint types coverage client lock front clean bench bench-stack
+.PHONY: help install run test test-rest test-slow test-browser test-exhaustive test-front lint types weaknesses audit \
+	sbom coverage client lock front clean bench bench-stack
 
 help: ## Print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -66,6 +67,15 @@ lint: install ## Check style, formatting and the direction of imports
 
 types: install ## Check types (strict in the engine, models and presets)
 	@$(BIN)/mypy platform/attractor models presets apps config manage.py
+
+weaknesses: install ## Look for weak spots in our own code (bandit)
+	@$(BIN)/bandit --quiet --configfile pyproject.toml --recursive apps config models presets platform/attractor manage.py
+
+audit: install front ## Ask whether weaknesses are known of what is locked (pip-audit, npm audit)
+	@$(BIN)/python requirements/audit.py
+
+sbom: install front ## Write what the product is made of, as CycloneDX, into sbom/
+	@$(BIN)/python requirements/sbom.py
 
 coverage: install front ## Run every test and report line and branch coverage
 	@$(BIN)/coverage erase

@@ -366,6 +366,8 @@ def _unsafe_in_production(loaded: Loaded) -> list[ConfigProblem]:
         refuse("web.allowed_hosts", "must not hold a wildcard in production")
     if any("*" in origin for origin in configuration.web.trusted_origins):
         refuse("web.trusted_origins", "must not hold a wildcard in production")
+    if any(not origin.startswith("https://") for origin in configuration.web.cors_origins):
+        refuse("web.cors_origins", "must be of https in production")
     for key, url in (("database.url", configuration.database.url), ("valkey.url", configuration.valkey.url)):
         if url is None:
             refuse(key, "is needed in production; the embedded server is for development and tests")

@@ -4,15 +4,27 @@ The values come from the layers of `config.layers`; this module says only what a
 not declared here does not exist, and a layer that names it stops the start.
 """
 
+from datetime import date
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+
+def _a_day(value: object) -> object:
+    """YAML reads a day without quotes as a date; variables give text."""
+    text = value.isoformat() if isinstance(value, date) else value
+    if isinstance(text, str) and date.fromisoformat(text).isoformat() != text:
+        raise ValueError("a day is written as 2026-12-31")
+    return text
+
 
 Environment = Literal["development", "production", "test"]
 Seconds = Annotated[float, Field(gt=0, le=86_400)]
 Fraction = Annotated[float, Field(ge=0, le=1)]
 SecretReference = Annotated[str, Field(pattern=r"^(env:[A-Za-z_][A-Za-z0-9_]*|file:/.+)$")]
+Origin = Annotated[str, Field(pattern=r"^https?://[A-Za-z0-9.-]+(:[0-9]{1,5})?$")]
+Day = Annotated[str, BeforeValidator(_a_day)]
 Port = Annotated[int, Field(ge=1, le=65_535)]
 
 
@@ -29,6 +41,12 @@ class Web(Section):
     port: Port = Field(description="TCP port; the next free one is taken when it is busy.")
     allowed_hosts: list[str] = Field(description="Host names the site answers to.")
     trusted_origins: list[str] = Field(description="Origins (scheme://host) whose forms are accepted.")
+    cors_origins: list[Origin] = Field(
+        description="Origins (scheme://host) whose scripts may call the API, with an API key and never with a cookie."
+    )
+    form_targets: list[Origin] = Field(
+        description="Origins to which signing in by another site leads on from those that are configured."
+    )
     https: bool = Field(description="Secure cookies, redirect to https, HSTS.")
     behind_proxy: bool = Field(description="Trust X-Forwarded-Proto and -For of the reverse proxy in front.")
     hsts_seconds: int = Field(ge=0, description="Lifetime of HTTP Strict Transport Security, s.")
@@ -60,6 +78,21 @@ class Security(Section):
     plain_hosts: list[str] = Field(
         description="Hosts of services that production may speak to without TLS, beside its own: private wires only."
     )
+
+
+class SecurityTxt(Section):
+    """/.well-known/security.txt (RFC 9116): whom to tell of a weakness. Without a contact there is none."""
+
+    contacts: list[Annotated[str, Field(pattern="^(https://|mailto:|tel:).+$")]] = Field(
+        description="Where to tell, the best way first: mailto:, https:// or tel:."
+    )
+    expires: Day | None = Field(
+        description="Day (UTC, as 2026-12-31) until which the file holds, at most a year ahead; needed with a contact."
+    )
+    policy: Annotated[str, Field(pattern="^https://")] | None = Field(
+        description="Page that says how reports are handled."
+    )
+    languages: list[str] = Field(description="Languages that those who read the reports understand, as in RFC 5646.")
 
 
 class Database(Section):
@@ -249,6 +282,9 @@ class Limits(Section):
     requests_per_minute: int = Field(ge=1, description="API requests of one API key or person per minute.")
     workspace_requests_per_minute: int = Field(ge=1, description="API requests in one workspace per minute.")
     request_bytes: int = Field(ge=1024, description="Largest body of a request, bytes; checked before it is parsed.")
+    file_bytes: int = Field(
+        ge=1024, description="Largest body of a request that brings a file, bytes; at least every plan's quotas.upload."
+    )
     request_values: int = Field(
         ge=1000,
         description="Most values in the JSON of a request, about; their number is what costs time.",
@@ -279,6 +315,7 @@ class Configuration(BaseSettings):
     data_dir: str = Field(description="Folder of the embedded services, keys and files; relative to the checkout.")
     web: Web
     security: Security
+    security_txt: SecurityTxt
     database: Database
     valkey: Valkey
     worker: Worker

@@ -7,7 +7,7 @@ from datetime import timedelta
 from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 
-from config import logs
+from config import browser_rules, logs
 from config.launch import endpoints
 from config.layers import ROOT, ConfigurationRefused, load
 from config.references import resolve
@@ -39,6 +39,7 @@ DEBUG = ATTRACTOR.debug
 ALLOWED_HOSTS = ATTRACTOR.web.allowed_hosts
 CSRF_TRUSTED_ORIGINS = ATTRACTOR.web.trusted_origins
 DATA_UPLOAD_MAX_MEMORY_SIZE = ATTRACTOR.limits.request_bytes  # forms; the API's parser has the same limit
+DATA_UPLOAD_MAX_NUMBER_FILES = 0  # no page takes files; what the API takes comes as it is and is no form
 
 # --- Applications -----------------------------------------------------------------------------------------
 
@@ -71,11 +72,16 @@ INSTALLED_APPS = [
     "drf_spectacular",
     "channels",
     "storages",
+    "corsheaders",
+    "csp",
 ]
 
 MIDDLEWARE = [
     "config.middleware.RequestContext",
     "apps.ops.throttling.RateLimitHeaders",
+    "csp.middleware.CSPMiddleware",
+    "apps.ops.browsers.AnswerHeaders",
+    "corsheaders.middleware.CorsMiddleware",
     "apps.ops.plain_http.PlainHttpRefused",  # before Django redirects it
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
@@ -87,6 +93,7 @@ MIDDLEWARE = [
     "django_otp.middleware.OTPMiddleware",
     "apps.accounts.middleware.SecondFactorMiddleware",
     "apps.accounts.middleware.VisitMiddleware",
+    "apps.accounts.known_browsers.KnownBrowserMiddleware",
     "apps.accounts.middleware.TimeZoneMiddleware",
     "allauth.account.middleware.AccountMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
@@ -223,7 +230,7 @@ CELERY_TIMEZONE = "UTC"
 # --- Accounts ---------------------------------------------------------------------------------------------
 
 AUTH_USER_MODEL = "accounts.User"
-AUTHENTICATION_BACKENDS = ["allauth.account.auth_backends.AuthenticationBackend"]
+AUTHENTICATION_BACKENDS = ["apps.accounts.backend.PasswordBackend"]
 AUTH_PASSWORD_VALIDATORS = [
     # Any characters make a password, digits alone too, but none that was seen in breaches (the list is Django's).
     {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
@@ -238,7 +245,12 @@ PASSWORD_HASHERS = (
     else ["django.contrib.auth.hashers.PBKDF2PasswordHasher"]
 )
 ACCOUNT_ADAPTER = "apps.accounts.adapter.AccountAdapter"
-ACCOUNT_FORMS = {"signup": "apps.accounts.forms.SignupForm"}
+ACCOUNT_FORMS = {
+    "signup": "apps.accounts.forms.SignupForm",
+    "reset_password": "apps.accounts.forms.ResetPasswordForm",
+}
+# Wrong passwords and mails to one address are counted in `apps.accounts.guesses`, so that nobody locks others out.
+ACCOUNT_RATE_LIMITS = {"login": None, "login_failed": None, "reset_password": "20/m/ip", "signup": "20/m/ip"}
 ACCOUNT_USER_MODEL_USERNAME_FIELD = None
 ACCOUNT_LOGIN_METHODS = {"email"}
 ACCOUNT_SIGNUP_FIELDS = ["email*", "password1*", "password2*"]
@@ -384,6 +396,7 @@ SESSION_COOKIE_AGE = int(timedelta(days=ATTRACTOR.web.session_days).total_second
 SESSION_COOKIE_SECURE = HTTPS
 SESSION_COOKIE_HTTPONLY = True
 SESSION_COOKIE_SAMESITE = "Lax"
+KNOWN_COOKIE_NAME = f"{_HOST}known{_BESIDE}"
 CSRF_COOKIE_NAME = f"{_HOST}csrftoken"
 CSRF_COOKIE_SECURE = HTTPS
 CSRF_COOKIE_HTTPONLY = True  # scripts take the token from the page
@@ -398,6 +411,21 @@ SECURE_CONTENT_TYPE_NOSNIFF = True
 SECURE_REFERRER_POLICY = "same-origin"
 SECURE_CROSS_ORIGIN_OPENER_POLICY = "same-origin"
 X_FRAME_OPTIONS = "DENY"
+CONTENT_SECURITY_POLICY = {"DIRECTIVES": browser_rules.content_policy(ATTRACTOR)}
+PERMISSIONS_POLICY = browser_rules.PERMISSIONS_POLICY
+
+# --- Scripts of other sites: the API alone, and never with a cookie ----------------------------------------
+
+CORS_ALLOWED_ORIGINS = ATTRACTOR.web.cors_origins
+CORS_URLS_REGEX = r"^/api/v1/"
+CORS_ALLOW_CREDENTIALS = False
+CORS_ALLOW_HEADERS = [
+    "accept", "authorization", "content-type", "idempotency-key", "if-match", "if-none-match", "x-request-id",
+]  # fmt: skip
+CORS_EXPOSE_HEADERS = [
+    "Content-Disposition", "ETag", "Link", "Location", "RateLimit", "RateLimit-Policy", "Retry-After", "X-Request-ID",
+]  # fmt: skip
+CORS_PREFLIGHT_MAX_AGE = 600
 
 # --- E-mail -----------------------------------------------------------------------------------------------
 

@@ -4,6 +4,8 @@ from django.contrib import admin
 from django.urls import include, path
 from drf_spectacular.views import SpectacularAPIView
 
+from apps.ops.security_txt import security_txt
+
 urlpatterns = [
     path("admin/", admin.site.urls),
     path("accounts/", include("apps.accounts.door_urls")),  # over allauth's own, where something is asked first
@@ -17,6 +19,7 @@ urlpatterns = [
     path("api/v1/workspaces/<slug:slug>/", include("apps.webhooks.urls")),
     path("api/v1/workspaces/<slug:slug>/", include("apps.sharing.urls")),
     path("health/", include("apps.ops.urls")),
+    path(".well-known/security.txt", security_txt, name="security-txt"),
     path("", include("apps.web.urls")),
 ]
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
+import requests
 import structlog
 from allauth.account.models import EmailAddress
 from allauth.core.exceptions import ImmediateHttpResponse
 from allauth.socialaccount.adapter import DefaultSocialAccountAdapter
 from allauth.socialaccount.models import SocialAccount, SocialApp
 from allauth.socialaccount.providers.base import AuthProcess
+from allauth.socialaccount.providers.github.views import GitHubOAuth2Adapter
 from allauth.socialaccount.signals import social_account_added, social_account_removed
 from django.contrib import messages
 from django.contrib.auth.views import redirect_to_login
@@ -24,6 +26,7 @@ from apps.accounts import proof
 from apps.accounts.models import User, UserManager
 from apps.accounts.notices import Notice, tell
 from apps.accounts.services import settle
+from apps.ops.outbound.session import guarded_session
 
 log = structlog.get_logger(__name__)
 
@@ -43,6 +46,12 @@ class OtherSitesAdapter(DefaultSocialAccountAdapter):  # type: ignore[misc]  # a
 
         found = _build_apps_from_settings(provider=provider, client_id=client_id)
         return [app for apps in found.values() for app in apps]
+
+    def get_requests_session(self) -> requests.Session:
+        """By which the other site is asked. It says itself where its keys and people are: only what the operator has
+        configured may lie in our own network."""
+        servers = [str(app.settings["server_url"]) for app in self.list_apps(None, "openid_connect")]
+        return guarded_session([*servers, GitHubOAuth2Adapter.access_token_url, GitHubOAuth2Adapter.profile_url])
 
     def pre_social_login(self, request: HttpRequest, sociallogin: Any) -> None:
         if sociallogin.state.get("process") == AuthProcess.CONNECT:

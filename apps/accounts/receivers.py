@@ -12,7 +12,7 @@ from django.db import transaction
 from django.dispatch import receiver
 from django.http import HttpRequest
 
-from apps.accounts import proof, visit
+from apps.accounts import known_browsers, proof, visit
 from apps.accounts.mfa import patience
 from apps.accounts.models import Session, User, UserManager
 from apps.accounts.notices import Notice, tell
@@ -23,6 +23,7 @@ log = structlog.get_logger(__name__)
 @receiver(user_logged_in)
 def signed_in(request: HttpRequest, user: User, **_: Any) -> None:
     proof.note(request, user)
+    known_browsers.note(request, user.email)
     methods = [one["method"] for one in get_authentication_records(request, user)]
     tell(user, Notice.SIGNED_IN, methods=methods, second_factor=user.mfa_since is not None)
 
@@ -44,7 +45,9 @@ def password_set(request: HttpRequest, user: User, **_: Any) -> None:
 
 
 @receiver(account.password_reset)
-def password_reset(user: User, **_: Any) -> None:
+def password_reset(request: HttpRequest, user: User, **_: Any) -> None:
+    # Who reads the person's mails is not held up by what others type, here too.
+    known_browsers.note(request, user.email)
     _password_is_new(user, Notice.PASSWORD_RESET, None)
 
 

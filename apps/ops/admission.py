@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from typing import Final
+from typing import Any, Final
 
 from asgiref.sync import sync_to_async
 from django.conf import settings
@@ -12,6 +12,8 @@ from django.core.handlers.asgi import ASGIHandler
 from django.db import close_old_connections
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
+
+from apps.ops import body_limit
 
 UNTURNED: Final = "/health/"
 
@@ -38,6 +40,17 @@ class AdmittingHandler(ASGIHandler):
     def load_middleware(self, is_async: bool = False) -> None:
         """The synchronous chain, whatever is asked for."""
         super().load_middleware(is_async=False)
+
+    async def handle(self, scope: Any, receive: Any, send: Any) -> None:
+        """As Django does, of a body that is not too long."""
+        most = body_limit.most_bytes(scope)
+        if body_limit.declared(scope) > most:
+            await body_limit.refuse(send, most)
+            return
+        try:
+            await super().handle(scope, body_limit.bounded(receive, most), send)
+        except body_limit.BodyTooLong:
+            await body_limit.refuse(send, most)
 
     async def get_response_async(self, request: HttpRequest) -> HttpResponseBase:
         """What the middlewares and the view answer, in its turn."""

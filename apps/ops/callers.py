@@ -2,10 +2,28 @@
 
 from __future__ import annotations
 
+import ipaddress
 from collections.abc import Sequence
+from typing import Final
 
 from django.conf import settings
 from django.http import HttpRequest
+
+IPV6_PREFIX: Final = 64
+"""What one household or machine is given of IPv6 (RFC 6177): its addresses are one caller's."""
+
+
+def network_of(address: str | None) -> str:
+    """The network that limits are counted for: an IPv4 address, or the /64 of an IPv6 one. Empty for what is none."""
+    try:
+        found = ipaddress.ip_address(address or "")
+    except ValueError:
+        return ""
+    if isinstance(found, ipaddress.IPv4Address):
+        return str(found)
+    if found.ipv4_mapped is not None:
+        return str(found.ipv4_mapped)
+    return str(ipaddress.ip_network((found, IPV6_PREFIX), strict=False))
 
 
 def address_of(request: HttpRequest) -> str | None:

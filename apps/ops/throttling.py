@@ -12,6 +12,7 @@ from django.http import HttpRequest, HttpResponse
 from rest_framework.request import Request
 from rest_framework.throttling import BaseThrottle
 
+from apps.ops.callers import network_of
 from apps.ops.rate_limits import Limit, Verdict, counter
 from apps.ops.refusal import Fault, Refusal
 
@@ -52,7 +53,7 @@ class RequestLimits(BaseThrottle):
 def _limits_of(request: Request, address: str) -> list[Limit]:
     allowed = settings.ATTRACTOR.limits
     who = cast(Model, request.auth or request.user)
-    caller = f"{who._meta.label_lower}:{who.pk}" if who.pk is not None else f"address:{address}"
+    caller = f"{who._meta.label_lower}:{who.pk}" if who.pk is not None else f"address:{network_of(address)}"
     limits = [Limit("caller", caller, allowed.requests_per_minute)]
     workspace = getattr(request._request, "workspace", None)
     if workspace is not None:

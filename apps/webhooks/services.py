@@ -325,7 +325,7 @@ def end_try(attempt: Try, answer: Answer) -> None:
             _finish(held, WebhookDelivery.State.FAILED)
             _turn_off(hook, "The receiver answered 410 (gone).")
         elif held.tries <= len(retries):
-            delay = retries[held.tries - 1] * random.uniform(1 - JITTER, 1 + JITTER)
+            delay = retries[held.tries - 1] * random.uniform(1 - JITTER, 1 + JITTER)  # a delay is no secret  # nosec B311
             held.due_at = timezone.now() + timedelta(seconds=delay)
             held.save(update_fields=["due_at"])
         else:

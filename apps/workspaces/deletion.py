@@ -155,7 +155,7 @@ def _delete_rows(workspace_id: UUID) -> bool:
 
 def _empty(cursor: CursorWrapper, table: str, workspace_id: UUID) -> None:
     statement = (
-        f'DELETE FROM "{table}" WHERE ctid = ANY (ARRAY('  # noqa: S608 the name of a table of ours
+        f'DELETE FROM "{table}" WHERE ctid = ANY (ARRAY('  # noqa: S608 the name of a table of ours  # nosec B608
         f'SELECT ctid FROM "{table}" WHERE workspace_id = %s LIMIT {BATCH}))'
     )
     while True:

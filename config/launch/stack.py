@@ -116,7 +116,7 @@ class Stack:
         """Start worker, sweeper and web server, wait until all are healthy; returns the URL."""
         listener = self._listener = self._listen()
         host, port = listener.getsockname()[:2]
-        url = f"http://{'127.0.0.1' if host in {'0.0.0.0', '::'} else host}:{port}/"  # noqa: S104 compared only
+        url = f"http://{'127.0.0.1' if host in {'0.0.0.0', '::'} else host}:{port}/"  # noqa: S104 compared only  # nosec B104
         worker_ready = self.data_dir / "worker.ready"
         worker_ready.unlink(missing_ok=True)
         python = sys.executable
@@ -193,7 +193,7 @@ class Stack:
 
     def _healthy(self, url: str) -> bool:
         try:
-            with urllib.request.urlopen(f"{url}health/ready", timeout=5) as answer:  # noqa: S310 http, our own
+            with urllib.request.urlopen(f"{url}health/ready", timeout=5) as answer:  # noqa: S310 http, our own  # nosec B310
                 return bool(answer.status == 200)
         except (urllib.error.URLError, TimeoutError, ConnectionError):
             return False

@@ -39,7 +39,8 @@ def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
 def _answer(request: HttpRequest, status: int, code: str, title: str) -> HttpResponse:
     if request.path.startswith(API):
         return _problem(status, code, title)
-    return HttpResponse(loader.render_to_string(f"{status}.html"), status=status)
+    # Without the context processors, which may ask for what has just failed; the page needs its nonce only.
+    return HttpResponse(loader.render_to_string(f"{status}.html", {"request": request}), status=status)
 
 
 def _problem(status: int, code: str, title: str) -> HttpResponse:

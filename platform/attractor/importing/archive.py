@@ -28,6 +28,22 @@ _LOCATOR: Final = struct.Struct("<4sLQL")
 _NAME: Final = re.compile(r"[^/\\\x00-\x1f]{1,200}")
 
 
+def ends_as_archive(path: Path) -> bool:
+    """Whether a program for archives would find one in a file, whatever stands before it."""
+    size = path.stat().st_size
+    length = min(size, _END.size + 65535)
+    with path.open("rb") as file:
+        file.seek(size - length)
+        tail = file.read(length)
+    at = tail.rfind(b"PK\x05\x06")
+    while at >= 0:
+        # The mark alone may be chance; an end whose comment ends with the file is none.
+        if len(tail) - at >= _END.size and at + _END.size + _END.unpack_from(tail, at)[-1] == len(tail):
+            return True
+        at = tail.rfind(b"PK\x05\x06", 0, at)
+    return False
+
+
 def judge(path: Path, report: Report) -> bool:
     """Whether an archive may be opened; says everything that is wrong with it.
 

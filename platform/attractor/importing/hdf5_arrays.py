@@ -14,6 +14,10 @@ from attractor.importing.report import MOST_COLUMNS, Found, Report, kind_of
 DEPTH: Final = 16
 CHUNK: Final = 2**22
 FILTERS: Final = {"gzip", "lzf", None}
+CHUNK_BYTES: Final = 2**26
+"""Of a chunk, unpacked: one is unpacked whole, however little of it is asked for."""
+_TAKEN: Final = frozenset({1, 2, 3, 32000})
+"""Filters by their number (HDF5 registry): deflate, shuffle, fletcher32, lzf."""
 
 
 def check(path: Path, report: Report) -> None:
@@ -66,8 +70,14 @@ def _takes(place: str, one: h5py.Dataset, report: Report) -> bool:
     before = report.total
     if one.external or one.is_virtual:
         report.say(place, "takes its data from another file.", "Store the data itself.")
-    if one.compression not in FILTERS or one.id.get_create_plist().get_nfilters() > 4:
+    plist = one.id.get_create_plist()
+    filters = [plist.get_filter(n)[0] for n in range(plist.get_nfilters())]
+    if one.compression not in FILTERS or any(number not in _TAKEN for number in filters):
         report.say(place, f"is compressed by {one.compression!r}.", "Use gzip, or nothing.")
+    if len(set(filters)) < len(filters):
+        report.say(place, "is compressed more than once.", "Compress it once.")
+    if one.chunks is not None and math.prod(one.chunks) * one.dtype.itemsize > CHUNK_BYTES:
+        report.say(place, f"has chunks of more than {CHUNK_BYTES:,} bytes.", "Write it with smaller chunks.")
     if h5py.check_string_dtype(one.dtype) is None and kind_of(one.dtype) is None:
         report.say(place, f"holds values of the type {one.dtype}.", "Store numbers, booleans or texts.")
     if one.shape is None:

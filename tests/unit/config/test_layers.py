@@ -4,6 +4,7 @@ import os
 import shutil
 import subprocess
 import sys
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -293,6 +294,29 @@ def test_a_database_that_is_away_is_told_with_the_mend(tmp_path: Path) -> None:
     assert "Traceback" not in shown.stderr
 
 
+CONTACT = {
+    "ATTRACTOR__SECURITY_TXT__CONTACTS": "mailto:security@attractor.example",
+    "ATTRACTOR__SECURITY_TXT__EXPIRES": (datetime.now(UTC).date() + timedelta(days=200)).isoformat(),
+}
+
+
 def test_django_finds_nothing_to_warn_of_in_production() -> None:
-    checked = manage(PRODUCTION, "check", "--deploy", "--fail-level", "WARNING")
+    checked = manage(PRODUCTION | CONTACT, "check", "--deploy", "--fail-level", "WARNING")
     assert checked.returncode == 0, checked.stderr
+    assert "no issues" in checked.stdout
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ({"ATTRACTOR__SECURITY_TXT__CONTACTS": ""}, "attractor.W001"),
+        ({"ATTRACTOR__SECURITY_TXT__EXPIRES": ""}, "attractor.W002"),
+        ({"ATTRACTOR__SECURITY_TXT__EXPIRES": "2020-01-01"}, "attractor.W003"),
+        ({"ATTRACTOR__WEB__HTTPS": "false"}, "security.W012"),
+        ({"ATTRACTOR__WEB__HSTS_SECONDS": "0"}, "security.W004"),
+    ],
+)
+def test_what_is_left_open_in_production_is_told(change: dict[str, str], told: str) -> None:
+    checked = manage(PRODUCTION | CONTACT | change, "check", "--deploy", "--fail-level", "WARNING")
+    assert checked.returncode != 0
+    assert told in checked.stderr

@@ -271,7 +271,7 @@ OF_PERSON = {
 
 OPEN = {
     "schema", "web:landing", "web:theme", "web:gallery", "web:preset", "health-live", "health-ready",
-    "web:new_workspace", "web:invitation", "web:shared",
+    "web:new_workspace", "web:invitation", "web:shared", "security-txt",
 }  # fmt: skip
 """What anybody may see, or who has a token."""
 

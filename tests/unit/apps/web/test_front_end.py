@@ -1,6 +1,7 @@
 """What Vite's manifest says about an entry."""
 
 import json
+from types import SimpleNamespace
 
 import pytest
 from django.template import Context, Template
@@ -38,10 +39,13 @@ def test_an_entry_brings_the_styles_and_chunks_of_what_it_imports_each_once_but_
 
 @pytest.mark.usefixtures("built")
 def test_the_tag_writes_links_that_browsers_understand():
-    html = Template('{% load vite %}{% vite_asset "views/foo.js" %}').render(Context())
-    assert '<link rel="stylesheet" href="/static/assets/foo-5UjPuW-k.css">' in html
-    assert '<link rel="modulepreload" href="/static/assets/deep-Cx1.js">' in html
-    assert html.endswith('<script type="module" src="/static/assets/foo-BRBmoGS9.js"></script>')
+    request = SimpleNamespace(csp_nonce="n0+/=")
+    text = '{% load vite %}{% vite_nonce %}{% vite_asset "views/foo.js" %}'
+    html = Template(text).render(Context({"request": request}))
+    assert html.startswith('<meta property="csp-nonce" nonce="n0+/=">')
+    assert '<link rel="stylesheet" href="/static/assets/foo-5UjPuW-k.css" nonce="n0+/=">' in html
+    assert '<link rel="modulepreload" href="/static/assets/deep-Cx1.js" nonce="n0+/=">' in html
+    assert html.endswith('<script type="module" src="/static/assets/foo-BRBmoGS9.js" nonce="n0+/="></script>')
     assert "baz" not in html
 
 

@@ -1,0 +1,262 @@
+"""Addresses with which somebody tries to reach what only the server can reach: none is connected to.
+
+Looked at below all libraries: Python tells of every connection that is made, to an audit hook (PEP 578), whichever
+function of the module `socket` was called, and of every name that is looked up.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ipaddress
+import socket
+import sys
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+import pytest
+import requests
+
+from apps.accounts.other_sites import OtherSitesAdapter
+from apps.ops.outbound.session import ANSWER_BYTES, Refused, guarded_session
+from apps.webhooks.post import post
+
+PORT = 8443
+
+# Written so that a reader of its own makes another address of it.
+LITERALS = (
+    "127.0.0.1", "127.1", "127.0.1", "2130706433", "0x7f000001", "0x7f.0.0.1", "0x7f.1", "017700000001", "0177.0.0.1",
+    "127.0.0.01", "0", "0.0.0", "00000", "0x0", "127.255.255.254", "10.0.0.1", "10.1", "0xa000001", "172.16.0.1",
+    "172.31.255.255", "192.168.0.1", "192.168.257", "3232235777", "169.254.169.254", "169.254.43518", "2852039166",
+    "0xa9fea9fe", "0251.0376.0251.0376", "0xa9.0xfe.0xa9.0xfe", "100.64.0.1", "100.100.100.200", "192.0.0.192",
+    "198.18.0.1", "192.0.2.1", "192.88.99.1", "224.0.0.1", "239.255.255.250", "240.0.0.1", "255.255.255.255",
+)  # fmt: skip
+WRAPPED = (
+    "[::1]", "[::]", "[0:0:0:0:0:0:0:1]", "[0000::1]", "[::ffff:127.0.0.1]", "[::ffff:7f00:1]",
+    "[0:0:0:0:0:ffff:a9fe:a9fe]", "[::ffff:10.0.0.1]", "[::127.0.0.1]", "[::7f00:1]", "[::a9fe:a9fe]",
+    "[64:ff9b::7f00:1]", "[64:ff9b::169.254.169.254]", "[64:ff9b:1::a00:1]", "[2002:7f00:1::]", "[2002:a9fe:a9fe::1]",
+    "[2001:0:7f00:1::]", "[2001:0:5db8:d70e:0:0:80ff:fffe]", "[2606:2800:21f:cb07:0:5efe:7f00:1]", "[fe80::1]",
+    "[fe80::1%25lo]", "[fd00:ec2::254]", "[fc00::1]", "[fec0::1]", "[ff02::1]", "[2001:db8::1]", "[100::1]",
+)  # fmt: skip
+# Names of ours, of machines beside us, and of what others let lead there. What each is resolved to stands below.
+NAMES = (
+    "localhost", "LOCALHOST", "localhost.localdomain", "ip6-localhost", "metadata", "metadata.google.internal",
+    "instance-data", "kubernetes.default.svc", "postgres", "valkey", "127.0.0.1.nip.io", "localtest.me",
+    "inside-and-outside.example.org", "outside-and-inside.example.org", "mapped.example.org", "nat64.example.org",
+    "linklocal.example.org",
+)  # fmt: skip
+SHAPES = (
+    "https://user:secret@127.0.0.1:8443/", "https://example.org@127.0.0.1:8443/", "https://127.0.0.1:8443@example.org/",
+    "https://example.org:secret@[::1]:8443/", "https://example.org\\@127.0.0.1:8443/",
+    "https://example.org%40127.0.0.1:8443/", "https://127.0.0.1%2eexample.org:8443/", "https://127。0。0。1:8443/",
+    "https://①②⑦.⓪.⓪.①:8443/", "https://１２７.0.0.1:8443/", "https://loc\u00adalhost:8443/",
+    "https://ⓛocalhost:8443/", "https://localhost.:8443/", "https://127.0.0.1.:8443/", "https://example.org#@127.0.0.1/",
+    "https://127.0.0.1:8443#.example.org/", "https://[::1]:8443%00.example.org/", "https://127.0.0.1\t:8443/",
+    "https://127.0.0.1\r\nHost: example.org:8443/", "https:///127.0.0.1:8443/", "https:127.0.0.1:8443/",
+    "//127.0.0.1:8443/", "http://127.0.0.1:8443/", "file:///etc/passwd", "ftp://127.0.0.1:8443/",
+    "gopher://127.0.0.1:8443/_x", "dict://127.0.0.1:8443/x", "unix:///run/postgresql", "https+unix://%2Frun%2Fx/",
+    "https://example.org:25/", "https://example.org:22/", "https://example.org:5432/../..:8443@127.0.0.1",
+)  # fmt: skip
+HOSTILE = (*(f"https://{host}:{PORT}/" for host in (*LITERALS, *WRAPPED, *NAMES)), *SHAPES)
+
+PUBLIC = "93.184.215.14"
+RESOLVED = {
+    "metadata": ["169.254.169.254"], "metadata.google.internal": ["169.254.169.254"],
+    "instance-data": ["169.254.169.254"], "kubernetes.default.svc": ["10.96.0.1"], "postgres": ["172.18.0.2"],
+    "valkey": ["fd00::5"], "127.0.0.1.nip.io": ["127.0.0.1"], "localtest.me": ["::1"],
+    "inside-and-outside.example.org": ["10.0.0.1", PUBLIC], "outside-and-inside.example.org": [PUBLIC, "10.0.0.1"],
+    "mapped.example.org": ["::ffff:10.0.0.1"], "nat64.example.org": ["64:ff9b::a00:1"],
+    "linklocal.example.org": ["fe80::1%1"],
+}  # fmt: skip
+
+_tried: list[Any] = []
+_listening = False
+
+
+def _hook(event: str, arguments: tuple[Any, ...]) -> None:
+    if _listening and event in ("socket.connect", "socket.sendto"):
+        _tried.append(arguments[1])
+
+
+sys.addaudithook(_hook)
+
+
+@pytest.fixture
+def connections() -> Iterator[list[Any]]:
+    """Every place to which a connection was tried, by whatever."""
+    global _listening  # noqa: PLW0603 a hook cannot be taken off again
+    _tried.clear()
+    _listening = True
+    yield _tried
+    _listening = False
+
+
+@pytest.fixture
+def resolver(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The names above lead where they say; all others, and every way to write a number, where the system says."""
+    really = socket.getaddrinfo
+
+    def lookup(host: Any, port: Any, *args: Any, **more: Any) -> Any:
+        name = (host.decode() if isinstance(host, bytes) else str(host)).lower()
+        if name not in RESOLVED:
+            return really(host, port, *args, **more)
+        kinds = {4: socket.AF_INET, 6: socket.AF_INET6}
+        return [
+            (kinds[ipaddress.ip_address(ip.partition("%")[0]).version], socket.SOCK_STREAM, 6, "", (ip, port))
+            for ip in RESOLVED[name]
+        ]
+
+    monkeypatch.setattr(socket, "getaddrinfo", lookup)
+
+
+def webhook(url: str) -> str:
+    answer = post(url, b"{}", {}, 2.0)
+    assert answer.status is None
+    return answer.error
+
+
+def other_site(url: str) -> str:
+    """As the keys, the people and the tokens of an OpenID Connect server are asked for."""
+    with pytest.raises(requests.RequestException) as refused, OtherSitesAdapter().get_requests_session() as session:
+        session.get(url)
+    return str(refused.value)
+
+
+def test_there_are_enough() -> None:
+    assert len(set(HOSTILE)) == len(HOSTILE) >= 60
+
+
+@pytest.mark.parametrize("door", [webhook, other_site])
+@pytest.mark.parametrize("url", HOSTILE, ids=ascii)
+def test_a_hostile_address_makes_no_connection(
+    url: str, door: Any, connections: list[Any], resolver: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert door(url)
+    assert connections == []
+
+
+class Site(BaseHTTPRequestHandler):
+    """Leads on to wherever it is told."""
+
+    to: str | None = None
+    body = b"{}"
+    seen: list[str]
+
+    def do_GET(self) -> None:
+        self.seen.append(self.path)
+        self.send_response(307 if self.to and self.path != "/end" else 200)
+        if self.to:
+            self.send_header("location", self.to)
+        self.send_header("content-length", str(len(self.body)))
+        self.end_headers()
+        with contextlib.suppress(OSError):
+            self.wfile.write(self.body)
+
+    def do_POST(self) -> None:
+        self.rfile.read(int(self.headers["content-length"] or 0))
+        self.do_GET()
+
+    def log_message(self, *_: Any) -> None:
+        """Says nothing."""
+
+
+@pytest.fixture
+def site() -> Iterator[Any]:
+    """A server that the operator has named, on this machine; its handler's class."""
+    handler = type("Handler", (Site,), {"seen": []})
+    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    handler.url = f"http://127.0.0.1:{server.server_port}"
+    yield handler
+    server.shutdown()
+    server.server_close()
+
+
+@pytest.mark.parametrize("url", [one for one in HOSTILE if one.isascii() and one.isprintable() and "\\" not in one])
+def test_a_server_that_is_trusted_leads_nowhere_else(
+    url: str, site: Any, connections: list[Any], resolver: None
+) -> None:
+    site.to = url
+    port = int(site.url.rpartition(":")[2])
+    with guarded_session([site.url]) as session, contextlib.suppress(requests.RequestException):
+        # Some are read as a path of the server itself, which leads on until that ends.
+        session.get(f"{site.url}/begin")
+    assert "/begin" in site.seen
+    assert set(connections) == {("127.0.0.1", port)}
+
+
+def test_a_trusted_server_is_reached_and_may_lead_on_within_itself(site: Any) -> None:
+    site.to = "/end"
+    with guarded_session([site.url]) as session:
+        assert session.get(f"{site.url}/begin").json() == {}
+    assert site.seen == ["/begin", "/end"]
+
+
+def test_what_is_posted_is_sent_nowhere_else(site: Any) -> None:
+    site.to = f"{site.url}/end"
+    with guarded_session([site.url]) as session:
+        assert session.post(f"{site.url}/token", data={"client_secret": "x"}).status_code == 307
+    assert site.seen == ["/token"]
+
+
+def test_trust_is_for_one_scheme_host_and_port(site: Any, connections: list[Any]) -> None:
+    host, _, port = site.url.removeprefix("http://").partition(":")
+    for url in (f"http://localhost:{port}/", f"https://{host}:{port}/", f"http://{host}:1/"):
+        with guarded_session([site.url]) as session, pytest.raises(Refused):
+            session.get(url)
+    assert connections == []
+
+
+def test_a_name_is_looked_up_once_and_connected_to_where_it_led_then(
+    connections: list[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """DNS rebinding: public when it is looked at, and this machine when it is connected to."""
+    answers = iter([[PUBLIC], ["127.0.0.1"], ["127.0.0.1"], ["127.0.0.1"]])
+    asked: list[str] = []
+
+    def lookup(host: str, port: int, *_: Any, **__: Any) -> Any:
+        if host == PUBLIC:  # of the socket itself, which asks for the place that was chosen
+            return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (PUBLIC, port))]
+        asked.append(host)
+        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (ip, port)) for ip in next(answers)]
+
+    def refused(self: socket.socket, place: Any) -> None:
+        _tried.append(place)
+        raise ConnectionRefusedError
+
+    # Nothing leaves this machine: the connection is refused before it is made.
+    monkeypatch.setattr(socket, "getaddrinfo", lookup)
+    monkeypatch.setattr(socket.socket, "connect", refused)
+    with guarded_session([]) as session, pytest.raises(requests.ConnectionError):
+        session.get("https://rebinding.example.org/")
+    assert asked == ["rebinding.example.org"]
+    assert connections == [(PUBLIC, 443)]
+
+
+@pytest.mark.parametrize("name", ["http_proxy", "HTTPS_PROXY", "ALL_PROXY"])
+def test_no_proxy_of_the_environment_is_used(
+    name: str, site: Any, connections: list[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(name, "http://127.0.0.1:9")
+    with guarded_session([site.url]) as session:
+        session.get(site.url)
+    assert set(connections) == {("127.0.0.1", int(site.url.rpartition(":")[2]))}
+
+
+def test_an_answer_without_end_is_not_read_to_its_end(site: Any) -> None:
+    site.body = bytes(ANSWER_BYTES + 10)
+    with guarded_session([site.url]) as session, pytest.raises(Refused, match="says more than"):
+        session.get(site.url)
+
+
+def test_an_answer_that_unpacks_to_a_lot_is_not_unpacked(site: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    import gzip
+
+    monkeypatch.setattr(Site, "end_headers", lambda self: (
+        self.send_header("content-encoding", "gzip"), BaseHTTPRequestHandler.end_headers(self)
+    ))  # fmt: skip
+    site.body = gzip.compress(bytes(200 * ANSWER_BYTES))
+    assert len(site.body) < ANSWER_BYTES
+    with guarded_session([site.url]) as session, pytest.raises(Refused, match="says more than"):
+        session.get(site.url)
