@@ -80,8 +80,7 @@ class Rotation:
 
     def teach(self) -> None:
         """Have all secrets of the configuration taken out of logs and reports."""
-        known = [one.get_secret_value() for one in secrets_of(self._loaded.configuration).values()]
-        REDACTOR.learn("configuration", *known, *self._named().values(), *_secrets_in(self._sites))
+        _teach(self._loaded.configuration, self._sites)
 
     def round(self) -> list[str]:
         """Read anew what is due and hand on what has changed; the keys that changed.
@@ -120,6 +119,7 @@ class Rotation:
         values, sites = self._named(), other_sites(self._loaded.configuration.oauth, self._loaded.store)
         changed = {key for key, value in values.items() if value != self._values[key]}
         if not changed and sites == self._sites:
+            self._refused = ""
             return []
         former = self._former | {
             old: self._values[key] for key, old in FORMER.items() if key in changed and self._values[key]
@@ -138,10 +138,11 @@ class Rotation:
                 "what was signed and sealed before is lost at the next start.",
                 next(one for one, old in FORMER.items() if old == key), key,
             )  # fmt: skip
-        before, self._loaded.configuration = self._loaded.configuration, configuration
+        _teach(configuration, sites)
+        self._give(changed, configuration, sites)
+        # Only now: what could not be given is tried again in the next round.
+        self._loaded.configuration = configuration
         self._values, self._sites, self._former, self._refused = values, sites, former, ""
-        self.teach()
-        self._give(changed, before, configuration)
         log.info("secrets were read anew and have changed: %s", ", ".join(sorted(changed)) or "oauth")
         return sorted(changed) or ["oauth"]
 
@@ -156,18 +157,18 @@ class Rotation:
             return ""
         return "; ".join(str(one) for one in unsafe_in_production(replace(self._loaded, configuration=configuration)))
 
-    def _give(self, changed: set[str], before: Configuration, now: Configuration) -> None:
+    def _give(self, changed: set[str], now: Configuration, sites: dict[str, Any]) -> None:
         settings.ATTRACTOR = now
         sections = {key.partition(".")[0] for key in changed}
         if "security" in sections:
             _sign_by(now)
-        if "database" in sections and not _connect_by(before, now):
+        if "database" in sections and not _connect_by(now):
             self._restart |= {key for key in changed if key.startswith("database.")}
         if "storage" in sections:
             _store_by(now)
         if "email" in sections:
             settings.EMAIL_HOST_PASSWORD = _text(now.email.password)
-        settings.SOCIALACCOUNT_PROVIDERS = self._sites
+        settings.SOCIALACCOUNT_PROVIDERS = sites
         late = {key for key in changed if key.partition(".")[0] not in ("security", "database", "storage", "email")}
         if late - self._restart:
             log.warning("new values are taken at the next start only; restart for: %s", ", ".join(sorted(late)))
@@ -186,22 +187,22 @@ def _sign_by(now: Configuration) -> None:
     settings.SECRET_KEY_FALLBACKS = former
 
 
-def _connect_by(before: Configuration, now: Configuration) -> bool:
+def _connect_by(now: Configuration) -> bool:
     """User and password of new connections. Another server or database is not gone to: False."""
     from django.db import connections
     from django.db.backends.postgresql.base import DatabaseWrapper
 
-    role = now.database.role
-    old, new = (database(database_urls(one, settings.DATA_DIR)[role]) for one in (before, now))
+    role, urls = now.database.role, database_urls(now, settings.DATA_DIR)
+    used, new = connections.settings["default"], database(urls[role])
     who = {key: new[key] for key in ("USER", "PASSWORD")}
-    if {**old, **who} != new:
+    if any(new[key] != used[key] for key in ("HOST", "PORT", "NAME")):
         log.warning(
             "database.%s names another server or database; restart for it", "url" if role == "app" else "owner_url"
         )
         return False
-    settings.DATABASE_URLS = database_urls(now, settings.DATA_DIR)
+    settings.DATABASE_URLS = urls
     # One dictionary, which the connections of all threads look into when they connect.
-    connections.settings["default"].update(who)
+    used.update(who)
     if pool := DatabaseWrapper._connection_pools.get("default"):
         pool.kwargs = {**pool.kwargs, "user": who["USER"], "password": who["PASSWORD"]}
     return True
@@ -223,5 +224,6 @@ def _text(secret: SecretStr | None) -> str:
     return secret.get_secret_value() if secret else ""
 
 
-def _secrets_in(sites: dict[str, Any]) -> list[str]:
-    return [app["secret"] for one in sites.values() for app in one["APPS"]]
+def _teach(configuration: Configuration, sites: dict[str, Any]) -> None:
+    known = [one.get_secret_value() for one in secrets_of(configuration).values()]
+    REDACTOR.learn("configuration", *known, *(app["secret"] for one in sites.values() for app in one["APPS"]))

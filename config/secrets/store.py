@@ -143,7 +143,7 @@ class SecretStore:
     def _again(self, kept: _Kept) -> Document:
         """What is there now, with all that was used of it."""
         document = self._sources[kept.scheme].read(kept.place)
-        for name in kept.fields:
+        for name in tuple(kept.fields):
             if not document.value(name):
                 raise SecretNotThere(_missing(Reference(kept.scheme, kept.place, name)))
         return document

@@ -91,17 +91,20 @@ class VaultSource(Source):
             self._note(found["lease_duration"], bool(found["renewable"]))
 
     def _log_in(self) -> None:
-        from hvac.exceptions import Forbidden, InvalidRequest, Unauthorized
+        from hvac.exceptions import Forbidden, InvalidPath, InvalidRequest, Unauthorized
 
         self._client.token = ""
         try:
             token = self._login.log_in(self._client)
-        except (Forbidden, InvalidRequest, Unauthorized) as error:
+        except (Forbidden, InvalidPath, InvalidRequest, Unauthorized) as error:
             self._client.token = ""
             reason = REDACTOR.hide(", ".join(error.errors or []) or "refused")
             raise SecretNotThere(
                 f"is in the Vault at {self._url}, which refuses the login ({reason}); see secrets.vault"
             ) from None
+        except (KeyError, TypeError):  # a page, where an answer of Vault was to be
+            self._client.token = ""
+            raise SecretNotThere(f"is at {self._url}, which is no Vault; correct secrets.vault.url") from None
         except BaseException:
             self._client.token = ""
             raise

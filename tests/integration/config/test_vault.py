@@ -280,6 +280,32 @@ def test_a_wrong_login_is_told_without_what_was_tried(bao: OpenBao, clock: Clock
         assert refused.value.__suppress_context__
 
 
+class Page(BaseHTTPRequestHandler):
+    """A server that is no Vault."""
+
+    def do_POST(self) -> None:
+        self.send_response(200)
+        self.send_header("Content-Length", "2")
+        self.end_headers()
+        self.wfile.write(b"hi")
+
+    def log_message(self, *_: Any) -> None:
+        pass
+
+
+def test_an_address_that_is_of_something_else_or_a_login_that_is_not_there(bao: OpenBao, clock: Clock) -> None:
+    page = ThreadingHTTPServer(("127.0.0.1", 0), Page)
+    threading.Thread(target=page.serve_forever, daemon=True).start()
+    login = AppRoleLogin(bao.role_id, lambda: bao.secret_id, "approle")
+    with pytest.raises(SecretNotThere, match=r"is no Vault; correct secrets\.vault\.url"):
+        value(VaultSource(f"http://127.0.0.1:{page.server_port}", login))
+    page.shutdown()
+    page.server_close()
+    elsewhere = AppRoleLogin(bao.role_id, lambda: bao.secret_id, "not-mounted")
+    with pytest.raises(SecretNotThere, match="refuses the login"):
+        value(source(bao, clock, login=elsewhere))
+
+
 def test_what_the_server_knows_is_nowhere_in_an_error(bao: OpenBao, clock: Clock) -> None:
     reads = source(bao, clock)
     reads.read(PATH)
