@@ -3,7 +3,8 @@
     default.yaml  <  <environment>.yaml  <  environment variables  <  secret files
 
 A variable is `ATTRACTOR__SECTION__KEY`; a secret file is a file of that name, or `section.key`, in the folder
-that `ATTRACTOR_SECRETS_DIR` names. All problems are reported together, each with its place.
+that `ATTRACTOR_SECRETS_DIR` names. Where a layer names a secret (`config.secrets.reference`) that is read where it is.
+All problems are reported together, each with its place.
 """
 
 import json
@@ -13,13 +14,17 @@ from dataclasses import dataclass, field
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Any, cast, get_args, get_origin
+from urllib.parse import urlsplit
 
 import yaml
 from pydantic import BaseModel, SecretStr, TypeAdapter, ValidationError
 from pydantic.fields import FieldInfo
 
-from config.references import SecretNotThere, references, resolve
 from config.schema import Configuration, Environment
+from config.secrets.reference import FORMS, Reference, is_reference
+from config.secrets.source import SecretNotThere, StoreAway
+from config.secrets.sources import store_of
+from config.secrets.store import SecretStore
 from config.transport import unprotected
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -78,6 +83,8 @@ class Loaded:
 
     configuration: Configuration
     places: dict[str, str]
+    store: SecretStore
+    named: dict[str, Reference] = field(default_factory=dict)  # keys of which a layer says where the secret is
     public_secrets: set[str] = field(default_factory=set)  # secrets that a committed file gives away
 
     def effective(self) -> list[tuple[str, str, str]]:
@@ -88,7 +95,8 @@ class Loaded:
             for part in key.split("."):
                 value = getattr(value, part)
             shown = "********" if isinstance(value, SecretStr) else json.dumps(value, default=BaseModel.model_dump)
-            rows.append((key, shown, self.places[key]))
+            place = f"{self.places[key]}: {self.named[key]}" if key in self.named else self.places[key]
+            rows.append((key, shown, place))
         return rows
 
 
@@ -153,12 +161,55 @@ def load(
         for key, value in _yaml_layer(path, problems).items()
         if key in known and value.value and _is_secret(known[key])
     }
-    loaded = Loaded(configuration, {key: value.place for key, value in merged.items()}, public)
-    if problems := _unfit_oauth(loaded, environ):
+    store = store_of(configuration.secrets, environ)
+    loaded = Loaded(configuration, {key: value.place for key, value in merged.items()}, store, public_secrets=public)
+    if problems := [*_read_named(loaded), *_unfit_oauth(loaded), *_unfit_passwords(loaded)]:
         raise ConfigurationRefused(problems)
-    if environment == "production" and (unsafe := _unsafe_in_production(loaded)):
+    if environment == "production" and (unsafe := unsafe_in_production(loaded)):
         raise ConfigurationRefused(unsafe)
     return loaded
+
+
+def secrets_of(configuration: Configuration) -> dict[str, SecretStr]:
+    """All secrets that there are, by their dotted keys."""
+    found = {}
+    for key, info in leaves():
+        if _is_secret(info):
+            value: Any = configuration
+            for part in key.split("."):
+                value = getattr(value, part)
+            if value is not None:
+                found[key] = value
+    return found
+
+
+def with_secrets(configuration: Configuration, secrets: Mapping[str, str | None]) -> Configuration:
+    """The configuration with other secrets. An empty one is none."""
+    for key, secret in secrets.items():
+        section, _, name = key.partition(".")
+        changed = getattr(configuration, section).model_copy(update={name: SecretStr(secret) if secret else None})
+        configuration = configuration.model_copy(update={section: changed})
+    return configuration
+
+
+# A former key is there only while one is being changed.
+OPTIONAL = ("security.old_secret_key", "security.old_key_pepper")
+
+
+def _read_named(loaded: Loaded) -> list[ConfigProblem]:
+    """Put the secrets where the layers name them."""
+    problems, read = [], {}
+    for key, secret in secrets_of(loaded.configuration).items():
+        if not is_reference(secret.get_secret_value()):
+            continue
+        try:
+            reference = Reference.parse(secret.get_secret_value())
+            read[key] = loaded.store.value(reference, optional=key in OPTIONAL)
+            loaded.named[key] = reference
+        except (ValueError, SecretNotThere, StoreAway) as error:
+            problems.append(ConfigProblem(key, loaded.places[key], str(error)))
+    loaded.configuration = with_secrets(loaded.configuration, read)
+    return problems
 
 
 def _yaml_layer(path: Path, problems: list[ConfigProblem]) -> dict[str, Value]:
@@ -276,20 +327,27 @@ def _is_list_of_sections(info: FieldInfo) -> bool:
     return get_origin(info.annotation) is list and isinstance(item, type) and issubclass(item, BaseModel)
 
 
-def _unfit_oauth(loaded: Loaded, environ: Mapping[str, str]) -> list[ConfigProblem]:
+def _oauth_clients(configuration: Configuration) -> Iterator[tuple[str, str | None, str | None]]:
+    """(key, client_id, reference) of every site by which people may sign in."""
+    oauth = configuration.oauth
+    yield "oauth.google.client_secret", oauth.google.client_id, oauth.google.client_secret
+    yield "oauth.github.client_secret", oauth.github.client_id, oauth.github.client_secret
+    for server in oauth.oidc:
+        yield "oauth.oidc", server.client_id, server.client_secret
+
+
+def _unfit_oauth(loaded: Loaded) -> list[ConfigProblem]:
     """Sites to sign in by whose secrets are not where they are said to be, or of which two have one name."""
     problems = []
-    for key, client_id, reference in references(loaded.configuration):
+    for key, client_id, reference in _oauth_clients(loaded.configuration):
         if client_id is None:
             continue
         if reference is None:
-            problems.append(
-                ConfigProblem(key, loaded.places[key], "is needed with a client_id: env:NAME or file:/path")
-            )
+            problems.append(ConfigProblem(key, loaded.places[key], f"is needed with a client_id: {FORMS}"))
             continue
         try:
-            resolve(reference, environ)
-        except SecretNotThere as error:
+            loaded.store.value(Reference.parse(reference))
+        except (SecretNotThere, StoreAway) as error:
             problems.append(ConfigProblem(key, loaded.places[key], str(error)))
     names = [server.id for server in loaded.configuration.oauth.oidc]
     problems += [
@@ -297,6 +355,21 @@ def _unfit_oauth(loaded: Loaded, environ: Mapping[str, str]) -> list[ConfigProbl
         for name in sorted({one for one in names if names.count(one) > 1 or one in ("google", "github")})
     ]
     return problems
+
+
+def _unfit_passwords(loaded: Loaded) -> list[ConfigProblem]:
+    """Passwords of servers that are not configured."""
+    there = secrets_of(loaded.configuration)
+    pairs = (
+        ("database.password", "database.url"),
+        ("database.owner_password", "database.owner_url"),
+        ("valkey.password", "valkey.url"),
+    )
+    return [
+        ConfigProblem(password, loaded.places[password], f"needs {url}, whose password it is")
+        for password, url in pairs
+        if password in there and url not in there
+    ]
 
 
 def _nested(values: Mapping[str, Any]) -> dict[str, Any]:
@@ -339,7 +412,7 @@ def _is_secret(info: FieldInfo) -> bool:
     return info.annotation is SecretStr or SecretStr in get_args(info.annotation)
 
 
-def _unsafe_in_production(loaded: Loaded) -> list[ConfigProblem]:
+def unsafe_in_production(loaded: Loaded) -> list[ConfigProblem]:
     """What production never starts with: default secrets, debug pages, any host, a missing partner."""
     configuration, problems = loaded.configuration, []
 
@@ -373,6 +446,13 @@ def _unsafe_in_production(loaded: Loaded) -> list[ConfigProblem]:
             refuse(key, "is needed in production; the embedded server is for development and tests")
         elif url.get_secret_value() in loaded.public_secrets:
             refuse(key, "is a default that everybody knows")
+    for key, address in (
+        ("secrets.vault.url", configuration.secrets.vault.url),
+        ("secrets.aws.endpoint", configuration.secrets.aws.endpoint),
+    ):
+        parts = urlsplit(address or "")
+        if parts.scheme == "http" and parts.hostname not in ("127.0.0.1", "::1", "localhost"):
+            refuse(key, "must be https in production, but for an agent on the same machine")
     if configuration.storage.backend == "s3" and not configuration.storage.bucket:
         refuse("storage.bucket", "is needed for the s3 backend")
     for key, message in unprotected(configuration):

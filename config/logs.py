@@ -9,6 +9,8 @@ from typing import Any
 
 import structlog
 
+from config.secrets.redactor import REDACTOR
+
 _SHARED: list[Any] = [
     structlog.contextvars.merge_contextvars,
     structlog.stdlib.add_log_level,
@@ -32,9 +34,9 @@ HIDDEN = "(secret)"
 
 
 def hide_secrets(_: Any, __: str, line: str) -> str:
-    """The last processor: leaves no key and no token in a line, wherever in it one got to, as the address of a
-    request."""
-    return _IN_ADDRESS.sub(rf"\g<before>{HIDDEN}", _SECRET.sub(HIDDEN, line))
+    """The last processor: leaves no key, no token and no secret of the configuration in a line, wherever in it one got
+    to, as the address of a request."""
+    return REDACTOR.hide(_IN_ADDRESS.sub(rf"\g<before>{HIDDEN}", _SECRET.sub(HIDDEN, line)))
 
 
 def configure(level: str, style: str) -> dict[str, Any]:

@@ -10,6 +10,8 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
+from config.secrets.reference import LOCAL_PATTERN, PATTERN
+
 
 def _a_day(value: object) -> object:
     """YAML reads a day without quotes as a date; variables give text."""
@@ -22,6 +24,9 @@ def _a_day(value: object) -> object:
 Environment = Literal["development", "production", "test"]
 Seconds = Annotated[float, Field(gt=0, le=86_400)]
 Fraction = Annotated[float, Field(ge=0, le=1)]
+SecretReference = Annotated[str, Field(pattern=PATTERN)]
+Address = Annotated[str, Field(pattern="^https?://[^/]+")]
+LocalReference = Annotated[str, Field(pattern=LOCAL_PATTERN)]
 SecretReference = Annotated[str, Field(pattern=r"^(env:[A-Za-z_][A-Za-z0-9_]*|file:/.+)$")]
 Origin = Annotated[str, Field(pattern=r"^https?://[A-Za-z0-9.-]+(:[0-9]{1,5})?$")]
 Day = Annotated[str, BeforeValidator(_a_day)]
@@ -95,11 +100,54 @@ class SecurityTxt(Section):
     languages: list[str] = Field(description="Languages that those who read the reports understand, as in RFC 5646.")
 
 
+class Vault(Section):
+    """HashiCorp Vault or OpenBao."""
+
+    url: Address | None = Field(description="Its address; needed for names vault:PATH#FIELD.")
+    namespace: str | None = Field(description="Namespace.")
+    ca_file: str | None = Field(description="Certificates that are trusted; empty: those of the system.")
+    login: Literal["token", "approle", "kubernetes"] = Field(description="How this process makes itself known.")
+    login_path: str | None = Field(description="Where that login is mounted; empty: under its own name.")
+    token: LocalReference | None = Field(description="Of the login token: env:NAME or file:/path.")
+    role_id: str | None = Field(description="Of the login approle.")
+    secret_id: LocalReference | None = Field(description="Of the login approle: env:NAME or file:/path.")
+    role: str | None = Field(description="Of the login kubernetes.")
+    jwt_file: str = Field(description="Token of the service account, for the login kubernetes.")
+
+
+class Aws(Section):
+    """AWS Secrets Manager."""
+
+    region: str | None = Field(description="Region; empty: that of the environment.")
+    endpoint: Address | None = Field(description="Endpoint; empty: AWS.")
+    access_key: LocalReference | None = Field(
+        description="Access key: env:NAME or file:/path; empty: the identity of the machine."
+    )
+    secret_key: LocalReference | None = Field(description="Its secret: env:NAME or file:/path.")
+
+
+class Secrets(Section):
+    """Where secrets are that other keys name (docs/secrets.md), and for how long they are kept in memory."""
+
+    lifetime: Seconds = Field(description="A secret is read anew after this, s.")
+    keep: float = Field(
+        gt=0, le=30 * 86_400, description="The last known one is used at most for so long, s; then the process ends."
+    )
+    patience: Seconds = Field(description="Time that a store has for one answer, s.")
+    attempts: int = Field(ge=1, le=20, description="How often a store that is away is asked at the start.")
+    vault: Vault
+    aws: Aws
+
+
 class Database(Section):
     """PostgreSQL. Without a URL the embedded server of `make run` is used."""
 
     url: SecretStr | None = Field(description="postgresql://role:password@host:port/name of the restricted role.")
     owner_url: SecretStr | None = Field(description="The same database as the role that owns it; used to migrate.")
+    password: SecretStr | None = Field(description="Password of the role in url, in place of the one there.")
+    owner_password: SecretStr | None = Field(
+        description="Password of the role in owner_url, in place of the one there."
+    )
     role: Literal["app", "owner"] = Field(description="Which of the two roles this process connects as.")
     pool: bool = Field(description="Keep connections in a pool; manage.py commands do not.")
     pool_size: int = Field(ge=1, le=200, description="Most connections of one process.")
@@ -111,6 +159,7 @@ class Valkey(Section):
     """Valkey or Redis: broker, live transport and cache. Without a URL the embedded server is used."""
 
     url: SecretStr | None = Field(description="redis://:password@host:port/db")
+    password: SecretStr | None = Field(description="Password, in place of the one in url.")
 
 
 class Worker(Section):
@@ -247,7 +296,7 @@ class GoogleLogin(Section):
 
     issuer: str = Field(description="OpenID Connect issuer.")
     client_id: str | None = Field(description="Of the OAuth client.")
-    client_secret: SecretReference | None = Field(description="Where its secret is: env:NAME or file:/path.")
+    client_secret: SecretReference | None = Field(description="The name of its secret (docs/secrets.md).")
 
 
 class GithubLogin(Section):
@@ -255,7 +304,7 @@ class GithubLogin(Section):
 
     url: str = Field(pattern="^https?://[^/]+$", description="GitHub, or an Enterprise Server of one's own.")
     client_id: str | None = Field(description="Of the OAuth app.")
-    client_secret: SecretReference | None = Field(description="Where its secret is: env:NAME or file:/path.")
+    client_secret: SecretReference | None = Field(description="The name of its secret (docs/secrets.md).")
 
 
 class OidcLogin(Section):
@@ -265,7 +314,7 @@ class OidcLogin(Section):
     name: str = Field(min_length=1, max_length=40, description="What the button says.")
     issuer: str = Field(pattern="^https?://", description="Issuer, exactly as the server writes it.")
     client_id: str = Field(min_length=1, description="Of the OAuth client.")
-    client_secret: SecretReference = Field(description="Where its secret is: env:NAME or file:/path.")
+    client_secret: SecretReference = Field(description="The name of its secret (docs/secrets.md).")
 
 
 class Oauth(Section):
@@ -314,6 +363,7 @@ class Configuration(BaseSettings):
     debug: bool = Field(description="Django's debug pages. Never in production.")
     data_dir: str = Field(description="Folder of the embedded services, keys and files; relative to the checkout.")
     web: Web
+    secrets: Secrets
     security: Security
     security_txt: SecurityTxt
     database: Database

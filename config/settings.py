@@ -5,12 +5,15 @@ import ssl
 import zlib
 from datetime import timedelta
 from typing import Any
-from urllib.parse import parse_qsl, unquote, urlsplit
 
 from config import browser_rules, logs
+from config.databases import database, database_urls, valkey_url
+from config.files import file_storage
 from config.launch import endpoints
 from config.layers import ROOT, ConfigurationRefused, load
-from config.references import resolve
+from config.other_sites import other_sites
+from config.rotation import Rotation
+from config.secrets.redactor import REDACTOR
 
 try:
     LOADED = load()
@@ -35,7 +38,9 @@ SECRET_KEY = (
 SECRET_KEY_FALLBACKS = (
     [ATTRACTOR.security.old_secret_key.get_secret_value()] if ATTRACTOR.security.old_secret_key else []
 )
+ROTATION = Rotation(LOADED)
 DEBUG = ATTRACTOR.debug
+DEFAULT_EXCEPTION_REPORTER_FILTER = "config.exception_filter.KnownSecretsFilter"
 ALLOWED_HOSTS = ATTRACTOR.web.allowed_hosts
 CSRF_TRUSTED_ORIGINS = ATTRACTOR.web.trusted_origins
 DATA_UPLOAD_MAX_MEMORY_SIZE = ATTRACTOR.limits.request_bytes  # forms; the API's parser has the same limit
@@ -123,40 +128,7 @@ TEMPLATES = [
 
 # --- PostgreSQL: two roles --------------------------------------------------------------------------------
 
-
-def database(url: str) -> dict[str, Any]:
-    """Django's way of saying where a postgresql:// URL points."""
-    parts = urlsplit(url)
-    found: dict[str, Any] = {
-        "ENGINE": "django.db.backends.postgresql",
-        "NAME": unquote(parts.path.removeprefix("/")),
-        "USER": unquote(parts.username or ""),
-        "PASSWORD": unquote(parts.password or ""),
-        "HOST": parts.hostname or "",
-        "PORT": str(parts.port or 5432),
-    }
-    if parts.query:
-        # What libpq is told besides, such as sslmode and sslrootcert.
-        found["OPTIONS"] = dict(parse_qsl(parts.query, strict_parsing=True))
-    return found
-
-
-def _database_urls() -> dict[str, str]:
-    """URLs of the two roles: the configured server's, else the embedded one's."""
-    configured = ATTRACTOR.database
-    if configured.url is None:
-        embedded = endpoints.read(DATA_DIR)
-        return {
-            "app": embedded.database_url(endpoints.APP),
-            "owner": embedded.database_url(endpoints.OWNER),
-        }
-    urls = {"app": configured.url.get_secret_value()}
-    if configured.owner_url is not None:
-        urls["owner"] = configured.owner_url.get_secret_value()
-    return urls
-
-
-DATABASE_URLS = _database_urls()
+DATABASE_URLS = database_urls(ATTRACTOR, DATA_DIR)
 if ATTRACTOR.database.role not in DATABASE_URLS:
     raise SystemExit(
         "database.role is owner, but database.owner_url is not configured: set ATTRACTOR_DATABASE_OWNER_URL"
@@ -184,7 +156,7 @@ DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 # --- Valkey: broker, channel layer, cache -----------------------------------------------------------------
 
-VALKEY_URL = ATTRACTOR.valkey.url.get_secret_value() if ATTRACTOR.valkey.url else endpoints.read(DATA_DIR).valkey_url
+VALKEY_URL = valkey_url(ATTRACTOR, DATA_DIR)
 CACHES = {
     "default": {
         "BACKEND": "config.cache.LossTolerantCache",
@@ -261,34 +233,7 @@ ACCOUNT_SESSION_REMEMBER = None  # people are asked
 ACCOUNT_LOGOUT_ON_GET = False
 ACCOUNT_CHANGE_EMAIL = True  # one address, which another takes the place of once that is confirmed
 SOCIALACCOUNT_ADAPTER = "apps.accounts.other_sites.OtherSitesAdapter"
-
-
-def _oidc_app(id: str, name: str, issuer: str, client_id: str, secret: str) -> dict[str, Any]:
-    return {
-        "provider_id": id, "name": name, "client_id": client_id, "secret": secret, "settings": {"server_url": issuer},
-    }  # fmt: skip
-
-
-def _other_sites() -> dict[str, Any]:
-    """Sites by which people sign in, with their secrets; `config.layers` has seen that these are there."""
-    oauth = ATTRACTOR.oauth
-    oidc = [
-        _oidc_app(one.id, one.name, one.issuer, one.client_id, resolve(one.client_secret, os.environ))
-        for one in oauth.oidc
-    ]
-    if oauth.google.client_id and oauth.google.client_secret:
-        secret = resolve(oauth.google.client_secret, os.environ)
-        oidc.insert(0, _oidc_app("google", "Google", oauth.google.issuer, oauth.google.client_id, secret))
-    sites: dict[str, Any] = {"openid_connect": {"APPS": oidc}, "github": {"APPS": [], "OAUTH_PKCE_ENABLED": True}}
-    if oauth.github.url != "https://github.com":
-        sites["github"]["GITHUB_URL"] = oauth.github.url
-    if oauth.github.client_id and oauth.github.client_secret:
-        secret = resolve(oauth.github.client_secret, os.environ)
-        sites["github"]["APPS"] = [{"client_id": oauth.github.client_id, "secret": secret}]
-    return sites
-
-
-SOCIALACCOUNT_PROVIDERS = _other_sites()
+SOCIALACCOUNT_PROVIDERS = other_sites(ATTRACTOR.oauth, LOADED.store)
 MESSAGE_STORAGE = "apps.web.message_storage.MessageStorage"
 LOGIN_URL = "account_login"
 LOGIN_REDIRECT_URL = "/"
@@ -346,36 +291,8 @@ STATIC_ROOT = ROOT / "staticfiles"
 STATICFILES_DIRS = [ROOT / "static" / "dist"]
 WHITENOISE_USE_FINDERS = not PRODUCTION  # production serves what collectstatic gathered
 MEDIA_ROOT = DATA_DIR / "files"
-
-
-def _file_storage() -> dict[str, Any]:
-    storage = ATTRACTOR.storage
-    if storage.backend == "folder":
-        return {
-            "BACKEND": "django.core.files.storage.FileSystemStorage",
-            "OPTIONS": {"location": MEDIA_ROOT, "file_permissions_mode": 0o600},
-        }
-    from botocore.config import Config
-
-    # A worker that waits for its storage still has to hear that it is to stop.
-    patience = Config(signature_version="s3v4", connect_timeout=5, read_timeout=20, retries={"total_max_attempts": 3})
-    return {
-        "BACKEND": "storages.backends.s3.S3Storage",
-        "OPTIONS": {
-            "bucket_name": storage.bucket,
-            "endpoint_url": storage.endpoint,
-            "region_name": storage.region,
-            "access_key": storage.access_key.get_secret_value() if storage.access_key else None,
-            "secret_key": storage.secret_key.get_secret_value() if storage.secret_key else None,
-            "client_config": patience,
-            "max_memory_size": 2**22,  # of a download; the rest waits in a temporary file
-            "file_overwrite": True,  # names are content hashes
-        },
-    }
-
-
 STORAGES = {
-    "default": _file_storage(),
+    "default": file_storage(ATTRACTOR.storage, MEDIA_ROOT),
     "staticfiles": {
         "BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"
         if PRODUCTION
@@ -442,6 +359,10 @@ EMAIL_HOST_PASSWORD = ATTRACTOR.email.password.get_secret_value() if ATTRACTOR.e
 EMAIL_TIMEOUT = 10  # s; who waits for a page waits for it
 EMAIL_USE_TLS = ATTRACTOR.email.starttls
 
+# Of what is printed, logged or reported these are taken out (`config.secrets.redactor`).
+REDACTOR.learn("site", SECRET_KEY, *SECRET_KEY_FALLBACKS, *DATABASE_URLS.values(), VALKEY_URL)
+ROTATION.teach()
+
 # --- Language, time, logs, error reports ------------------------------------------------------------------
 
 LANGUAGE_CODE = "en"
@@ -454,9 +375,14 @@ LOGGING = logs.configure(ATTRACTOR.log.level, ATTRACTOR.log.format)
 if ATTRACTOR.sentry.dsn:
     import sentry_sdk
 
+    from config import sentry_hooks
+
     sentry_sdk.init(
         dsn=ATTRACTOR.sentry.dsn.get_secret_value(),
         environment=ATTRACTOR.environment,
         traces_sample_rate=ATTRACTOR.sentry.traces,
         send_default_pii=False,
+        before_send=sentry_hooks.before_send,
+        before_send_transaction=sentry_hooks.before_send,
+        before_send_log=sentry_hooks.before_send,
     )

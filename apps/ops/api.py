@@ -19,9 +19,10 @@ def live(request: HttpRequest) -> JsonResponse:
 @never_cache
 @require_safe
 def ready(request: HttpRequest) -> JsonResponse:
-    """What can be served: `ready`; `degraded` (200) without Valkey, which nothing is lost with; `unavailable` (503)
-    without PostgreSQL."""
-    database, valkey = health.database(), health.valkey()
-    status = "unavailable" if not database.ok else "ready" if valkey.ok else "degraded"
-    body = {"status": status, "checks": [asdict(database), asdict(valkey)]}
+    """What can be served: `ready`; `degraded` (200) without Valkey, which nothing is lost with, or with secrets that
+    could not be read anew; `unavailable` (503) without PostgreSQL."""
+    database = health.database()
+    checks = [database, *filter(None, (health.valkey(), health.secrets()))]
+    status = "unavailable" if not database.ok else "ready" if all(one.ok for one in checks) else "degraded"
+    body = {"status": status, "checks": [asdict(one) for one in checks]}
     return JsonResponse(body, status=200 if database.ok else 503)

@@ -54,3 +54,33 @@ def valkey() -> Check:
     finally:
         client.close()
     return Check("valkey", True)
+
+
+def secrets() -> Check | None:
+    """The secrets that are read anew could be, and all are in use. None where there are none."""
+    standing = settings.ROTATION.standing()
+    if not standing.watched:
+        return None
+    if standing.overdue:
+        since, left = (
+            max(one.since_s for one in standing.overdue), min(one.left_s for one in standing.overdue)
+        )  # fmt: skip
+        return Check(
+            "secrets",
+            False,
+            f"Secrets could not be read anew for {_span(since)}; the last known ones end in {_span(max(left, 0))}.",
+            "The log says which store does not answer or refuses; mend it, or see secrets in the configuration.",
+        )
+    if standing.refused:
+        return Check("secrets", False, "New secrets are unfit and not used.", "The log says what is wrong with them.")
+    if standing.restart:
+        return Check("secrets", False, "Secrets have changed that are taken at the start only.", "Restart.")
+    return Check("secrets", True)
+
+
+def _span(seconds: float) -> str:
+    """A time as people say it."""
+    for unit, size in (("h", 3600), ("min", 60)):
+        if seconds >= 2 * size:
+            return f"{seconds / size:.0f} {unit}"
+    return f"{seconds:.0f} s"

@@ -225,6 +225,9 @@ def test_a_list_where_a_section_belongs_is_refused(folder: Path) -> None:
         ({"ATTRACTOR_DATABASE_URL": ""}, "database.url"),
         ({"ATTRACTOR_VALKEY_URL": ""}, "valkey.url"),
         ({"ATTRACTOR__STORAGE__BACKEND": "s3"}, "storage.bucket"),
+        ({"ATTRACTOR__SECRETS__VAULT__URL": "http://vault.example:8200"}, "secrets.vault.url"),
+        ({"ATTRACTOR__SECRETS__AWS__ENDPOINT": "http://aws.example"}, "secrets.aws.endpoint"),
+        ({"ATTRACTOR_SECRET_KEY": "env:WEAK", "WEAK": "a" * 60}, "security.secret_key"),
     ],
 )
 def test_production_refuses_what_is_unsafe(changes: dict[str, str], key: str) -> None:
@@ -292,6 +295,26 @@ def test_a_database_that_is_away_is_told_with_the_mend(tmp_path: Path) -> None:
     assert shown.returncode != 0
     assert "make run" in shown.stderr
     assert "Traceback" not in shown.stderr
+
+
+def test_settings_are_printed_without_secrets() -> None:
+    environ = PRODUCTION | {
+        "ATTRACTOR_SECRET_KEY": "env:KEY", "KEY": STRONG, "ATTRACTOR__EMAIL__PASSWORD": 'a "quoted" pass\\word',
+        "ATTRACTOR__OAUTH__GITHUB__CLIENT_ID": "x", "ATTRACTOR__OAUTH__GITHUB__CLIENT_SECRET": "env:HUB",
+        "HUB": "secret-of-the-hub", "ATTRACTOR__SECURITY__OLD_SECRET_KEY": STRONG[::-1],
+        "ATTRACTOR__SECURITY__KEY_PEPPER": "pepper" * 6, "ATTRACTOR__STORAGE__SECRET_KEY": "secret-of-the-bucket",
+        "ATTRACTOR__DATABASE__PASSWORD": "another of app", "ATTRACTOR__STORAGE__BACKEND": "s3",
+        "ATTRACTOR__STORAGE__BUCKET": "runs",
+    }  # fmt: skip
+    for arguments in (["diffsettings"], ["diffsettings", "--all", "--output", "unified"], ["show_config"]):
+        shown = manage(environ, *arguments)
+        assert shown.returncode == 0, shown.stderr
+        assert "********" in shown.stdout
+        for secret in (
+            STRONG, STRONG[::-1], "quoted", "secret-of-the-hub", "pepperpepper", "secret-of-the-bucket",
+            "another of app", "another%20of%20app", "secret-of-valkey", "secret-of-app",
+        ):  # fmt: skip
+            assert secret not in shown.stdout, arguments
 
 
 CONTACT = {

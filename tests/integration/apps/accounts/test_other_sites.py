@@ -107,11 +107,11 @@ def github(monkeypatch: pytest.MonkeyPatch) -> Iterator[type[FakeGithub]]:
 
 @pytest.fixture(autouse=True)
 def configured(settings: Any, oidc: str) -> None:
-    from config.settings import _oidc_app
+    from config.other_sites import oidc_app
 
     settings.SOCIALACCOUNT_PROVIDERS = {
         "openid_connect": {
-            "APPS": [_oidc_app(name, name.title(), oidc, "attractor", "secret") for name in ("google", "campus")]
+            "APPS": [oidc_app(name, name.title(), oidc, "attractor", "secret") for name in ("google", "campus")]
         },
         "github": {"APPS": [{"client_id": "x", "secret": "y"}], "OAUTH_PKCE_ENABLED": True},
     }
@@ -226,19 +226,19 @@ def test_an_answer_is_taken_once() -> None:
 
 
 def test_a_server_that_is_another_than_it_was_named(settings: Any, oidc: str) -> None:
-    from config.settings import _oidc_app
+    from config.other_sites import oidc_app
 
     # By this address the same server answers, and calls itself otherwise.
     named = oidc.replace("localhost", "127.0.0.1") + "/.well-known/openid-configuration"
-    settings.SOCIALACCOUNT_PROVIDERS = {"openid_connect": {"APPS": [_oidc_app("campus", "Campus", named, "a", "b")]}}
+    settings.SOCIALACCOUNT_PROVIDERS = {"openid_connect": {"APPS": [oidc_app("campus", "Campus", named, "a", "b")]}}
     answer = Client().post(reverse("openid_connect_login", args=["campus"]) + "?process=login")
     assert answer.status_code == 401
 
 
 def test_a_server_that_is_away(settings: Any) -> None:
-    from config.settings import _oidc_app
+    from config.other_sites import oidc_app
 
-    away = _oidc_app("campus", "Campus", "http://127.0.0.1:1", "a", "b")
+    away = oidc_app("campus", "Campus", "http://127.0.0.1:1", "a", "b")
     settings.SOCIALACCOUNT_PROVIDERS = {"openid_connect": {"APPS": [away]}}
     answer = Client().post(reverse("openid_connect_login", args=["campus"]) + "?process=login")
     assert answer.status_code == 401
