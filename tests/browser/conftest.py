@@ -47,7 +47,7 @@ def violations() -> Callable[[Page], list[Any]]:
 
     def find(page: Page) -> list[Any]:
         if not page.evaluate("() => 'axe' in window"):
-            page.add_script_tag(path=Path(AXE))
+            page.evaluate(Path(AXE).read_text(encoding="utf-8"))
         found = page.evaluate("() => axe.run(document, {resultTypes: ['violations']})")
         return [
             (page.url, one["id"], [node["target"] for node in one["nodes"]])
