@@ -37,7 +37,7 @@ class SignupForm(account.SignupForm):  # type: ignore[misc]
         if app_settings.EMAIL_VERIFICATION == app_settings.EmailVerificationMethod.MANDATORY:
             self.account_already_exists = True
             return super().try_save(request)
-        messages.error(request, "This e-mail address has an account already. Log in with its password.")
+        messages.error(request, "This e-mail address has an account already. Sign in with its password.")
         return None, redirect("account_login")
 
     def save(self, request: HttpRequest) -> User:
