@@ -129,15 +129,15 @@ def test_from_sign_up_to_the_audit_log(meet: Callable[..., Somebody], scripts: b
     bob.main.get_by_role("link", name="Sign up").click()
     bob.sign_up()
     bob.main.get_by_role("button", name="Accept the invitation").click()
-    expect(bob.page).to_have_url(f"{bob.site}w/{slug}/")
     bob.told("You belong to Chaos lab now")
+    expect(bob.page).to_have_url(f"{bob.site}w/{slug}/")
 
     # Ada runs something long; Bob, an editor, holds it.
-    run = long_run(ada, slug)
+    run = new_run(ada, slug, 1_000_000)
     bob.go(run)
     expect(bob.page.locator(".run-page")).to_have_attribute("data-run-state", "running")
     expect(bob.page.locator("[data-link]")).to_have_attribute("data-link", "linked")
-    bob.main.get_by_role("button", name="Pause").click()
+    bob.main.get_by_role("button", name="Pause", exact=True).click()
     expect(bob.page.locator("[data-state]")).to_have_text("Paused")
 
     # Editor no more: the open socket ends, and the open page, without being loaded again, has nothing to press.
@@ -145,7 +145,7 @@ def test_from_sign_up_to_the_audit_log(meet: Callable[..., Somebody], scripts: b
     socket = bob.socket(f"ws/v1/{watched}")
     change_role(ada, slug, "Bob", "viewer")
     assert closed_with(socket) == 4409
-    expect(bob.main.get_by_role("button", name="Play")).to_be_disabled()
+    expect(bob.main.get_by_role("button", name="Play", exact=True)).to_be_disabled()
     expect(bob.main.get_by_role("button", name="Cancel the run")).to_be_disabled()
     expect(bob.page.locator("[data-link]")).to_have_attribute("data-link", "linked")
     expect(bob.page.locator("[data-state]")).to_have_text("Paused")
@@ -176,9 +176,9 @@ def test_from_sign_up_to_the_audit_log(meet: Callable[..., Somebody], scripts: b
         assert made.status_code == 201, made.text
         assert program.get(f"api/v1/workspaces/{own}/runs/").status_code == 404
         program.headers["Authorization"] += "x"
-        assert program.get(f"{api}runs/").status_code == 401
+        assert program.get(f"{api}runs/").status_code in (401, 403)
     ada.go(f"w/{slug}/keys/")
-    expect(ada.main.get_by_text(re.compile(r"^used .* ago"))).to_be_visible()
+    expect(ada.main.get_by_text(re.compile(r"^used just now"))).to_be_visible()
     assert secret not in ada.page.content()
 
     # The log has all of it: who, what, in this order, and whether by a key.
@@ -212,8 +212,8 @@ def own_headers(page: Page) -> dict[str, str]:
     return {"X-CSRFToken": str(csrf), "Referer": page.url}
 
 
-def long_run(who: Somebody, slug: str) -> str:
-    """The path of a run that takes longer than the test."""
+def new_run(who: Somebody, slug: str, ticks: int) -> str:
+    """The path of a run of so many ticks."""
     api = f"{who.site}api/v1/workspaces/{slug}/"
 
     def post(path: str, body: dict[str, Any]) -> Any:
@@ -223,7 +223,7 @@ def long_run(who: Somebody, slug: str) -> str:
 
     project = post("projects/", {"name": "Arrays"})["id"]
     graph = post("graphs/", {"project": project, "name": "array", "spec": ARRAY})["id"]
-    run = post("runs/", {"graph": graph, "seed": 7, "ticks": 1_000_000, "record": []})["id"]
+    run = post("runs/", {"graph": graph, "seed": 7, "ticks": ticks, "record": []})["id"]
     return f"w/{slug}/runs/{run}/"
 
 
@@ -378,18 +378,19 @@ def test_pages_of_an_account_and_of_a_workspace(
     for email in ("someone.with.a.very.long.address.indeed@department.of.physics.example.org", "b@example.org"):
         ada.main.get_by_label("E-mail address").fill(email)
         ada.main.get_by_role("button", name="Send the invitation").click()
-        ada.told("is invited")
+        ada.told(f"{email} is invited")
     ada.main.get_by_label("E-mail address").fill("b@example.org")
     ada.main.get_by_role("button", name="Send the invitation").click()
     expect(ada.main.get_by_label("E-mail address")).to_have_attribute("aria-invalid", "true")
     look.look("invited twice")
-    run = long_run(ada, slug_of(ada))
+    run = new_run(ada, slug_of(ada), 200)
     ada.go(f"w/{slug_of(ada)}/keys/")
     ada.main.get_by_label("What it is for").fill("Notebook")
     ada.main.get_by_role("button", name="Make the key").click()
     look.look("new key")
     ada.page.goto(f"{site}{run}")
     ada.main.get_by_text("Share this run").click()
+    ada.main.get_by_label("For", exact=True).select_option("signed_in")
     ada.main.get_by_role("button", name="Make a link").click()
     look.look("new link")
     shared = ada.main.get_by_label("Link", exact=True).input_value()
@@ -399,7 +400,8 @@ def test_pages_of_an_account_and_of_a_workspace(
     for tab in ("", "members/", "members/leave/", "usage/", "keys/", "shares/", "webhooks/", "audit/",
                 "audit/?after=yesterday", "settings/", "settings/delete/", "security/"):  # fmt: skip
         look.visit(home + tab, keys="?" not in tab)
-    look.tab_through("the menu" if ada.menu() else "")
+    ada.menu()
+    look.tab_through("the open menu")
     look.look("the open menu")
 
     # The end of it, which can be taken back.

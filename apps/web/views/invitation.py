@@ -51,6 +51,7 @@ def invitation(request: HttpRequest, token: str) -> HttpResponse:
         "role": Role(found.role).label,
         "void": void,
         "signed_in": user is not None,
+        "others": user is not None and user.email != found.email and not found.over,
         "open_signup": settings.ATTRACTOR.accounts.open_signup,
     }
     # A page that only says no is no error; what was sent and refused is.
