@@ -297,9 +297,9 @@ export class RunStore {
     try {
       const here = await this.#api.get<{ may: string[] }>(this.#runUrl.replace(/runs\/[^/]+\/$/, ""));
       this.#change({ mayControl: here.may.includes("run.control") });
-    } catch {
-      // Nothing, or nobody knows: what is asked of the run is refused by the server all the same.
-      this.#change({ mayControl: false });
+    } catch (problem) {
+      const why = problem instanceof Error ? problem.message : String(problem);
+      this.#change({ refusal: `Your role in the workspace is another one now; what it allows could not be read. ${why}` });
     }
   }
 
