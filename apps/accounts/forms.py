@@ -21,7 +21,7 @@ class SignupForm(account.SignupForm):  # type: ignore[misc]
         max_length=120,
         required=False,
         label="Name",
-        help_text="Shown to the people you work with. Optional.",
+        help_text="Shown to the people you work with.",
         widget=forms.TextInput(attrs={"autocomplete": "name"}),
     )
     field_order = ("name", "email", "password1", "password2")

@@ -78,7 +78,7 @@ class Somebody:
         written = self.main.get_by_label("Or type this secret into it").input_value().replace(" ", "")
         self.secret = base64.b32decode(written + "=" * (-len(written) % 8))
         code = self.code()
-        self.main.get_by_label("Code").fill(code)
+        self.main.get_by_label("Code", exact=True).fill(code)
         self.main.get_by_role("button", name="Switch it on").click()
         return code
 
@@ -88,7 +88,7 @@ class Somebody:
         return app.generate(int(time.time()) + 30 * steps).decode()
 
     def give_code(self, code: str) -> None:
-        self.main.get_by_label("Code").fill(code)
+        self.main.get_by_label("Code", exact=True).fill(code)
         self.main.get_by_role("button", name="Sign in", exact=True).click()
 
     def sign_out(self) -> None:

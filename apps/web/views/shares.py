@@ -97,8 +97,9 @@ def shared(request: HttpRequest, token: str) -> HttpResponse:
         return redirect_to_login(request.get_full_path())
     with scope(link.workspace_id):
         answer = _shown(request, link)
-    # Where the reader goes from here is not told the address, and no search engine keeps it.
-    answer.headers["Referrer-Policy"] = "no-referrer"
+    # Other sites are not told the address, and no search engine keeps it. "no-referrer" would make the forms of the
+    # header (theme, sign out) say that they come from nowhere, which is refused as forged.
+    answer.headers["Referrer-Policy"] = "same-origin"
     answer.headers["X-Robots-Tag"] = "noindex, nofollow"
     return answer
 
