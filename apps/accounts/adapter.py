@@ -14,6 +14,7 @@ from django.urls import reverse
 
 from apps.accounts import guesses, mails, visit
 from apps.accounts.models import UserManager
+from apps.workspaces import invitations
 
 log = structlog.get_logger(__name__)
 
@@ -31,6 +32,11 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]  # allauth is
 
     def clean_email(self, email: str) -> str:
         return str(super().clean_email(UserManager.normalize_email(email)))
+
+    def is_email_verified(self, request: HttpRequest, email: str) -> bool:
+        """Also the address of an invitation that was opened in this browser: only a mail to it has the link."""
+        opened = invitations.opened_for(request.session)
+        return opened == UserManager.normalize_email(email) or bool(super().is_email_verified(request, email))
 
     def save_user(self, request: HttpRequest, user: Any, form: Any, commit: bool = True) -> Any:
         user.name = form.cleaned_data.get("name", "")

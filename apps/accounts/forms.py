@@ -28,7 +28,7 @@ class SignupForm(account.SignupForm):  # type: ignore[misc]
         max_length=120,
         required=False,
         label="Name",
-        help_text="Shown to the people you work with. Optional.",
+        help_text="Shown to the people you work with.",
         widget=forms.TextInput(attrs={"autocomplete": "name"}),
     )
     field_order = ("name", "email", "password1", "password2")
@@ -46,7 +46,7 @@ class SignupForm(account.SignupForm):  # type: ignore[misc]
         if app_settings.EMAIL_VERIFICATION == app_settings.EmailVerificationMethod.MANDATORY:
             self.account_already_exists = True
             return super().try_save(request)
-        messages.error(request, "This e-mail address has an account already. Log in with its password.")
+        messages.error(request, "This e-mail address has an account already. Sign in with its password.")
         return None, redirect("account_login")
 
     def _rehearse(self, request: HttpRequest) -> None:

@@ -9,9 +9,9 @@ inviter who was demoted or has left has nothing to offer any more.
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 from uuid import UUID
 
 from allauth.account.models import EmailAddress
@@ -39,6 +39,8 @@ PREFIX: Final = "inv_"
 MAX_TOKEN: Final = 200
 OPEN_AT_MOST: Final = 200
 """Open invitations of one workspace: each has sent a message to somebody who did not ask for it."""
+OPENED: Final = "invitation_opened"
+"""In the session of who opened an invitation signed out: which it was, for which address, and when."""
 Link = Callable[[str], str]
 """The address, on this site, of the invitation with a token."""
 
@@ -184,6 +186,12 @@ def accept(actor: User, token: str) -> Membership:
         )  # fmt: skip
         made.workspace = held
     return made
+
+
+def opened_for(session: Mapping[str, Any]) -> str | None:
+    """The address whose invitation was opened in this browser: who did reads the mail that is sent there."""
+    opened = session.get(OPENED)
+    return None if opened is None else opened["email"]
 
 
 def confirm_address(user: User, found: Invitation) -> None:

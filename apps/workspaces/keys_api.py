@@ -104,7 +104,11 @@ class KeyRotate(WorkspaceAPIView):
         operation_id="keys_rotate", request=RotationSerializer, responses={200: MadeKeySerializer, **WRITE_ERRORS}
     )
     def post(self, request: Request, slug: str, key_id: UUID) -> Response:
-        """Draw a new secret, which is told here and never again; the one before opens for some hours more."""
+        """Draw a new secret, which is told here and never again; the one before opens for some hours more.
+
+        A session of the site that was opened or proven too long ago is refused (`proof_needed`).
+        """
+        proof.demand(request._request)
         key, secret = keys.rotate_key(self.actor, self.workspace, key_id, **body_of(RotationSerializer, request))
         answer: dict[str, Any] = {**KeySerializer(key).data, "secret": secret}
         return Response(answer, headers={"Cache-Control": "no-store"})

@@ -47,9 +47,9 @@ def entered_by(user: "User") -> list[Membership]:
 
 
 def members_without_mfa() -> list["User"]:
-    """Those who belong to the workspace in force and have no second factor, by address."""
-    members = Membership.objects.filter(user__mfa_since=None).select_related("user").order_by("user__email")
-    return [found.user for found in members]
+    """The people who belong to the workspace in force and have no second factor, by address."""
+    members = Membership.objects.filter(user__mfa_since=None).exclude(role=Role.API)
+    return [found.user for found in members.select_related("user").order_by("user__email")]
 
 
 def _may_enter(user: "User", found: Membership) -> bool:

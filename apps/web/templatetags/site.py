@@ -1,16 +1,20 @@
 """Tags and filters that every page uses."""
 
 from collections.abc import Iterable
+from datetime import datetime, timedelta
 from typing import Any
 
 from django import template
 from django.urls import reverse
+from django.utils import timezone
+from django.utils.dateformat import format as date_format
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
+from django.utils.timesince import timesince
 
 from apps.presets.models import AcceptanceVerdict
 from apps.runs.models import Run
-from apps.web import theme
+from apps.web import sent_once, theme
 from apps.web.numbers import shown
 from apps.workspaces import selectors as workspaces
 from apps.workspaces.models import Workspace
@@ -78,6 +82,12 @@ def reads_audit(context: template.Context) -> bool:
     """Whether the person who looks may read the log of the workspace that the page is of."""
     membership = getattr(context.get("request"), "membership", None)
     return membership is not None and may(membership.role, Verb.READ_AUDIT)
+
+
+@register.simple_tag
+def form_number() -> str:
+    """A number for a form that is taken once."""
+    return sent_once.drawn()
 
 
 @register.simple_tag(takes_context=True)
@@ -150,6 +160,15 @@ def unlocal(number: float) -> str:
 
 
 @register.filter
-def first_part(duration: str) -> str:
-    """The first of the units that `timesince` names."""
-    return str(duration).split(",")[0]
+def moment(at: datetime, seconds: bool = False) -> SafeString:
+    """A time as the reader's clock says it, with the name of the zone, which tells it apart from UTC."""
+    words = date_format(timezone.localtime(at), "j M Y, H:i:s T" if seconds else "j M Y, H:i T")
+    return format_html('<time datetime="{}">{}</time>', at.isoformat(), words)
+
+
+@register.filter
+def ago(at: datetime) -> str:
+    """How long something is past, by its largest unit."""
+    if timezone.now() - at < timedelta(minutes=1):
+        return "just now"
+    return f"{timesince(at, depth=1)} ago"

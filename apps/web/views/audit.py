@@ -57,6 +57,7 @@ def audit(request: WorkspaceRequest, slug: str) -> HttpResponse:
         ],
         "query": urlencode(query),
         "narrowed": bool(query),
+        "later": "cursor" in request.GET,
         "wrong": bool(errors),
     }  # fmt: skip
     return render(request, "web/audit.html", context, status=400 if errors else 200)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Final
 
 from django.conf import settings
 from django.contrib import messages
@@ -15,10 +14,9 @@ from django.views.decorators.http import require_http_methods
 
 from apps.accounts.models import User
 from apps.workspaces import invitations
+from apps.workspaces.invitations import OPENED
 from apps.workspaces.models import Invitation, Role
 from apps.workspaces.refusals import InvitationVoid
-
-OPENED: Final = "invitation_opened"
 
 
 @never_cache
@@ -33,7 +31,9 @@ def invitation(request: HttpRequest, token: str) -> HttpResponse:
     found, workspace = invitations.of_token(token)
     user = request.user if request.user.is_authenticated else None
     if user is None:
-        request.session[OPENED] = {"invitation": str(found.pk), "at": timezone.now().isoformat()}
+        opened = {"invitation": str(found.pk), "email": found.email, "at": timezone.now().isoformat()}
+        if not found.over:
+            request.session[OPENED] = opened
     else:
         _confirm(request, user, found)
     void = invitations.why_void(user, token)
@@ -51,6 +51,7 @@ def invitation(request: HttpRequest, token: str) -> HttpResponse:
         "role": Role(found.role).label,
         "void": void,
         "signed_in": user is not None,
+        "others": user is not None and user.email != found.email and not found.over,
         "open_signup": settings.ATTRACTOR.accounts.open_signup,
     }
     # A page that only says no is no error; what was sent and refused is.

@@ -10,6 +10,7 @@ from django.views.decorators.http import require_http_methods, require_POST
 
 from apps.accounts import proof
 from apps.ops.refusal import Invalid
+from apps.web import sent_once
 from apps.web.views.outcome import errors_of
 from apps.web.views.request import WorkspaceRequest
 from apps.workspaces import keys as workspace_keys
@@ -39,6 +40,8 @@ def keys(request: WorkspaceRequest, slug: str) -> HttpResponse:
     secret = ""
     if request.method == "POST" and not proof.is_fresh(request):
         return proof.ask(request)
+    if sent_once.was_taken(request):
+        return _again(request)
     if request.method == "POST":
         if not name:
             errors["name"] = "Say what the key is for."
@@ -57,6 +60,7 @@ def keys(request: WorkspaceRequest, slug: str) -> HttpResponse:
             except Invalid as refusal:
                 errors = errors_of(refusal)
             else:
+                sent_once.taken(request)
                 name = ""
     return _page(request, secret, errors, name, days)
 
@@ -65,7 +69,12 @@ def keys(request: WorkspaceRequest, slug: str) -> HttpResponse:
 @require_POST
 def rotate(request: WorkspaceRequest, slug: str, key_id: UUID) -> HttpResponse:
     """Draw a new secret and show it, this once; the one before opens for a day more."""
+    if not proof.is_fresh(request):
+        return proof.ask(request)
+    if sent_once.was_taken(request):
+        return _again(request)
     _, secret = workspace_keys.rotate_key(request.user, request.workspace, key_id)
+    sent_once.taken(request)
     return _page(request, secret)
 
 
@@ -74,6 +83,12 @@ def revoke(request: WorkspaceRequest, slug: str, key_id: UUID) -> HttpResponse:
     """Make one key worthless."""
     workspace_keys.revoke_key(request.user, request.workspace, key_id)
     messages.success(request, "The key is revoked. Programs that use it are refused from now on.")
+    return redirect("web:keys", slug=request.workspace.slug)
+
+
+def _again(request: WorkspaceRequest) -> HttpResponse:
+    """To who loads an answer with a secret once more: a second key, or a third secret, is not what was meant."""
+    messages.warning(request, "This was done already, and a secret is shown once. Draw a new one if you missed it.")
     return redirect("web:keys", slug=request.workspace.slug)
 
 

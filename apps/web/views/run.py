@@ -56,6 +56,7 @@ def run(request: WorkspaceRequest, slug: str, run_id: UUID) -> HttpResponse:
             "declarations": declarations(spec),
             "positions": positions(spec),
             # A sweep that repeats points of another has an origin too, and no verdict to ask for.
+            "may_control": may(request.membership.role, Verb.CONTROL_RUN) and request.workspace.delete_at is None,
             "reproduces": selectors.reproduction(found) is not None,
         },
     }

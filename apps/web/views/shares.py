@@ -21,6 +21,7 @@ from apps.runs.models import Run
 from apps.runs.selectors import run as run_of
 from apps.sharing import selectors, services
 from apps.sharing.models import ShareLink
+from apps.web import sent_once
 from apps.web.views.outcome import errors_of
 from apps.web.views.request import WorkspaceRequest
 from apps.workspaces.permissions import Verb, may, require
@@ -36,6 +37,9 @@ MOST_RESULT = 100_000
 def shares(request: WorkspaceRequest, slug: str) -> HttpResponse:
     """The open links of the workspace. POST makes one and shows its address, this once."""
     address, errors = "", {}
+    if sent_once.was_taken(request):
+        messages.warning(request, "This link was made already, and is shown once only. Make another if you missed it.")
+        return redirect("web:shares", slug=slug)
     if request.method == "POST":
         target = _target(request)
         days = request.POST.get("days", "")
@@ -44,6 +48,7 @@ def shares(request: WorkspaceRequest, slug: str) -> HttpResponse:
             visibility = request.POST.get("visibility") or None
             _, token = services.share(request.user, target, chosen, visibility)
             address = request.build_absolute_uri(reverse("web:shared", kwargs={"token": token}))
+            sent_once.taken(request)
         except Invalid as refusal:
             errors = errors_of(refusal)
     context = {
@@ -92,8 +97,9 @@ def shared(request: HttpRequest, token: str) -> HttpResponse:
         return redirect_to_login(request.get_full_path())
     with scope(link.workspace_id):
         answer = _shown(request, link)
-    # Where the reader goes from here is not told the address, and no search engine keeps it.
-    answer.headers["Referrer-Policy"] = "no-referrer"
+    # Other sites are not told the address, and no search engine keeps it. "no-referrer" would make the forms of the
+    # header (theme, sign out) say that they come from nowhere, which is refused as forged.
+    answer.headers["Referrer-Policy"] = "same-origin"
     answer.headers["X-Robots-Tag"] = "noindex, nofollow"
     return answer
 

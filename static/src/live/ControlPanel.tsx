@@ -10,10 +10,10 @@ const SEND_AFTER_MS = 120;
 /** The preset's controls; what is moved acts on the running graph. */
 export function ControlPanel() {
   const { store } = useLive();
-  const { run } = useSnapshot();
+  const { run, mayControl } = useSnapshot();
   const controls = run.preset?.controls ?? [];
   const actions = run.preset?.actions ?? [];
-  const active = run.state === "running" || run.state === "queued";
+  const active = run.state === "running" && mayControl;
 
   const fire = async (target: string, label: string) => {
     try {
@@ -29,18 +29,23 @@ export function ControlPanel() {
       <div className="panel-head">
         <h2 id="controls-title">Controls</h2>
         {isFinal(run.state) && <span className="panel-note">the run is over</span>}
+        {!isFinal(run.state) && !mayControl && (
+          <span className="panel-note" role="status">
+            your role here is to look
+          </span>
+        )}
       </div>
       <div className="panel-body stack">
         {controls.length === 0 && <p className="panel-note">This graph declares no controls.</p>}
         {controls.map((control) => (
-          <Slider key={control.target} control={control} disabled={run.state !== "running"} />
+          <Slider key={control.target} control={control} disabled={!active} />
         ))}
         {actions.map((action) => (
           <div key={`${action.node}.${action.trigger}`}>
             <button
               type="button"
               className="button small"
-              disabled={!active || run.state !== "running"}
+              disabled={!active}
               title={action.help ?? ""}
               onClick={() => void fire(`${action.node}.${action.trigger}`, action.label)}
             >

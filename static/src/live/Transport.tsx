@@ -31,16 +31,16 @@ interface TransportProps {
 
 /** Play, pause, cancel, and how far the run is. */
 export function Transport({ onPlayPause, onCancel, onShortcuts, busy }: TransportProps) {
-  const { run } = useSnapshot();
+  const { run, mayControl } = useSnapshot();
   const running = run.state === "running";
   return (
     <div className="transport panel">
       <div className="row">
-        <button type="button" className="button" disabled={!running || busy} onClick={onPlayPause} aria-keyshortcuts="Space">
+        <button type="button" className="button" disabled={!running || busy || !mayControl} onClick={onPlayPause} aria-keyshortcuts="Space">
           {run.paused ? <PlayIcon /> : <PauseIcon />}
           {run.paused ? "Play" : "Pause"}
         </button>
-        <button type="button" className="button danger" disabled={isFinal(run.state) || busy} onClick={onCancel}>
+        <button type="button" className="button danger" disabled={isFinal(run.state) || busy || !mayControl} onClick={onCancel}>
           Cancel the run
         </button>
         <button type="button" className="button quiet" onClick={onShortcuts} aria-keyshortcuts="?">
@@ -93,7 +93,7 @@ function remaining(run: Run): string {
 /** What the buttons and the keys do. */
 export function useTransport() {
   const { store } = useLive();
-  const { run } = useSnapshot();
+  const { run, mayControl } = useSnapshot();
   const dialog = useRef<HTMLDialogElement>(null);
   const [busy, setBusy] = useState(false);
 
@@ -110,11 +110,11 @@ export function useTransport() {
   };
 
   const playPause = () => {
-    if (run.state !== "running" || busy) return;
+    if (run.state !== "running" || busy || !mayControl) return;
     void (run.paused ? order("resume", "Going on") : order("pause", "Pausing at the next block of ticks"));
   };
   const askCancel = () => {
-    if (!isFinal(run.state)) dialog.current?.showModal();
+    if (!isFinal(run.state) && mayControl) dialog.current?.showModal();
   };
   const cancel = () => {
     dialog.current?.close();

@@ -16,6 +16,11 @@ export const STALE_MS = 3_000;
 export const RETRY_FIRST_MS = 2_000;
 export const RETRY_LAST_MS = 15_000;
 
+/** Close code: there is nothing to watch for this person any more. */
+export const GONE = 4404;
+/** Close code: the person's role in the workspace is another now. */
+export const ROLE_CHANGED = 4409;
+
 /** connecting: first try; reconnecting: lost, trying again; offline: the browser has no network;
  * refused: the server knows no such run for this person; ended: the run is over and everything is read. */
 export type LinkState = "connecting" | "linked" | "stale" | "reconnecting" | "offline" | "refused" | "ended";
@@ -28,6 +33,8 @@ export interface LinkHandlers {
   onFrame(frame: Frame): void;
   /** The server refused a subscription or something else that was asked. */
   onRefusal(message: string): void;
+  /** The server has closed the socket, for the reason that the code says. */
+  onClosed?(code: number): void;
 }
 
 /** What LinkOptions.Socket must be: the browser's WebSocket, or a look-alike. */
@@ -141,8 +148,8 @@ export class RunLink {
     socket.addEventListener("message", (message: MessageEvent) => {
       if (socket === this.#socket) this.#receive(message.data as ArrayBuffer);
     });
-    socket.addEventListener("close", () => {
-      if (socket === this.#socket) this.#lost();
+    socket.addEventListener("close", (event: CloseEvent) => {
+      if (socket === this.#socket) this.#lost(event.code);
     });
   }
 
@@ -205,15 +212,17 @@ export class RunLink {
     }, STALE_MS);
   }
 
-  #lost(): void {
+  #lost(code: number): void {
     this.#drop();
     if (this.#closed) return;
+    this.#handlers.onClosed?.(code);
     if (!this.#greeted) this.#failedHandshakes += 1;
     if (!navigator.onLine) {
       this.#enter("offline");
       return;
     }
-    const wait = this.#retryMs;
+    // In another role the same run is watched on at once.
+    const wait = code === ROLE_CHANGED && this.#greeted ? 0 : this.#retryMs;
     this.#retryMs = Math.min(this.#retryMs * 2, RETRY_LAST_MS);
     this.#enter("reconnecting", wait);
     this.#retryTimer = setTimeout(() => this.#connect(), wait);

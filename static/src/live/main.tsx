@@ -15,6 +15,7 @@ interface RunPageData {
   declarations: Declarations;
   positions: Positions;
   reproduces: boolean;
+  may_control: boolean;
 }
 
 /** The socket's address from the one in the API, which may lack scheme and host. */
@@ -33,6 +34,7 @@ if (root) {
     run: data.run,
     socketUrl: socketUrl(data.run.urls.socket),
     api: new ApiClient(root.dataset.csrf ?? ""),
+    mayControl: data.may_control,
     base: baseValues(spec, data.declarations, targets),
   });
   const clock = new DrawClock();

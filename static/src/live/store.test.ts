@@ -19,6 +19,9 @@ class Wire extends EventTarget {
   close(): void {
     this.readyState = 3;
   }
+  shuts(code: number): void {
+    this.dispatchEvent(new CloseEvent("close", { code }));
+  }
   says(message: unknown): void {
     this.dispatchEvent(new MessageEvent("message", { data: encode(message).slice().buffer }));
   }
@@ -51,6 +54,7 @@ beforeEach(() => {
     run,
     socketUrl: "ws://host/",
     api: new ApiClient("token"),
+    mayControl: true,
     base: { "array.coupling": 0.2 },
     Socket: Wire as unknown as SocketClass,
   });
@@ -145,6 +149,24 @@ describe("RunStore", () => {
 
   it("stops trying when the person may not see the run any more", async () => {
     Wire.last.says({ kind: "status", seq: 1, tick: 1, payload: { state: "failed" } });
+    await settle();
+    await settle();
+    expect(store.snapshot().link).toBe("refused");
+  });
+
+  it("lets nobody turn a run whose role is another since, and goes on watching", async () => {
+    expect(store.snapshot().mayControl).toBe(true);
+    answers["/run/"] = json({ may: ["workspace.read"] });
+    const before = Wire.last;
+    before.shuts(4409);
+    await settle();
+    await vi.waitFor(() => expect(Wire.last).not.toBe(before));
+    expect(store.snapshot().mayControl).toBe(false);
+  });
+
+  it("knows at once that there is nothing to watch any more", async () => {
+    answers["/run/"] = json({ title: "Not found", detail: "" }, 404);
+    Wire.last.shuts(4404);
     await settle();
     await settle();
     expect(store.snapshot().link).toBe("refused");

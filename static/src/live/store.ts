@@ -3,7 +3,7 @@ import type { ApiClient } from "../api/client";
 import { ApiProblem } from "../api/problem";
 import { type Run, type RunNews, type RunResult, isFinal } from "../api/run";
 import { PointStore, isPointsNews } from "../series/points";
-import { RunLink, type LinkState, type SocketClass } from "./link";
+import { GONE, ROLE_CHANGED, RunLink, type LinkState, type SocketClass } from "./link";
 import { type EventMessage, type Frame, type Hello, type StatusPayload, type Subscription, portKey } from "./protocol";
 
 export const EVENTS_KEPT = 1000;
@@ -36,6 +36,8 @@ export interface Snapshot {
   run: Run;
   link: LinkState;
   retryAt: number | null;
+  /** Whether the person's role allows to pause, turn and cancel the run. */
+  mayControl: boolean;
   /** False while frames cannot come although the link stands; `reason` says why. */
   live: boolean;
   reason: string | null;
@@ -54,6 +56,8 @@ export interface StoreOptions {
   run: Run;
   socketUrl: string;
   api: ApiClient;
+  /** Whether the role with which the page was opened allows to control the run. */
+  mayControl: boolean;
   /** Base values of the controls, by target. */
   base: Readonly<Record<string, number>>;
   Socket?: SocketClass;
@@ -82,6 +86,7 @@ export class RunStore {
       run: options.run,
       link: "connecting",
       retryAt: null,
+      mayControl: options.mayControl,
       live: true,
       reason: null,
       events: [],
@@ -99,6 +104,10 @@ export class RunStore {
         onEvent: (event) => this.#onEvent(event),
         onFrame: (frame) => this.#onFrame(frame),
         onRefusal: (message) => this.#change({ refusal: message }),
+        onClosed: (code) => {
+          if (code === GONE) void this.#pollRun();
+          if (code === ROLE_CHANGED) void this.#askRole();
+        },
       },
     );
   }
@@ -281,6 +290,17 @@ export class RunStore {
     const { run } = this.#snapshot;
     this.link.expectTraffic(run.state === "running" && !run.paused);
     this.#ask();
+  }
+
+  /** What the person's role in the workspace allows by now. */
+  async #askRole(): Promise<void> {
+    try {
+      const here = await this.#api.get<{ may: string[] }>(this.#runUrl.replace(/runs\/[^/]+\/$/, ""));
+      this.#change({ mayControl: here.may.includes("run.control") });
+    } catch (problem) {
+      const why = problem instanceof Error ? problem.message : String(problem);
+      this.#change({ refusal: `Your role in the workspace is another one now; what it allows could not be read. ${why}` });
+    }
   }
 
   async #pollRun(): Promise<void> {

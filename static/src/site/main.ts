@@ -3,6 +3,8 @@ import "../styles/index.css";
 import { bindFilterForms } from "./filters";
 import { bindOpeners } from "./details";
 import { bindMenus } from "./menus";
+import { bindPrinting } from "./print";
+import { bindSubmits } from "./submits";
 import { bindThemeSwitch } from "./theme";
 import { adoptToasts } from "./toasts";
 
@@ -10,4 +12,6 @@ bindThemeSwitch();
 bindMenus();
 bindFilterForms();
 bindOpeners();
+bindPrinting();
+bindSubmits();
 adoptToasts();

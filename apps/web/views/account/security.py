@@ -7,10 +7,20 @@ from django.views.decorators.http import require_safe
 
 from apps.accounts import selectors
 from apps.accounts.mfa import recovery
+from apps.accounts.notices import Notice
 from apps.web.views.account.signed_in import signed_in
 from apps.web.views.request import SignedInRequest
 
 RECENT = 10
+UNTOLD = {
+    Notice.SIGNED_IN: "Signed in",
+    Notice.SIGNED_OUT: "Signed out",
+    Notice.SESSION_ENDED: "A browser was signed out",
+    Notice.SESSIONS_ENDED: "All other browsers were signed out",
+    Notice.PROFILE: "The profile was changed",
+}
+"""What no mail tells. Everything else is called as the subject of its mail."""
+WORDS = {one.action: one.subject or UNTOLD.get(one, one.action) for one in Notice}
 
 
 @never_cache
@@ -20,6 +30,9 @@ def security(request: SignedInRequest) -> HttpResponse:
     """The state of everything that guards the account."""
     context = {
         "recovery_left": recovery.left(request.user),
-        "events": list(selectors.events(request.user)[:RECENT]),
+        "events": [
+            {"words": WORDS.get(one.action, one.action), "at": one.at, "address": one.address}
+            for one in selectors.events(request.user)[:RECENT]
+        ],
     }
     return render(request, "web/account/security.html", context)

@@ -364,3 +364,22 @@ def test_files_that_could_not_be_reached_are_deleted_later(
     assert purge(ann.workspace.pk)
     assert files_of(ann.workspace.pk) == []
     assert rows_of(ann.workspace.pk) == {}
+
+
+def test_what_was_done_is_said_in_words(ada: User) -> None:
+    client = signed_in(ada)
+    client.post(reverse("web:account_profile"), {"name": "Ada", "time_zone": "Asia/Tokyo", "theme": ""})
+    page = client.get(reverse("web:account_security")).content.decode()
+    assert "Signed in" in page
+    assert "The profile was changed" in page
+    assert " JST" in page
+    for action in AccountEvent.objects.values_list("action", flat=True):
+        assert f">{action}<" not in page
+
+
+def test_too_many_tries_have_a_page_with_a_way_on(settings: Any) -> None:
+    settings.ACCOUNT_RATE_LIMITS = {"reset_password": "1/m/ip"}
+    client = Client()
+    answers = [client.post(reverse("account_reset_password"), {"email": "x@example.org"}) for _ in range(2)]
+    assert [one.status_code for one in answers] == [302, 429]
+    assert "Wait a few minutes" in answers[1].content.decode()

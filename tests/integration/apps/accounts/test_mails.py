@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import email
 import re
 from collections.abc import Iterator
 from email.message import EmailMessage
-from email.policy import default
 from html import unescape
 from typing import Any
 
 import pytest
-from aiosmtpd.controller import Controller
-from aiosmtpd.handlers import Message
 from authenticators import PASSWORD
 from django.core.cache import cache
 from django.test import Client
@@ -22,31 +18,18 @@ from apps.accounts.mfa import codes, patience
 from apps.accounts.models import AccountEvent, User
 from apps.accounts.notices import Notice, tell
 from apps.accounts.services import register
-from tests.running_stack import free_port
+from tests.inbox import Inbox, smtp_server
 
 pytestmark = pytest.mark.django_db
-
-
-class Inbox(Message):
-    def __init__(self) -> None:
-        super().__init__()
-        self.messages: list[EmailMessage] = []
-
-    def handle_message(self, message: Any) -> None:
-        self.messages.append(email.message_from_bytes(message.as_bytes(), policy=default))  # type: ignore[arg-type]
 
 
 @pytest.fixture
 def inbox(settings: Any) -> Iterator[Inbox]:
     """The mailbox behind the SMTP server that the site sends to."""
-    handler = Inbox()
-    controller = Controller(handler, hostname="127.0.0.1", port=free_port())
-    controller.start()
     settings.EMAIL_BACKEND = "django.core.mail.backends.smtp.EmailBackend"
     settings.EMAIL_HOST, settings.EMAIL_USE_TLS = "127.0.0.1", False
-    settings.EMAIL_PORT = controller.port
-    yield handler
-    controller.stop()
+    with smtp_server() as (opened, settings.EMAIL_PORT):
+        yield opened
 
 
 def words(html: str) -> str:

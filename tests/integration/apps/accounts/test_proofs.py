@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Any
+from uuid import UUID
 
 import pytest
 from authenticators import PASSWORD, Clock, whose
@@ -55,6 +56,7 @@ def dangerous(user: User) -> list[tuple[str, dict[str, str]]]:
         ("/account/export/", {}),
         ("/account/delete/", {"email": user.email}),
         (f"/w/{workspace.slug}/keys/", {"name": "of mallory"}),
+        (f"/w/{workspace.slug}/keys/{UUID(int=0)}/rotate/", {}),
         (f"/w/{workspace.slug}/security/", {"require_mfa": "true"}),
     ]  # fmt: skip
 
@@ -76,6 +78,7 @@ def test_the_api_says_where_to_prove_it(ada: User, stale: Client) -> None:
     root = f"/api/v1/workspaces/{workspace.slug}"
     for answer in (
         stale.post(f"{root}/keys/", {"name": "x"}, content_type="application/json"),
+        stale.post(f"{root}/keys/{UUID(int=0)}/rotate/", {}, content_type="application/json"),
         stale.put(f"{root}/security/", {"require_mfa": False}, content_type="application/json"),
     ):
         assert answer.status_code == 403

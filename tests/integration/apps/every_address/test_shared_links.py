@@ -31,7 +31,7 @@ def test_everybody_looks_at_what_is_shared(place: Place, token: str, who: str) -
     page = place.clients[who].get(address(token))
     assert page.status_code == 200
     assert "Succeeded" in page.content.decode()
-    assert page.headers["Referrer-Policy"] == "no-referrer"
+    assert page.headers["Referrer-Policy"] == "same-origin"
     assert "noindex" in page.headers["X-Robots-Tag"]
     assert "no-store" in page.headers["Cache-Control"]
 

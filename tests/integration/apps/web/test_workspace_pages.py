@@ -5,15 +5,19 @@ from __future__ import annotations
 import html
 import re
 from collections.abc import Callable
+from datetime import UTC
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
+from django.core import mail
 from django.test import Client
+from django.utils import timezone
 
 from apps.accounts.models import User
 from apps.runs.retention import retention
 from apps.workspaces import invitations, keys
-from apps.workspaces.models import Membership, Role, Workspace
+from apps.workspaces.models import AuditEvent, Membership, Role, Workspace
 from apps.workspaces.scope import scope
 
 pytestmark = pytest.mark.django_db
@@ -159,6 +163,57 @@ def test_a_bounded_key_is_made_by_the_form_and_rotated(ann: Any) -> None:
     assert "Your new key" in text(rotated)
     assert "no-store" in rotated.headers["Cache-Control"]
     assert "the secret before until" in text(ann.client.get(page))
+
+
+def number_in(page: Any) -> str:
+    found = re.search(r'name="form" value="([\w-]+)"', page.content.decode())
+    assert found is not None
+    return found[1]
+
+
+def test_an_answer_with_a_secret_that_is_loaded_again_makes_nothing_twice(ann: Any) -> None:
+    page = f"{root(ann)}/keys/"
+    form = {"name": "CI", "days": "30", "form": number_in(ann.client.get(page))}
+    assert "Say what the key is for" in text(ann.client.post(page, {**form, "name": ""}))
+    assert "Your new key" in text(ann.client.post(page, form))
+    again = ann.client.post(page, form, follow=True)
+    assert "Your new key" not in text(again)
+    assert "This was done already" in text(again)
+    (key,) = keys.keys(ann.user, ann.workspace)
+
+    rotation = {"form": number_in(again)}
+    assert "Your new key" in text(ann.client.post(f"{page}{key.pk}/rotate/", rotation))
+    (drawn,) = keys.keys(ann.user, ann.workspace)
+    assert "This was done already" in text(ann.client.post(f"{page}{key.pk}/rotate/", rotation, follow=True))
+    assert keys.keys(ann.user, ann.workspace)[0].digest == drawn.digest
+
+    graph = ann.client.get(f"{root(ann)}/graphs/{ann.graph.pk}/")
+    link = {"graph": str(ann.graph.pk), "days": "7", "visibility": "anyone", "form": number_in(graph)}
+    assert "Your new link" in text(ann.client.post(f"{root(ann)}/shares/", link))
+    told = text(ann.client.post(f"{root(ann)}/shares/", link, follow=True))
+    assert "This link was made already" in told
+    assert told.count("People who are signed in") + told.count("Anyone with the link") == 1
+
+
+def test_times_are_those_of_the_reader_and_say_so(ann: Any) -> None:
+    ann.user.time_zone = "Asia/Tokyo"
+    ann.user.save()
+    with scope(ann.workspace.pk):
+        at = AuditEvent.objects.latest("at").at
+    expected = at.astimezone(ZoneInfo("Asia/Tokyo")).strftime("%H:%M:%S JST")
+    assert expected in text(ann.client.get(f"{root(ann)}/audit/"))
+
+
+def test_the_mail_of_an_invitation_speaks_of_utc(ann: Any, django_capture_on_commit_callbacks: Any) -> None:
+    # As in a request of somebody who lives there.
+    with timezone.override(ZoneInfo("Asia/Tokyo")), django_capture_on_commit_callbacks(execute=True):
+        invitations.invite(ann.user, ann.workspace, "guest@example.net", "viewer", str)
+    with scope(ann.workspace.pk):
+        (made,) = invitations.invitations()
+    until = made.expires_at.astimezone(UTC).strftime("%H:%M UTC")
+    (sent,) = mail.outbox
+    assert until in sent.body
+    assert until in sent.alternatives[0].content
 
 
 def test_a_graph_is_shared_by_the_form_on_its_page(ann: Any) -> None:

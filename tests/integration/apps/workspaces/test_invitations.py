@@ -233,7 +233,11 @@ def test_a_token_that_is_none_is_404_for_everybody(ann: Any) -> None:
 
 
 @pytest.mark.django_db
-def test_who_signs_up_from_the_link_with_its_address_has_confirmed_it(ann: Any, invite: Callable[..., str]) -> None:
+@pytest.mark.parametrize("verification", ["none", "mandatory"])
+def test_who_signs_up_from_the_link_with_its_address_has_confirmed_it(
+    ann: Any, invite: Callable[..., str], settings: Any, verification: str
+) -> None:
+    settings.ACCOUNT_EMAIL_VERIFICATION = verification
     token = invite()
     client = Client()
     page = client.get(f"/invitations/{token}/")
@@ -244,6 +248,21 @@ def test_who_signs_up_from_the_link_with_its_address_has_confirmed_it(ann: Any, 
     assert "Accept the invitation" in client.get(f"/invitations/{token}/").content.decode()
     assert client.post(f"/invitations/{token}/").status_code == 302
     assert roles(ann) == ["editor", "owner"]
+    assert not [one for one in mail.outbox if "onfirm" in one.subject]
+
+
+@pytest.mark.django_db
+def test_the_link_of_another_address_confirms_nothing_on_sign_up(
+    ann: Any, invite: Callable[..., str], settings: Any
+) -> None:
+    settings.ACCOUNT_EMAIL_VERIFICATION = "mandatory"
+    token = invite()
+    client = Client()
+    client.get(f"/invitations/{token}/")
+    form = {"email": "other@example.net", "password1": PASSWORD, "password2": PASSWORD}
+    client.post("/accounts/signup/", form)
+    assert client.get("/api/v1/me/").status_code != 200
+    assert not EmailAddress.objects.filter(verified=True).exists()
 
 
 @pytest.mark.django_db
