@@ -11,13 +11,14 @@ from django.urls import reverse
 
 from apps.accounts import mails
 from apps.accounts.models import UserManager
+from apps.console import flags
 
 
 class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]  # allauth is not typed
     """Whether people may sign up by themselves, one spelling of every address, and what every login goes through."""
 
     def is_open_for_signup(self, request: HttpRequest) -> bool:
-        return bool(settings.ATTRACTOR.accounts.open_signup)
+        return bool(settings.ATTRACTOR.accounts.open_signup) and flags.is_on(flags.SIGN_UP)
 
     def clean_email(self, email: str) -> str:
         return str(super().clean_email(UserManager.normalize_email(email)))

@@ -22,6 +22,7 @@ from django.http import HttpRequest, HttpResponseRedirect
 from django.http.response import HttpResponseBase
 from django.urls import reverse
 
+from apps.accounts import acting
 from apps.ops.refusal import Fault, Refusal
 
 if TYPE_CHECKING:
@@ -55,7 +56,11 @@ def is_fresh(request: HttpRequest) -> bool:
 
 
 def demand(request: HttpRequest) -> None:
-    """Raises `ProofNeeded` without a fresh proof; who comes with an API key is bounded by the key instead."""
+    """Raises `ProofNeeded` without a fresh proof; who comes with an API key is bounded by the key instead.
+
+    Raises `WhileImpersonating` for an operator in another's name, who has no proof to give.
+    """
+    acting.refuse()
     if not getattr(request, "with_key", False) and not is_fresh(request):
         raise ProofNeeded(
             [
@@ -85,6 +90,7 @@ def proof_required(
     def guarded(request: Any, /, *args: P.args, **kwargs: P.kwargs) -> HttpResponseBase:
         if not request.user.is_authenticated:
             return redirect_to_login(request.get_full_path())
+        acting.refuse()
         return view(request, *args, **kwargs) if is_fresh(request) else ask(request)
 
     return guarded

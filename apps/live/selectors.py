@@ -100,6 +100,7 @@ def permits_now(permits: Iterable[Permit]) -> dict[Permit, Permit | None]:
         for permit in asked
         if permit.user_id in known
         and known[permit.user_id][0] == permit.password
+        and (permit.until is None or now < permit.until)
         and (permit.key_id is not None if permit.session_key is None else permit.session_key in logins)
     ]
     rows: dict[Permit, Permit | None] = dict.fromkeys(asked)
