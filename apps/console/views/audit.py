@@ -38,8 +38,8 @@ class AuditSearch(Search):
     )  # fmt: skip
     object = forms.CharField(label="Id of the object", required=False, max_length=64)
     workspace = forms.UUIDField(label="Id of the workspace", required=False)
-    after = forms.DateTimeField(label="From (UTC)", required=False)
-    before = forms.DateTimeField(label="Until (UTC)", required=False)
+    after = forms.DateTimeField(label="From", required=False)
+    before = forms.DateTimeField(label="Until", required=False)
 
 
 class OperatorSearch(Search):

@@ -20,8 +20,8 @@ class BannerForm(ReasonForm):
 
     text = forms.CharField(max_length=500, widget=forms.Textarea(attrs={"rows": 2}), help_text="Plain text.")
     severity = forms.ChoiceField(choices=Banner.Severity.choices)
-    begins_at = forms.DateTimeField(label="From (UTC)", required=False, help_text="2026-01-31 18:00; empty: now.")
-    ends_at = forms.DateTimeField(label="Until (UTC)", required=False, help_text="Empty: until it is taken down.")
+    begins_at = forms.DateTimeField(label="From", required=False, help_text="2026-01-31 18:00; empty: now.")
+    ends_at = forms.DateTimeField(label="Until", required=False, help_text="Empty: until it is taken down.")
     dismissible = forms.BooleanField(label="Readers can put it away", required=False, initial=True)
     field_order = ("text", "severity", "begins_at", "ends_at", "dismissible", "reason")
 

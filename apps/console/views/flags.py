@@ -70,7 +70,8 @@ def flag(request: HttpRequest, name: str) -> HttpResponse:
         acts.append(
             Act(
                 "set_apart", "Set a workspace apart", "Whatever is switched for all.", Right.SITE,
-                lambda workspace, state, reason: _set_apart(operator, name, workspace, state, reason), WorkspaceFlagForm,
+                lambda workspace, state, reason: _set_apart(operator, name, workspace, state, reason),
+                WorkspaceFlagForm,
             )
         )  # fmt: skip
     return page(

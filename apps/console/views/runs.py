@@ -28,8 +28,8 @@ class RunSearch(Search):
     kind = forms.ChoiceField(choices=[("", "All"), *Run.Kind.choices], required=False)
     failure = forms.SlugField(label="Code of the failure", required=False, max_length=60)
     workspace = forms.UUIDField(label="Id of the workspace", required=False)
-    after = forms.DateTimeField(label="From (UTC)", required=False)
-    before = forms.DateTimeField(label="Until (UTC)", required=False)
+    after = forms.DateTimeField(label="From", required=False)
+    before = forms.DateTimeField(label="Until", required=False)
 
 
 def runs(request: HttpRequest) -> HttpResponse:

@@ -3,6 +3,7 @@ import "../styles/index.css";
 import { bindFilterForms } from "./filters";
 import { bindOpeners } from "./details";
 import { bindMenus } from "./menus";
+import { bindNotices } from "./notices";
 import { bindThemeSwitch } from "./theme";
 import { adoptToasts } from "./toasts";
 
@@ -11,3 +12,4 @@ bindMenus();
 bindFilterForms();
 bindOpeners();
 adoptToasts();
+bindNotices();
