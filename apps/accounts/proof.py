@@ -74,7 +74,8 @@ def demand(request: HttpRequest) -> None:
 
 
 def ask(request: HttpRequest) -> HttpResponseRedirect:
-    """To the page where a proof is given, and back to where the person was."""
+    """To the page where a proof is given, and back to where the person was. Raises `WhileImpersonating`."""
+    acting.refuse()
     if request.method not in ("GET", "HEAD"):
         messages.info(request, "Confirm that it is you, then do it again: nothing was changed yet.")
     back = request.get_full_path() if request.method in ("GET", "HEAD") else _page_of(request)
