@@ -25,8 +25,7 @@ from apps.accounts.models import User
 from apps.accounts.notices import Notice, tell
 from apps.console.log import given, note
 from apps.console.models import Impersonation
-from apps.console.people import is_machine
-from apps.console.rights import Right, may, require
+from apps.console.rights import Right, is_machine, may, require
 from apps.ops.refusal import Fault, Invalid, Refusal
 from apps.workspaces.missing import NotFound
 from apps.workspaces.scope import scope
@@ -92,11 +91,11 @@ def begin(operator: User, user_id: UUID, minutes: int, reason: str) -> Impersona
     return made
 
 
-def end(impersonation_id: UUID) -> bool:
-    """End it; whether it was still going on, as far as anybody had written."""
+def end(impersonation_id: UUID, operator_id: UUID) -> bool:
+    """End what this operator does in somebody's name; whether it was still going on, as far as anybody had written."""
     with transaction.atomic():
         rows = Impersonation.objects.select_for_update(of=("self",)).select_related("operator", "user")
-        held = rows.filter(pk=impersonation_id, ended_at=None).first()
+        held = rows.filter(pk=impersonation_id, operator_id=operator_id, ended_at=None).first()
         if held is None:
             return False
         held.ended_at = min(timezone.now(), held.until)
@@ -111,8 +110,14 @@ def end(impersonation_id: UUID) -> bool:
 
 def end_expired() -> int:
     """End those whose time is over, for which no request has come since; how many. The sweeper's."""
-    over = Impersonation.objects.filter(ended_at=None, until__lte=timezone.now()).values_list("pk", flat=True)
-    return sum(end(pk) for pk in list(over))
+    over = Impersonation.objects.filter(ended_at=None, until__lte=timezone.now()).values_list("pk", "operator_id")
+    return sum(end(*one) for one in list(over))
+
+
+def end_all_of(operator: User) -> int:
+    """End whatever an operator does in anybody's name; how many. For who stops being one, or is signed out."""
+    open_ones = Impersonation.objects.filter(ended_at=None, operator=operator).values_list("pk", "operator_id")
+    return sum(end(*one) for one in list(open_ones))
 
 
 def enter(request: HttpRequest, made: Impersonation) -> None:
@@ -128,7 +133,8 @@ def leave(request: HttpRequest) -> bool:
     if name is None:
         return False
     request.session.cycle_key()
-    end(UUID(name))
+    operator: Any = getattr(request, "operator", None) or request.user
+    end(UUID(name), operator.pk)
     return True
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any, Final
-from uuid import UUID
 
 import structlog
 from asgiref.sync import sync_to_async
@@ -68,10 +67,6 @@ class ImpersonationMiddleware:
         ):
             return None
         found = impersonation.going_on(request.session, request.user)
-        if found is None:
-            name = request.session[impersonation.KEY]
-            if request.user.is_authenticated:
-                impersonation.leave(request)
-            else:
-                impersonation.end(UUID(name))
+        if found is None and request.user.is_authenticated:
+            impersonation.leave(request)
         return found

@@ -15,11 +15,10 @@ from apps.accounts import acting, visit
 from apps.accounts.mfa import enrolment
 from apps.accounts.models import Session, User
 from apps.accounts.notices import Notice, tell
-from apps.console import rights
+from apps.console import impersonation, rights
 from apps.console.log import given, note
 from apps.console.rights import Right
 from apps.ops.refusal import Fault, Refusal
-from apps.workspaces.domains import MACHINES, domain_of
 from apps.workspaces.missing import NotFound
 
 if TYPE_CHECKING:
@@ -50,7 +49,7 @@ def deactivate(actor: User, user_id: UUID, reason: str) -> User:
             raise _not_so("It is switched off already.")
         user.is_active = False
         user.save(update_fields=["is_active"])
-        sessions = Session.objects.filter(user=user).delete()[0]
+        sessions = _end_sessions(user)
         note(actor, "person.deactivate", user, why, sessions=sessions)
         _tell(user, Notice.DEACTIVATED, reason=why)
     return user
@@ -77,7 +76,7 @@ def sign_out(actor: User, user_id: UUID, reason: str) -> int:
     why = given(reason)
     with transaction.atomic():
         user = _held(actor, user_id)
-        sessions = Session.objects.filter(user=user).delete()[0]
+        sessions = _end_sessions(user)
         note(actor, "person.sign_out", user, why, sessions=sessions)
         _tell(user, Notice.ENDED_BY_OPERATOR, reason=why)
     return sessions
@@ -95,7 +94,7 @@ def reset_second_factor(actor: User, user_id: UUID, reason: str) -> User:
             raise _not_so("It has no two-step sign-in.")
         with visit.of_nobody():
             enrolment.switch_off(user)
-        sessions = Session.objects.filter(user=user).delete()[0]
+        sessions = _end_sessions(user)
         note(actor, "person.reset_second_factor", user, why, sessions=sessions)
     return user
 
@@ -143,6 +142,7 @@ def set_rights(actor: User, user_id: UUID, staff: bool, chosen: Collection[Right
         before = rights_of(user)
         user.is_staff = staff
         user.save(update_fields=["is_staff"])
+        impersonation.end_all_of(user)
         user.groups.clear()
         user.user_permissions.set(
             Permission.objects.filter(content_type__app_label="console", codename__in=[str(one) for one in held])
@@ -170,23 +170,24 @@ def person(actor: User, user_id: UUID) -> User:
     return found
 
 
-def is_machine(user: User) -> bool:
-    """Whether it is no person, but what keys of a workspace work as."""
-    return domain_of(user.email) == MACHINES
-
-
 def _held(actor: User, user_id: UUID) -> User:
     """The account, its row held, if the actor may do something with it."""
     acting.refuse()
     rights.require(actor, Right.PEOPLE)
     user = User.objects.select_for_update(no_key=True).filter(pk=user_id).first()
-    if user is None or is_machine(user):
+    if user is None or rights.is_machine(user):
         raise NotFound(f"person {user_id}")
     if user.pk == actor.pk:
         raise PermissionDenied("This is your own account. Ask another operator.")
     if (user.is_staff or user.is_superuser) and not actor.is_superuser:
         raise PermissionDenied("This is an operator's account. Ask a superuser.")
     return user
+
+
+def _end_sessions(user: User) -> int:
+    """All of them, and what goes on in them in somebody else's name."""
+    impersonation.end_all_of(user)
+    return Session.objects.filter(user=user).delete()[0]
 
 
 def _tell(user: User, notice: Notice, **facts: str) -> None:

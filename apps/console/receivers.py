@@ -21,6 +21,9 @@ def signed_out(request: HttpRequest | None, **_: Any) -> None:
     if session is None or impersonation.KEY not in session:
         return
     as_ = acting.current()
-    impersonation.end(session[impersonation.KEY])
     if as_ is not None:
+        impersonation.end(as_.id, as_.operator_id)
         tell(User.objects.get(pk=as_.operator_id), Notice.SIGNED_OUT)
+    elif request is not None and request.user.is_authenticated:
+        # At the console's own sign-out, where the operator is the operator.
+        impersonation.leave(request)

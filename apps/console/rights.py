@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from django.core.exceptions import PermissionDenied
 
 from apps.accounts import acting
+from apps.workspaces.domains import MACHINES, domain_of
 
 if TYPE_CHECKING:
     from apps.accounts.models import User
@@ -28,6 +29,11 @@ class Right(StrEnum):
 def is_operator(person: User) -> bool:
     """Whether the person is one, whatever the rights."""
     return person.is_active and person.is_staff and person.mfa_since is not None
+
+
+def is_machine(person: User) -> bool:
+    """Whether it is no person, but what keys of a workspace work as."""
+    return domain_of(person.email) == MACHINES
 
 
 def may(person: User, right: Right) -> bool:

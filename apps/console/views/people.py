@@ -16,7 +16,7 @@ from django.urls import reverse
 from apps.accounts import selectors
 from apps.accounts.models import User
 from apps.accounts.visit import device_of
-from apps.console import impersonation
+from apps.console import impersonation, rights
 from apps.console import people as services
 from apps.console.looking import PAGE
 from apps.console.page import Act, Link, ReasonForm, Search, Table, page
@@ -135,7 +135,7 @@ def person(request: HttpRequest, user_id: UUID) -> HttpResponse:
 def _acts(request: HttpRequest, operator: User, found: User) -> list[Act]:
     """What this operator may do with this account, as it stands."""
     touchable = found.pk != operator.pk and (operator.is_superuser or not (found.is_staff or found.is_superuser))
-    if not touchable or services.is_machine(found):
+    if not touchable or rights.is_machine(found):
         return []
     acts = (
         [

@@ -17,7 +17,7 @@ from django.utils import timezone
 from tenants import PASSWORD
 
 from apps.accounts.models import AccountEvent, Session, User
-from apps.console import impersonation
+from apps.console import impersonation, people
 from apps.console.impersonation import NotInTheirName
 from apps.console.models import Impersonation, OperatorEvent
 from apps.console.rights import Right
@@ -228,6 +228,22 @@ def test_it_ends_with_the_login_of_the_operator(acting: Client, root: Person, an
     assert "sign_out" not in actions(ann.user), "it was not the person who signed out"
     assert actions(root.user)[-1] == "sign_out"
     assert whose(ann.client) == ann.user.email
+
+
+def test_it_ends_when_another_operator_ends_the_sessions_of_this_one(
+    acting: Client, root: Person, enrolled: Any, ann: Any
+) -> None:
+    chief = enrolled("chief", is_staff=True, is_superuser=True)
+    people.sign_out(chief.user, root.user.pk, WHY)
+    assert whose(acting) is None
+    assert Impersonation.objects.get().ended_at is not None
+    assert log_of(ann)[-1].action == "impersonation.end"
+
+
+def test_it_ends_at_the_console_s_own_sign_out(acting: Client, ann: Any) -> None:
+    acting.post("/admin/logout/")
+    assert whose(acting) is None
+    assert Impersonation.objects.get().ended_at is not None
 
 
 @pytest.mark.parametrize("change", [{"is_staff": False, "is_superuser": False}, {"is_active": False}])
