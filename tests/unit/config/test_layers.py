@@ -296,3 +296,9 @@ def test_a_database_that_is_away_is_told_with_the_mend(tmp_path: Path) -> None:
 def test_django_finds_nothing_to_warn_of_in_production() -> None:
     checked = manage(PRODUCTION, "check", "--deploy", "--fail-level", "WARNING")
     assert checked.returncode == 0, checked.stderr
+
+
+@pytest.mark.parametrize("path", ["api", "accounts", "w", "Admin", "a/b", ""])
+def test_the_console_has_a_path_that_is_free(path: str) -> None:
+    (problem,) = problems({"ATTRACTOR_ENV": "development", "ATTRACTOR__CONSOLE__PATH": path})
+    assert "console.path" in problem
