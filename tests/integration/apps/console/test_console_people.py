@@ -110,13 +110,11 @@ def test_a_lost_second_factor_is_reset(console: Client, enrolled: Any, events: A
     assert last_event(eve.user).action == "mfa.off"
 
 
-def test_the_confirmation_is_sent_again(
-    console: Client, ann: Any, events: Any, django_capture_on_commit_callbacks: Any
-) -> None:
+@pytest.mark.django_db(transaction=True)
+def test_the_confirmation_is_sent_again(transactional_db: None, console: Client, ann: Any, events: Any) -> None:
     EmailAddress.objects.create(user=ann.user, email=ann.user.email, primary=True)
     mail.outbox.clear()
-    with django_capture_on_commit_callbacks(execute=True):
-        assert act(console, ann.user, "resend_confirmation").status_code == 302
+    assert act(console, ann.user, "resend_confirmation").status_code == 302
     (sent,) = mail.outbox
     assert sent.to == [ann.user.email]
     link = next(word for word in sent.body.split() if "/accounts/confirm-email/" in word)

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
 from authenticators import Person
+from django.conf import settings
 from django.db import ProgrammingError, connection, transaction
 from django.test import Client
 from django.utils import timezone
@@ -34,7 +36,7 @@ pytestmark = pytest.mark.django_db
 WHY = "reported by its hoster"
 
 
-def act(client: Client, path: str, name: str, **fields: Any) -> Any:
+def act(client: Client, path: str, name: str, /, **fields: Any) -> Any:
     given = {f"{name}-{key}": value for key, value in {"reason": WHY, **fields}.items()}
     return client.post(path, {"act": name, **given})
 
@@ -176,6 +178,7 @@ def test_the_grace_of_a_deletion_is_ended(console: Client, ann: Any, root: Perso
     assert act(console, path, "end_grace", slug=ann.workspace.slug).status_code == 302
     assert events() == ["workspace.end_grace"]
     assert deletion.to_purge() == [ann.workspace.pk]
+    Path(settings.MEDIA_ROOT).mkdir(parents=True, exist_ok=True)
     assert deletion.purge(ann.workspace.pk)
     with scope(ann.workspace.pk):
         assert not Workspace.objects.filter(pk=ann.workspace.pk).exists()

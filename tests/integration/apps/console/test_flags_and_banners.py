@@ -163,7 +163,7 @@ def test_another_process_knows_of_a_change_within_seconds(clock: Any, eventually
 
 def pages_of(one: Any, run: Any) -> list[str]:
     return [
-        "/", "/presets/", "/account/", "/account/security/", f"/w/{one.workspace.slug}/",
+        "/presets/", "/account/", "/account/security/", f"/w/{one.workspace.slug}/",
         f"/w/{one.workspace.slug}/runs/", f"/w/{one.workspace.slug}/runs/{run.pk}/",
         f"/w/{one.workspace.slug}/graphs/{one.graph.pk}/", f"/w/{one.workspace.slug}/members/", "/nowhere/",
     ]  # fmt: skip

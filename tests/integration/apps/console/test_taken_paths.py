@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from django.conf import settings
-from django.urls import get_resolver
+from django.urls import URLPattern, URLResolver, get_resolver
 
 from config.schema import TAKEN
 
@@ -13,9 +15,9 @@ def test_the_taken_paths_are_the_first_parts_of_all_addresses() -> None:
     assert first - {settings.ATTRACTOR.console.path, ""} | {"static"} == set(TAKEN)
 
 
-def everything(resolver):  # type: ignore[no-untyped-def]
+def everything(resolver: URLResolver) -> Iterator[URLPattern | URLResolver]:
     for entry in resolver.url_patterns:
-        if str(entry.pattern):
-            yield entry
-        else:
+        if isinstance(entry, URLResolver) and not str(entry.pattern):
             yield from everything(entry)
+        else:
+            yield entry
