@@ -7,7 +7,7 @@ not declared here does not exist, and a layer that names it stops the start.
 from datetime import date
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from config.secrets.reference import LOCAL_PATTERN, PATTERN
@@ -27,9 +27,15 @@ Fraction = Annotated[float, Field(ge=0, le=1)]
 SecretReference = Annotated[str, Field(pattern=PATTERN)]
 Address = Annotated[str, Field(pattern="^https?://[^/]+")]
 LocalReference = Annotated[str, Field(pattern=LOCAL_PATTERN)]
-SecretReference = Annotated[str, Field(pattern=r"^(env:[A-Za-z_][A-Za-z0-9_]*|file:/.+)$")]
 Origin = Annotated[str, Field(pattern=r"^https?://[A-Za-z0-9.-]+(:[0-9]{1,5})?$")]
 Day = Annotated[str, BeforeValidator(_a_day)]
+TAKEN = frozenset(
+    {
+        ".well-known", "account", "accounts", "api", "health", "invitations", "notices", "presets", "s", "static", "theme", "w",
+        "workspaces",
+    }
+)  # fmt: skip
+"""First parts of the site's own addresses."""
 Port = Annotated[int, Field(ge=1, le=65_535)]
 
 
@@ -291,6 +297,24 @@ class Accounts(Section):
     )
 
 
+class Console(Section):
+    """The operators' admin."""
+
+    path: str = Field(pattern="^[a-z0-9][a-z0-9-]{0,59}$", description="Its place below the site, without slashes.")
+    idle_minutes: int = Field(ge=1, le=480, description="Left alone for so long it asks for a code again, min.")
+    session_minutes: int = Field(ge=5, le=1440, description="It asks for a code again after this at the latest, min.")
+    impersonation_minutes: int = Field(
+        ge=1, le=480, description="An operator acts in somebody's name for so long at most, min."
+    )
+
+    @field_validator("path")
+    @classmethod
+    def _is_free(cls, path: str) -> str:
+        if path in TAKEN:
+            raise ValueError(f"the site has pages below /{path}/ already")
+        return path
+
+
 class GoogleLogin(Section):
     """Signing in with Google; offered when there is a `client_id`."""
 
@@ -377,6 +401,7 @@ class Configuration(BaseSettings):
     storage: Storage
     email: Email
     accounts: Accounts
+    console: Console
     oauth: Oauth
     limits: Limits
     log: Log

@@ -1,5 +1,6 @@
 """Every address of the site."""
 
+from django.conf import settings
 from django.contrib import admin
 from django.urls import include, path
 from drf_spectacular.views import SpectacularAPIView
@@ -7,7 +8,7 @@ from drf_spectacular.views import SpectacularAPIView
 from apps.ops.security_txt import security_txt
 
 urlpatterns = [
-    path("admin/", admin.site.urls),
+    path(f"{settings.ATTRACTOR.console.path}/", admin.site.urls),
     path("accounts/", include("apps.accounts.door_urls")),  # over allauth's own, where something is asked first
     path("accounts/", include("allauth.urls")),
     path("api/v1/schema/", SpectacularAPIView.as_view(), name="schema"),

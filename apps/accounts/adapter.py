@@ -14,6 +14,7 @@ from django.urls import reverse
 
 from apps.accounts import guesses, mails, visit
 from apps.accounts.models import UserManager
+from apps.console import flags
 from apps.workspaces import invitations
 
 log = structlog.get_logger(__name__)
@@ -28,7 +29,7 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]  # allauth is
     """Whether people may sign up by themselves, one spelling of every address, and what every login goes through."""
 
     def is_open_for_signup(self, request: HttpRequest) -> bool:
-        return bool(settings.ATTRACTOR.accounts.open_signup)
+        return bool(settings.ATTRACTOR.accounts.open_signup) and flags.is_on(flags.SIGN_UP)
 
     def clean_email(self, email: str) -> str:
         return str(super().clean_email(UserManager.normalize_email(email)))

@@ -9,7 +9,7 @@ import structlog
 from django.db import transaction
 from django.utils import timezone
 
-from apps.accounts import mails, visit
+from apps.accounts import acting, mails, visit
 from apps.accounts.models import AccountEvent
 
 if TYPE_CHECKING:
@@ -71,6 +71,35 @@ class Notice(Enum):
     EXPORTED = (
         "account.export", "Your data was downloaded", "Everything that is kept about you was downloaded as a file.",
     )  # fmt: skip
+    DEACTIVATED = (
+        "operator.deactivate", "Your account was switched off",
+        "An operator of this site has switched your account off, for this reason: {reason}\n\n"
+        "You are signed out everywhere, and your API keys open nothing.",
+    )  # fmt: skip
+    REACTIVATED = (
+        "operator.reactivate", "Your account works again",
+        "An operator of this site has switched your account on again. Sign in as always.",
+    )  # fmt: skip
+    ENDED_BY_OPERATOR = (
+        "operator.sign_out", "You were signed out everywhere",
+        "An operator of this site has ended all sessions of your account, for this reason: {reason}",
+    )  # fmt: skip
+    RIGHTS = (
+        "operator.rights", "Your rights as an operator were changed",
+        "A superuser of this site has changed what you may do as an operator, for this reason: {reason}",
+    )  # fmt: skip
+    IMPERSONATED = (
+        "operator.impersonate.begin", "An operator acts in your name",
+        "{operator}, an operator of this site, looks at it and works in it in your name until {until} at the latest, "
+        "for this reason: {reason}\n\n"
+        "Your password, two-step sign-in, API keys and what cannot be taken back are out of reach. Everything that is "
+        "written meanwhile names the operator, in the audit log of the workspace and in what was done with your "
+        "account.",
+    )  # fmt: skip
+    IMPERSONATION_ENDED = (
+        "operator.impersonate.end", "The operator does not act in your name any more",
+        "{operator}, an operator of this site, has stopped acting in your name.",
+    )  # fmt: skip
     SIGNED_IN = ("sign_in", "", "")
     SIGNED_OUT = ("sign_out", "", "")
     SESSION_ENDED = ("session.end", "", "")
@@ -82,6 +111,11 @@ class Notice(Enum):
         self.subject = subject
         self.text = text
 
+    @property
+    def by_operator(self) -> bool:
+        """Whether it is something that an operator of the site did."""
+        return self.action.startswith("operator.")
+
 
 def tell(user: User, notice: Notice, *, to: str | None = None, **facts: Any) -> None:
     """Note it, and send the mail once it is committed.
@@ -90,7 +124,9 @@ def tell(user: User, notice: Notice, *, to: str | None = None, **facts: Any) -> 
         to: another address than the person's own.
         facts: JSON, kept with the event and named by the mail's text. No secrets.
     """
-    here = visit.current()
+    here, as_ = visit.current(), acting.current()
+    if as_ is not None:
+        facts = {"operator": as_.operator, **facts}
     with transaction.atomic():
         AccountEvent.objects.create(
             user=user, action=notice.action, data=facts, address=here.address,
@@ -104,5 +140,6 @@ def tell(user: User, notice: Notice, *, to: str | None = None, **facts: Any) -> 
         if notice.subject:
             context = {
                 "name": user.get_full_name(), "text": notice.text.format(**facts), "visit": here, "at": timezone.now(),
+                "by_operator": notice.by_operator,
             }  # fmt: skip
             mails.post("notice", to or user.email, notice.subject, context)

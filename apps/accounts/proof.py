@@ -22,6 +22,7 @@ from django.http import HttpRequest, HttpResponseRedirect
 from django.http.response import HttpResponseBase
 from django.urls import reverse
 
+from apps.accounts import acting
 from apps.ops.refusal import Fault, Refusal
 
 if TYPE_CHECKING:
@@ -64,7 +65,11 @@ def is_fresh(request: HttpRequest) -> bool:
 
 
 def demand(request: HttpRequest) -> None:
-    """Raises `ProofNeeded` without a fresh proof; who comes with an API key is bounded by the key instead."""
+    """Raises `ProofNeeded` without a fresh proof; who comes with an API key is bounded by the key instead.
+
+    Raises `WhileImpersonating` for an operator in another's name, who has no proof to give.
+    """
+    acting.refuse()
     if not getattr(request, "with_key", False) and not is_fresh(request):
         raise ProofNeeded(
             [
@@ -78,7 +83,8 @@ def demand(request: HttpRequest) -> None:
 
 
 def ask(request: HttpRequest) -> HttpResponseRedirect:
-    """To the page where a proof is given, and back to where the person was."""
+    """To the page where a proof is given, and back to where the person was. Raises `WhileImpersonating`."""
+    acting.refuse()
     if request.method not in ("GET", "HEAD"):
         messages.info(request, "Confirm that it is you, then do it again: nothing was changed yet.")
     back = request.get_full_path() if request.method in ("GET", "HEAD") else _page_of(request)
@@ -94,6 +100,7 @@ def proof_required(
     def guarded(request: Any, /, *args: P.args, **kwargs: P.kwargs) -> HttpResponseBase:
         if not request.user.is_authenticated:
             return redirect_to_login(request.get_full_path())
+        acting.refuse()
         return view(request, *args, **kwargs) if is_fresh(request) else ask(request)
 
     return guarded

@@ -12,7 +12,7 @@ from django.db import transaction
 from django.dispatch import receiver
 from django.http import HttpRequest
 
-from apps.accounts import known_browsers, proof, visit
+from apps.accounts import acting, known_browsers, proof, visit
 from apps.accounts.mfa import patience
 from apps.accounts.models import Session, User, UserManager
 from apps.accounts.notices import Notice, tell
@@ -30,7 +30,8 @@ def signed_in(request: HttpRequest, user: User, **_: Any) -> None:
 
 @receiver(user_logged_out)
 def signed_out(user: User | None, **_: Any) -> None:
-    if user is not None and user.is_authenticated:
+    # In another's name it is the operator who signs out; `apps.console.receivers` notes that.
+    if user is not None and user.is_authenticated and acting.current() is None:
         tell(user, Notice.SIGNED_OUT)
 
 

@@ -69,6 +69,16 @@ def visiting(request: HttpRequest) -> Iterator[Visit]:
         _visit.reset(token)
 
 
+@contextmanager
+def of_nobody() -> Iterator[None]:
+    """What is written meanwhile does not say from where: it is about another person than who knocks."""
+    token = _visit.set(Visit(site=_visit.get().site))
+    try:
+        yield
+    finally:
+        _visit.reset(token)
+
+
 def address_of(request: HttpRequest) -> str | None:
     """The caller's address: the last that the reverse proxy in front has noted, or else the other end of the wire."""
     try:

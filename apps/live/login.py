@@ -15,6 +15,7 @@ from django.utils.crypto import constant_time_compare
 
 from apps.accounts.mfa.gate import admitted
 from apps.accounts.middleware import key_in, secret_in
+from apps.console import impersonation
 from apps.ops.callers import address_of_socket
 from apps.workspaces.keys import holder_of
 
@@ -69,7 +70,11 @@ def _user(session: Mapping[str, Any], user: User | None) -> User | None:
         return None
     # A session that has not shown the second factor of its person is nobody's, here as for pages.
     whole = admitted(user, session)
-    return whole if whole.is_authenticated else None
+    if not whole.is_authenticated:
+        return None
+    # As for pages: the session of an operator who acts in somebody's name is that person's.
+    acted = impersonation.going_on(session, whole)
+    return whole if acted is None else acted.user
 
 
 class KeyOrSession:

@@ -13,6 +13,7 @@ from channels.db import database_sync_to_async
 from django.conf import settings
 from django.contrib.auth import get_user_model
 from django.db import connection
+from django.utils import timezone
 
 from apps.accounts.sessions import holding
 from apps.live.login import Caller, users_of
@@ -117,6 +118,7 @@ def permits_now(permits: Iterable[Permit]) -> dict[Permit, Permit | None]:
     Three queries, however many permits and workspaces there are.
     """
     asked = set(permits)
+    now = timezone.now()
     sessions = import_module(settings.SESSION_ENGINE).SessionStore.get_model_class().objects
     logins = set(
         sessions.filter(
@@ -130,6 +132,7 @@ def permits_now(permits: Iterable[Permit]) -> dict[Permit, Permit | None]:
         for permit in asked
         if permit.user_id in known
         and known[permit.user_id][0] == permit.password
+        and (permit.until is None or now < permit.until)
         and (permit.key_id is not None if permit.session_key is None else permit.session_key in logins)
     ]
     rows: dict[Permit, Permit | None] = dict.fromkeys(asked)

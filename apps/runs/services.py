@@ -22,6 +22,7 @@ from django.db.models.expressions import Combinable
 from django.db.models.functions import Greatest, Least, Now
 from django.utils import timezone
 
+from apps.console import flags
 from apps.ops.refusal import Fault, Invalid
 from apps.projects.models import Graph, GraphVersion
 from apps.projects.selectors import latest_version
@@ -118,7 +119,9 @@ def enqueue(
 
     Raises:
         Invalid, QuotaExceeded: nothing was queued; every reason is listed.
+        SwitchedOff: operators let nothing be queued at present.
     """
+    flags.demand(flags.SUBMIT_RUNS, version.workspace_id)
     check_request(seed, demand)
     admit(version.workspace_id, demand)
     run = Run.objects.create(
@@ -185,6 +188,15 @@ def _tell(actor: "User", held: Run, kind: RunCommand.Kind, told: dict[str, Any])
     row.save(force_insert=True)
     held.save()
     return row
+
+
+def cancel_one(actor: "User", run_id: UUID) -> Run:
+    """Cancel one run of the workspace in force, like `cancel_all`. Raises `RunIsOver`, `NotFound`."""
+    held = _locked(run_id)
+    if held.is_final:
+        raise RunIsOver([Fault("run", f"The run is {held.state} and takes no command.", "There is nothing to cancel.")])
+    _tell(actor, held, RunCommand.Kind.CANCEL, {})
+    return held
 
 
 def cancel_all(actor: "User") -> None:

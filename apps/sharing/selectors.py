@@ -58,7 +58,7 @@ def shared(token: str, user: User | AnonymousUser | Any) -> ShareLink:
     if found is None or not found.open:
         raise NotFound("such link")
     with scope(found.workspace_id):
-        if Workspace.objects.filter(pk=found.workspace_id, delete_at__isnull=False).exists():
+        if not Workspace.objects.filter(pk=found.workspace_id, delete_at=None, suspended_at=None).exists():
             raise NotFound("such link")
     if found.visibility != Visibility.ANYONE and not user.is_authenticated:
         raise SignInNeeded

@@ -9,6 +9,7 @@ from uuid import UUID
 
 from django.utils import timezone
 
+from apps.console import flags
 from apps.ops.refusal import Fault, Invalid
 from apps.projects.models import Graph
 from apps.runs.models import Run
@@ -42,10 +43,12 @@ def share(
     Raises:
         Invalid: a value is out of range, or there are too many links.
         PermissionDenied: the actor may not share.
+        SwitchedOff: operators let nobody share at present.
     """
     token = PREFIX + secrets.token_urlsafe(24)
     with scope(target.workspace_id, actor.pk):
         found = require(actor, Verb.SHARE)
+        flags.demand(flags.SHARE_LINKS, target.workspace_id, "links")
         kind = found.workspace.default_visibility if visibility is None else visibility
         faults = []
         if not 1 <= days <= MOST_DAYS:

@@ -10,6 +10,7 @@ from apps.web.views import (
     keys,
     landing,
     members,
+    notices,
     preset,
     project,
     run,
@@ -21,12 +22,14 @@ from apps.web.views import (
     workspace_security,
     workspaces,
 )
-from apps.web.views.account import leaving, profile, prove, second_factor, security, sessions
+from apps.web.views.account import impersonation, leaving, profile, prove, second_factor, security, sessions
 
 app_name = "web"
 
 urlpatterns = [
     path("", landing.landing, name="landing"),
+    path("notices/<uuid:banner_id>/dismiss/", notices.dismiss, name="dismiss_notice"),
+    path("notices/", notices.notices, name="notices"),
     path("theme/", theme.theme, name="theme"),
     path("account/", profile.profile, name="account_profile"),
     path("account/export/", leaving.export_data, name="export_account"),
@@ -35,6 +38,7 @@ urlpatterns = [
     path("account/sessions/end/", sessions.end_other_sessions, name="end_other_sessions"),
     path("account/sessions/<uuid:session_id>/end/", sessions.end_session, name="end_session"),
     path("account/security/", security.security, name="account_security"),
+    path("account/impersonation/end/", impersonation.end_impersonation, name="end_impersonation"),
     path("account/prove/", prove.prove, name="prove"),
     path("account/code/", second_factor.second_factor, name="second_factor"),
     path("account/code/abort/", second_factor.abort_sign_in, name="abort_sign_in"),

@@ -217,6 +217,8 @@ def _void(found: Invitation, workspace: Workspace) -> Fault | None:
         return Fault("invitation", "It has expired.", ask)
     if workspace.delete_at is not None:
         return Fault("invitation", "The workspace is being deleted.", "Ask an owner to restore it.")
+    if workspace.suspended_at is not None:
+        return Fault("invitation", "The workspace is suspended.", "Ask those who invited you.")
     inviter = Membership.objects.filter(user=found.invited_by, user__is_active=True).first()
     if inviter is None or not may(inviter.role, Verb.MANAGE_WORKSPACE) or above(found.role, inviter.role):
         return Fault("invitation", "Who invited you may not offer this any more.", "Ask somebody else of them.")

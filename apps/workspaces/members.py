@@ -12,6 +12,7 @@ from uuid import UUID
 from django.core.exceptions import PermissionDenied
 from django.db.models.functions import Now
 
+from apps.accounts import acting
 from apps.ops.preconditions import ANY, Precondition
 from apps.ops.refusal import Fault, Invalid
 from apps.workspaces.domains import MACHINES, domain_of
@@ -104,6 +105,7 @@ def leave(actor: User, workspace: Workspace) -> None:
     with scope(workspace.id, actor.pk):
         if actor.api_key is not None:
             raise PermissionDenied("An API key does not leave. Do it on the site, signed in.")
+        acting.refuse()
         require(actor, Verb.READ)
         locked_workspace()
         held = Membership.objects.select_for_update().filter(user_id=actor.pk).first()

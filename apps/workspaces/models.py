@@ -50,6 +50,9 @@ class Workspace(Digested):
     require_mfa = models.BooleanField(
         default=False, help_text="Only members with two-step sign-in enter; API keys are not asked."
     )
+    suspended_at = models.DateTimeField(
+        null=True, editable=False, help_text="Since when it can only be read, because the operators of the site say so."
+    )
 
     # Row-level security alone decides here: a workspace is the boundary and has no `workspace_id`.
     objects: ClassVar[models.Manager["Workspace"]] = models.Manager()
@@ -166,6 +169,23 @@ class QuotaAlert(WorkspaceModel):
 
     def __str__(self) -> str:
         return self.name
+
+
+class QuotaGrant(WorkspaceModel):
+    """A quota that an operator has set for this workspace, in place of what its plan says; see `plans`."""
+
+    name = models.CharField(max_length=40)
+    value = models.FloatField()
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+
+    class Meta(WorkspaceModel.Meta):
+        constraints = (
+            *WorkspaceModel.Meta.constraints,
+            models.UniqueConstraint(fields=["workspace", "name"], name="workspaces_quotagrant_once"),
+        )
+
+    def __str__(self) -> str:
+        return f"{self.name} {self.value:g}"
 
 
 class ApiKey(WorkspaceModel):

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 from django.core.exceptions import PermissionDenied
 
+from apps.accounts import acting
 from apps.workspaces.missing import NotFound
 from apps.workspaces.models import Membership, Role
 from apps.workspaces.scope import current_workspace_id
@@ -42,6 +43,10 @@ ALLOWED: dict[Role, frozenset[Verb]] = {
 }
 BY_KEY = _RUNNING | {Verb.MANAGE_WEBHOOKS, Verb.READ_AUDIT}
 """What a person's own role allows is done with an API key too, if it is among these."""
+OUTLASTING = frozenset(
+    {Verb.MAKE_KEY, Verb.SHARE, Verb.MANAGE_WEBHOOKS, Verb.MANAGE_WORKSPACE, Verb.SECURE_WORKSPACE, Verb.OWN_WORKSPACE}
+)
+"""What lets somebody in for longer, or ends something for good: no operator does it in another's name."""
 RANK: dict[Role, int] = {Role.OWNER: 4, Role.ADMIN: 3, Role.EDITOR: 2, Role.API: 1, Role.VIEWER: 1}
 """Nobody gives or takes a role above the own one."""
 
@@ -51,6 +56,13 @@ class WorkspaceClosing(PermissionDenied):
 
     code = "workspace_closing"
     title = "The workspace is being deleted"
+
+
+class WorkspaceSuspended(PermissionDenied):
+    """The operators of the site have suspended the workspace; it is only read."""
+
+    code = "workspace_suspended"
+    title = "The workspace is suspended"
 
 
 def may(role: str, verb: Verb) -> bool:
@@ -79,7 +91,7 @@ def require(actor: "User", verb: Verb, *, while_closing: bool = False) -> Member
     Raises:
         NotFound: the actor does not belong to it, so for the actor it does not exist.
         PermissionDenied: the role does not allow it.
-        WorkspaceClosing: which is one of these.
+        WorkspaceClosing, WorkspaceSuspended, WhileImpersonating: which are ones of these.
     """
     found = Membership.objects.select_related("workspace").filter(user_id=actor.pk).first()
     if found is None or (actor.api_key is not None and actor.api_key.workspace_id != found.workspace_id):
@@ -91,6 +103,10 @@ def require(actor: "User", verb: Verb, *, while_closing: bool = False) -> Member
         raise PermissionDenied(
             f"The role {Role(found.role).label.lower()} does not allow this ({verb}). Ask an owner for another role."
         )
+    if verb in OUTLASTING:
+        acting.refuse()
+    if found.workspace.suspended_at is not None and verb is not Verb.READ and not while_closing:
+        raise WorkspaceSuspended("The operators of this site have suspended it: it can only be read. Write to them.")
     if found.workspace.delete_at is not None and verb is not Verb.READ and not while_closing:
         raise WorkspaceClosing(
             f"It can only be read until it is deleted on {found.workspace.delete_at:%d %B %Y}. An owner can restore it."

@@ -2,20 +2,22 @@
 
 The class that `workspaces.plans` names is asked. The one that is shipped, `ConfiguredPlans`, gives every workspace the
 quotas of the configuration; another may ask a service of billing. It is asked often, inside transactions, and has to
-answer from what it has at hand.
+answer from what it has at hand. What an operator has set for one workspace (`QuotaGrant`) goes over what it says.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
 from functools import lru_cache
-from typing import Protocol, cast
+from typing import Final, Protocol, cast
 from uuid import UUID
 
 from django.conf import settings
 from django.utils.module_loading import import_string
 
-from apps.workspaces.scope import current_workspace_id
+from apps.workspaces.models import QuotaGrant
+from apps.workspaces.scope import current_workspace_id, reading
 
 
 class Quotas(Protocol):
@@ -46,6 +48,35 @@ class Quotas(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class Granted:
+    """Quotas of a workspace for which an operator has set some."""
+
+    active_runs: int
+    nodes: int
+    memory: int
+    flops: float
+    ticks: int
+    points: int
+    run_seconds: int
+    compute_seconds: int
+    storage: int
+    recording: int
+    upload: int
+
+    @classmethod
+    def over(cls, said: Quotas, granted: Mapping[str, float]) -> Granted:
+        """What the plan says, but for what was granted."""
+        return cls(
+            **{name: granted[name] if name == "flops" else int(granted[name]) for name in NAMES if name in granted},
+            **{name: getattr(said, name) for name in NAMES if name not in granted},
+        )
+
+
+NAMES: Final = tuple(one.name for one in fields(Granted))
+"""Of all quotas."""
+
+
+@dataclass(frozen=True, slots=True)
 class Plan:
     """A plan: the name that people see, and what it allows."""
 
@@ -70,7 +101,16 @@ class ConfiguredPlans:
 
 def plan(workspace_id: UUID | None = None) -> Plan:
     """That of a workspace; without an id of the one in force."""
-    return _provider(settings.ATTRACTOR.workspaces.plans).plan_of(workspace_id or current_workspace_id())
+    of = workspace_id or current_workspace_id()
+    said = said_of(of)
+    with reading(of):
+        granted = dict(QuotaGrant.objects.values_list("name", "value"))
+    return Plan(said.name, Granted.over(said.quotas, granted)) if granted else said
+
+
+def said_of(workspace_id: UUID) -> Plan:
+    """The plan of a workspace without what operators have set."""
+    return _provider(settings.ATTRACTOR.workspaces.plans).plan_of(workspace_id)
 
 
 def quotas(workspace_id: UUID | None = None) -> Quotas:

@@ -11,6 +11,7 @@ from django.conf import settings
 from django.core.exceptions import PermissionDenied
 from django.utils.text import slugify
 
+from apps.accounts import acting
 from apps.ops.preconditions import ANY, Precondition
 from apps.ops.refusal import Fault, Invalid
 from apps.workspaces.domains import is_domain
@@ -143,7 +144,8 @@ def locked_workspace() -> Workspace:
 
 
 def refuse_key(actor: "User") -> None:
-    """Raises `PermissionDenied` for somebody who came with an API key."""
+    """Raises `PermissionDenied` for somebody who came with an API key, or acts in another's name."""
+    acting.refuse()
     if actor.api_key is not None:
         raise PermissionDenied("An API key belongs to one workspace. Do this on the site, signed in.")
 
@@ -157,6 +159,10 @@ def audit(actor: "User | None", action: str, target: Digested, /, *, gone: bool 
         data: JSON-able facts, without secrets.
     """
     before = target.digest_before()
+    as_ = acting.current()
+    if as_ is not None:
+        # Both are named, whichever of them is the actor.
+        data = {**data, "impersonated_by": as_.operator, "impersonated": as_.user}
     return AuditEvent.objects.create(
         workspace_id=current_workspace_id(),
         actor=actor,

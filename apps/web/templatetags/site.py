@@ -12,10 +12,12 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.timesince import timesince
 
+from apps.console import banners
 from apps.presets.models import AcceptanceVerdict
 from apps.runs.models import Run
 from apps.web import sent_once, theme
 from apps.web.numbers import shown
+from apps.web.views.notices import dismissed
 from apps.workspaces import selectors as workspaces
 from apps.workspaces.models import Workspace
 from apps.workspaces.permissions import Verb, may
@@ -61,6 +63,17 @@ def current_workspace(context: template.Context) -> Workspace | None:
     """The workspace of the page, else the person's first one."""
     here: Workspace | None = context.get("workspace")
     return here or next(iter(my_workspaces(context)), None)
+
+
+@register.inclusion_tag("web/site_notices.html", takes_context=True)
+def site_notices(context: template.Context) -> dict[str, Any]:
+    """What the operators tell everybody, in a place where a screen reader hears what comes later."""
+    request = context.get("request")
+    found = banners.shown(dismissed(request) if request else ())
+    return {
+        "notices": found, "back": request.get_full_path() if request else "/",
+        "csrf_token": context.get("csrf_token"),
+    }  # fmt: skip
 
 
 @register.simple_tag(takes_context=True)

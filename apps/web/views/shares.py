@@ -13,7 +13,7 @@ from django.urls import reverse
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from apps.ops.refusal import Invalid
+from apps.ops.refusal import Refusal
 from apps.projects.models import Graph
 from apps.projects.selectors import graph as graph_of
 from apps.projects.selectors import latest_version
@@ -49,7 +49,7 @@ def shares(request: WorkspaceRequest, slug: str) -> HttpResponse:
             _, token = services.share(request.user, target, chosen, visibility)
             address = request.build_absolute_uri(reverse("web:shared", kwargs={"token": token}))
             sent_once.taken(request)
-        except Invalid as refusal:
+        except Refusal as refusal:
             errors = errors_of(refusal)
     context = {
         "workspace": request.workspace,

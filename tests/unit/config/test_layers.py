@@ -343,3 +343,9 @@ def test_what_is_left_open_in_production_is_told(change: dict[str, str], told: s
     checked = manage(PRODUCTION | CONTACT | change, "check", "--deploy", "--fail-level", "WARNING")
     assert checked.returncode != 0
     assert told in checked.stderr
+
+
+@pytest.mark.parametrize("path", ["api", "accounts", "w", "Admin", "a/b", ""])
+def test_the_console_has_a_path_that_is_free(path: str) -> None:
+    (problem,) = problems({"ATTRACTOR_ENV": "development", "ATTRACTOR__CONSOLE__PATH": path})
+    assert "console.path" in problem

@@ -14,6 +14,7 @@ from django.core.management.base import BaseCommand, CommandParser
 from django.db import Error as DatabaseError
 from django.db import connection
 
+from apps.console import impersonation
 from apps.runs import exports, recordings
 from apps.runs.sweeping import sweep
 
@@ -38,6 +39,7 @@ class Command(BaseCommand):
         while not stopping.is_set():
             try:
                 sweep()
+                impersonation.end_expired()
                 writer.tend()
             except DatabaseError as error:
                 # It comes back, or somebody looks after it; the next round tries again.

@@ -107,7 +107,11 @@ def test_5_the_admin_s_own_login(enrolled: Any, address: str) -> None:
     assert answer.url.startswith((reverse("account_login"), "/admin/login/"))
     assert whose(client) is None
     assert eve.half_in(client).get("/admin/").status_code == 302
-    assert eve.signed_in().get("/admin/").status_code == 200
+    browser = eve.signed_in()
+    assert browser.get("/admin/").status_code == 302, "the console has a door of its own"
+    eve.clock.next_step()
+    assert browser.post("/admin/login/", {"code": eve.code()}).status_code == 302
+    assert browser.get("/admin/").status_code == 200
 
 
 def test_6_staff_without_a_second_factor(db: None) -> None:

@@ -265,13 +265,13 @@ PAGES: dict[tuple[str, str], Row] = {
 OF_PERSON = {
     "web:account_security", "web:prove", "web:second_factor", "web:abort_sign_in", "web:enrol_second_factor",
     "web:switch_off_second_factor", "web:renew_recovery_codes", "web:account_profile", "web:export_account",
-    "web:delete_account", "web:account_sessions", "web:end_other_sessions", "web:end_session",
+    "web:delete_account", "web:end_impersonation", "web:account_sessions", "web:end_other_sessions", "web:end_session",
 }  # fmt: skip
 """Pages of one's own account: their paths name nobody, so there is none of anybody else."""
 
 OPEN = {
     "schema", "web:landing", "web:theme", "web:gallery", "web:preset", "health-live", "health-ready",
-    "web:new_workspace", "web:invitation", "web:shared", "security-txt",
+    "web:new_workspace", "web:invitation", "web:shared", "web:notices", "web:dismiss_notice", "security-txt",
 }  # fmt: skip
 """What anybody may see, or who has a token."""
 

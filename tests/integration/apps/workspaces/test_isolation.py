@@ -29,7 +29,7 @@ from apps.webhooks.selectors import due
 from apps.webhooks.services import begin_try, create_webhook, end_try, ping
 from apps.workspaces.invitations import invite
 from apps.workspaces.keys import create_key
-from apps.workspaces.models import AuditEvent, IdempotencyKey, Membership, QuotaAlert
+from apps.workspaces.models import AuditEvent, IdempotencyKey, Membership, QuotaAlert, QuotaGrant
 from apps.workspaces.rows import OwnedForeignKey, ScopedManager, WorkspaceModel
 from apps.workspaces.scope import scope
 
@@ -143,6 +143,7 @@ def test_sql_without_a_scope_and_with_a_foreign_one_sees_nothing(
         Export.objects.create(**of, run=run, format="csv")
         Retention.objects.create(**of)
         QuotaAlert.objects.create(**of, name="storage")
+        QuotaGrant.objects.create(**of, name="nodes", value=1)
         invite(ann.user, ann.workspace, "guest@example.org", "viewer", str)
         share(ann.user, ann.graph)
     hook, _ = create_webhook(ann.user, ann.workspace, "https://example.org/", EVENTS)

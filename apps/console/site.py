@@ -1,0 +1,147 @@
+"""The admin of the operators: for staff who have given a code at its door a short while ago."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Final
+from urllib.parse import urlencode
+
+from csp.constants import NONCE, SELF
+from csp.decorators import csp_replace
+from django.contrib import messages
+from django.contrib.admin import AdminSite
+from django.contrib.auth.views import redirect_to_login
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.shortcuts import redirect, render
+from django.urls import URLPattern, URLResolver, path, reverse
+from django.utils.http import url_has_allowed_host_and_scheme
+from django.views.decorators.cache import never_cache
+from django.views.decorators.debug import sensitive_post_parameters
+
+from apps.console import session
+from apps.console.rights import Right, is_operator, may
+
+MAX_CODE = 64
+POLICY: Final = {"script-src": [SELF, NONCE], "style-src": [SELF, NONCE]}
+"""How the content policy of the console differs: Django's templates know of no nonces, and load files of ours alone."""
+PAGES: tuple[tuple[Right, str, str], ...] = (
+    (Right.PEOPLE, "People", "people"),
+    (Right.LOOK, "Workspaces", "workspaces"),
+    (Right.LOOK, "Runs", "runs"),
+    (Right.AUDIT, "Audit log", "audit"),
+    (Right.AUDIT, "Operators' log", "operator_log"),
+    (Right.LOOK, "Model versions", "networks"),
+    (Right.SITE, "Feature flags", "flags"),
+    (Right.SITE, "Banners", "banners"),
+)
+"""What the navigation offers: who sees it, its name, its address."""
+
+
+class OperatorSite(AdminSite):
+    """Django's admin with pages of its own and a door of its own: a code of the authenticator, each time."""
+
+    site_header = "Attractor console"
+    site_title = "Attractor console"
+    index_title = "Console"
+
+    def register(self, model_or_iterable: Any, admin_class: Any = None, **options: Any) -> None:
+        """Takes lists that are looked at only: those which libraries bring write past our services and their log."""
+        from apps.console.read_only import ReadOnly
+
+        if admin_class is not None and issubclass(admin_class, ReadOnly):
+            super().register(model_or_iterable, admin_class, **options)
+
+    def has_permission(self, request: HttpRequest) -> bool:
+        """Whether the person is an operator whose session has shown the second factor, and whose console is open."""
+        person: Any = request.user
+        return (
+            person.is_authenticated
+            and person.api_key is None
+            and is_operator(person)
+            and person.is_verified()
+            and session.is_open(request)
+        )
+
+    def admin_view(self, view: Callable[..., Any], cacheable: bool = False) -> Callable[..., Any]:
+        answered: Callable[..., Any] = csp_replace(POLICY)(super().admin_view(view, cacheable))
+        return answered
+
+    def login(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+        """The door. Who is not signed in goes to the site's login, and who is no operator home."""
+        return _door(request)
+
+    def password_change(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+        """There is one page for that, which asks for a proof and tells the person."""
+        return redirect("account_change_password")
+
+    def get_urls(self) -> list[URLResolver | URLPattern]:
+        # Not at the top: admin sites are made while apps are still being loaded.
+        from apps.console.views import audit, banners, flags, networks, people, runs, workspaces
+
+        pages = (
+            ("people/", people.people, "people"),
+            ("people/<uuid:user_id>/", people.person, "person"),
+            ("workspaces/", workspaces.workspaces, "workspaces"),
+            ("workspaces/<uuid:workspace_id>/", workspaces.workspace, "workspace"),
+            ("runs/", runs.runs, "runs"),
+            ("runs/<uuid:workspace_id>/<uuid:run_id>/", runs.run, "run"),
+            ("audit/", audit.audit, "audit"),
+            ("audit/export/", audit.export, "audit_export"),
+            ("operators/", audit.operator_log, "operator_log"),
+            ("models/", networks.networks, "networks"),
+            ("flags/", flags.flags, "flags"),
+            ("flags/<slug:name>/", flags.flag, "flag"),
+            ("banners/", banners.banners, "banners"),
+        )
+        own: list[URLResolver | URLPattern] = [
+            path(route, self.admin_view(view), name=name) for route, view, name in pages
+        ]
+        return own + super().get_urls()
+
+    def get_app_list(self, request: HttpRequest, app_label: str | None = None) -> list[dict[str, Any]]:
+        """The console's pages, then Django's lists of what may only be looked at."""
+        listed: list[dict[str, Any]] = super().get_app_list(request, app_label)
+        if app_label is not None:
+            return listed
+        person: Any = request.user
+        offered = [
+            {
+                "name": title, "object_name": name, "admin_url": reverse(f"admin:{name}"), "view_only": True,
+                "perms": {"view": True}, "add_url": None, "model": None,
+            }
+            for right, title, name in PAGES if may(person, right)
+        ]  # fmt: skip
+        own = {
+            "name": "Console", "app_label": "console", "app_url": reverse("admin:index"), "has_module_perms": True,
+            "models": offered,
+        }  # fmt: skip
+        return [own, *listed]
+
+
+@never_cache
+@sensitive_post_parameters("code")
+def _door(request: HttpRequest) -> HttpResponse:
+    from apps.accounts import proof
+    from apps.accounts.mfa import codes
+
+    person: Any = request.user
+    asked = request.POST.get("next") or request.GET.get("next", "")
+    safe = url_has_allowed_host_and_scheme(asked, {request.get_host()}, require_https=request.is_secure())
+    back = asked if safe and asked.startswith(session.path()) else reverse("admin:index")
+    if not person.is_authenticated:
+        return redirect_to_login(f"{reverse('admin:login')}?{urlencode({'next': back})}")
+    if person.is_staff and person.mfa_since is None:
+        messages.info(request, "The console needs two-step sign-in. Set it up first.")
+        return redirect_to_login(back, reverse("web:enrol_second_factor"))
+    if not is_operator(person):
+        messages.error(request, "The console is for the operators of this site.")
+        return redirect("web:landing")
+    problem = ""
+    if request.method == "POST":
+        problem = codes.check(person, request.POST.get("code", "")[:MAX_CODE]).problem
+        if not problem:
+            proof.note(request, person)
+            answer = HttpResponseRedirect(back)
+            session.begin(request, answer)
+            return answer
+    return render(request, "console/door.html", {"problem": problem, "next": back}, status=422 if problem else 200)
