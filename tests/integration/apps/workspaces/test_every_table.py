@@ -98,7 +98,7 @@ def test_the_application_may_neither_empty_nor_change_a_table() -> None:
     assert rows("SELECT has_schema_privilege('public', 'CREATE')") == [(False,)]
 
 
-# --- Django ------------------------------------------------------------------------------------------------------------
+# --- Django -----------------------------------------------------------------------------------------------------------
 
 ASKED: dict[str, Callable[[type[WorkspaceModel]], Any]] = {
     "all": lambda model: model.objects.all(),
@@ -140,7 +140,7 @@ def test_managers_that_look_before_a_workspace_is_known_see_nothing_by_themselve
         assert not getattr(model, name).exists()
 
 
-# --- The end -----------------------------------------------------------------------------------------------------------
+# --- The end ----------------------------------------------------------------------------------------------------------
 
 
 @pytest.fixture(params=["folder", "s3"])
