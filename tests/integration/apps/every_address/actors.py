@@ -40,6 +40,7 @@ class Actor:
     Attributes:
         role: in the workspace of `at`, as the documentation names it; empty: nobody's request.
         verbs: what the key allows besides the role; None without a key.
+        pages: whether it asks for pages.
     """
 
     name: str
@@ -47,6 +48,7 @@ class Actor:
     role: str = ""
     verbs: frozenset[str] | None = None
     secret: str | None = None
+    pages: bool = True
     _cookies: Any = field(init=False)
 
     def __post_init__(self) -> None:
@@ -111,12 +113,12 @@ def keys(tenant: Tenant, prefix: str = "") -> list[Actor]:
 
 def nobodies(tenant: Tenant, place: Place) -> list[Actor]:
     """Whose request is nobody's, although most of them have something that opens the workspace, or once did."""
-    with_factor = _joined(tenant, Role.OWNER)
+    with_factor = _joined(tenant, Role.ADMIN)
     half = logged_in(with_factor)
     User.objects.filter(pk=with_factor.pk).update(mfa_since=timezone.now())
-    ended = logged_in(_joined(tenant, Role.OWNER))
+    ended = logged_in(_joined(tenant, Role.ADMIN))
     Session.objects.filter(session_key=ended.session.session_key).delete()
-    gone = _joined(tenant, Role.OWNER)
+    gone = _joined(tenant, Role.ADMIN)
     inactive = logged_in(gone)
     link = Client()
     answer = link.get(reverse("web:shared", kwargs={"token": share(tenant.user, place.over, visibility="anyone")[1]}))
@@ -132,8 +134,8 @@ def nobodies(tenant: Tenant, place: Place) -> list[Actor]:
         _void(_key(tenant, tenant.user, "key of another network", "", networks=["203.0.113.0/24"])),
         _void(_key(tenant, gone, "key of an account that is closed", "")),
         Actor("key that is none", Client(), secret="atk_" + "x" * 43),
-        # The login that comes with it counts for nothing.
-        Actor("key that is none, in the owner's browser", _alike(tenant.client), secret="atk_" + "x" * 43),
+        # The login that comes with it counts for nothing; pages do not look at keys.
+        Actor("key that is none, in the owner's browser", _alike(tenant.client), secret="atk_" + "x" * 43, pages=False),
     ]
     User.objects.filter(pk=gone.pk).update(is_active=False)
     left = _joined(tenant, Role.EDITOR)

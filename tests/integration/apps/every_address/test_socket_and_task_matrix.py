@@ -18,6 +18,7 @@ from addresses import API, PAGES, TASKS, Place, everything, fill
 from asgiref.testing import ApplicationCommunicator
 from channels.routing import ProtocolTypeRouter
 from out_of_scope import out_of_scope
+from row_changes import Rows
 from test_foreign_sockets_and_tasks import filled, sockets
 from truth import TRUTH
 
@@ -82,7 +83,8 @@ def people(place: Place) -> tuple[list[Actor], list[Actor], list[Actor]]:
 def test_every_socket_for_everybody(committed_place: Place) -> None:
     place, bob = committed_place, committed_place.stranger
     own, nobody, foreign = people(place)
-    nowhere, before = invented(place), everything(place.tenant.workspace)
+    rows = Rows([place.tenant.workspace.pk, bob.workspace.pk])
+    nowhere, before = invented(place), rows.digest()
     application, wrong = with_sockets(None), []
 
     async def ask() -> None:
@@ -104,7 +106,7 @@ def test_every_socket_for_everybody(committed_place: Place) -> None:
     asyncio.run(ask())
     assert sockets()
     assert not wrong, "\n".join(wrong)
-    assert everything(place.tenant.workspace) == before
+    assert rows.digest() == before
 
 
 def test_a_workspace_that_asks_for_a_second_factor_opens_no_socket_without(committed_place: Place) -> None:

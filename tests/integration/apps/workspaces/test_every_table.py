@@ -119,10 +119,16 @@ ASKED: dict[str, Callable[[type[WorkspaceModel]], Any]] = {
 
 
 @pytest.mark.parametrize("ask", sorted(ASKED))
-@pytest.mark.parametrize("model", list(owned_models()), ids=lambda model: model._meta.label)
-def test_every_model_asked_without_a_scope_is_an_error(model: type[WorkspaceModel], ask: str) -> None:
-    with pytest.raises(Unscoped), transaction.atomic():
-        ASKED[ask](model)
+def test_every_model_asked_without_a_scope_is_an_error(ask: str) -> None:
+    quiet = []
+    for model in owned_models():
+        try:
+            with transaction.atomic():
+                ASKED[ask](model)
+        except Unscoped:
+            continue
+        quiet.append(model._meta.label)
+    assert not quiet
 
 
 def test_managers_that_look_before_a_workspace_is_known_see_nothing_by_themselves(ann: Any) -> None:
