@@ -12,6 +12,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
+from uuid import UUID
 
 import pytest
 from actors import LOGIN, Actor, invented, is_page, keys, members, nobodies, reached, words
@@ -412,6 +413,29 @@ def test_a_list_of_the_own_workspace_names_nothing_foreign(stage: Stage) -> None
             with taken_back():
                 text = _text(send(actor.comes(), stage.place, name, method, Row(), {"slug": bob.workspace.slug}))
             wrong += [f"{actor.name}: {name} tells {one}" for one in foreign if one in text]
+    assert not wrong, "\n".join(wrong)
+
+
+def test_a_filter_finds_nothing_foreign(stage: Stage) -> None:
+    """Every filter of every list, by every id there is in the other workspace, and by its people's addresses."""
+    place, bob, owner = stage.place, stage.place.stranger, stage.foreign[0]
+    ann = place.tenant
+    texts = {str(one) for one in (*place.ids.values(), place.running.pk, ann.user.pk) if isinstance(one, UUID)}
+    texts |= {ann.user.email, "runs.run"}
+    asked, wrong = 0, []
+    for _, name, view in addresses():
+        filters = getattr(getattr(view, "cls", None), "filters", {})
+        route = re.sub(r"<slug:slug>", "", _route(name))
+        for key in filters if "<" not in route else ():
+            for text in texts:
+                answer = owner.comes().get(fill(name, {"slug": bob.workspace.slug}), {key: text})
+                asked += 1
+                found = answer.json().get("results") if answer.status_code == 200 else []
+                if any(one in _text(answer).replace(text, "") for one in texts - {"runs.run"}):
+                    wrong.append(f"{name}?{key}={text} tells {_text(answer)[:300]}")
+                if found and key not in ("object_type",):
+                    wrong.append(f"{name}?{key}={text} finds {found}")
+    assert asked > 100
     assert not wrong, "\n".join(wrong)
 
 
