@@ -1,7 +1,8 @@
 """Everything that is kept about a person, as JSON.
 
 The account's own rows; of every workspace the rows that name the person, and all where there is nobody else. Secrets
-and their hashes are left out, and so are files: artifacts are named with their hash, and fetched by the API.
+and their hashes are left out, and so are files: artifacts are named with their hash, and fetched by the API. Of a
+workspace that the person may not enter only the name is there.
 """
 
 from __future__ import annotations
@@ -22,7 +23,9 @@ from apps.accounts.models import AccountEvent, Session, TotpDevice, User
 from apps.workspaces.models import Membership, Workspace
 from apps.workspaces.rows import WorkspaceModel
 from apps.workspaces.scope import scope
-from apps.workspaces.selectors import memberships_of
+from apps.workspaces.selectors import may_enter, memberships_of
+
+NOT_ENTERED: Final = "This workspace is entered with two-step sign-in only. Set it up, and download your data again."
 
 LEFT_OUT: Final = frozenset(
     {"password", "session_key", "session_data", "key", "secret", "old_secrets", "digest", "last_step"}
@@ -50,6 +53,11 @@ def _of_the_account(user: User) -> Iterator[tuple[str, QuerySet[Any]]]:
 
 
 def _of_a_workspace(user: User, membership: Membership) -> Iterator[str]:
+    if not may_enter(user, membership):
+        # What somebody without the second factor is not shown there is not given here either.
+        known = {"id": membership.workspace_id, "name": membership.workspace.name}
+        yield f'{{"workspace": {_json(known)}, "left_out": {_json(NOT_ENTERED)}}}'
+        return
     with scope(membership.workspace_id, user.pk):
         alone = Membership.objects.count() == 1
         yield '{"workspace": ' + _json(_plain(Workspace.objects.get(pk=membership.workspace_id)))

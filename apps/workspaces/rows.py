@@ -130,6 +130,12 @@ class WorkspaceModel(Digested):
             models.UniqueConstraint(fields=["workspace", "id"], name="%(app_label)s_%(class)s_workspace_id"),
         )
 
+    def delete(self, *args: Any, **kwargs: Any) -> tuple[int, dict[str, int]]:
+        """As Django's, which asks no manager for a row that nothing refers to. Raises `Unscoped`."""
+        if current_workspace_id() != self.workspace_id:
+            raise Unscoped(f"A row of workspace {self.workspace_id} was deleted inside another workspace's scope.")
+        return super().delete(*args, **kwargs)
+
 
 class OwnedForeignKey(models.ForeignKey[Any, Any]):
     """A reference between rows of one workspace.

@@ -43,7 +43,7 @@ def membership(user: "User", slug: str) -> Membership:
 
 def entered_by(user: "User") -> list[Membership]:
     """Those of the user's memberships whose workspaces let the user in, in the order of `workspaces_of`."""
-    return sorted((found for found in memberships_of(user) if _may_enter(user, found)), key=_order)
+    return sorted((found for found in memberships_of(user) if may_enter(user, found)), key=_order)
 
 
 def members_without_mfa() -> list["User"]:
@@ -52,7 +52,8 @@ def members_without_mfa() -> list["User"]:
     return [found.user for found in members.select_related("user").order_by("user__email")]
 
 
-def _may_enter(user: "User", found: Membership) -> bool:
+def may_enter(user: "User", found: Membership) -> bool:
+    """Whether the workspace of a membership lets its member in."""
     try:
         check_entry(user, found)
     except MfaRequired:

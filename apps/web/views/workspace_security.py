@@ -16,7 +16,7 @@ from apps.workspaces.selectors import members_without_mfa
 @require_http_methods(["GET", "HEAD", "POST"])
 def workspace_security(request: WorkspaceRequest, slug: str) -> HttpResponse:
     """Whether two-step sign-in is asked for, and who has none. POST sets it."""
-    require(request.user, Verb.SECURE_WORKSPACE)
+    require(request.user, Verb.SECURE_WORKSPACE, while_closing=True)
     problem = ""
     if request.method == "POST":
         if not proof.is_fresh(request):

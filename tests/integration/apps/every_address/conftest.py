@@ -2,14 +2,14 @@
 
 import copy
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 from addresses import FIT, SPEC, SWEEP, Place
-from django.db import connection, transaction
+from django.db import connection
 from django.test import Client
+from row_changes import taken_back
 from tenants import end_run, join, make_tenant
 
 from apps.presets.models import Preset
@@ -102,22 +102,12 @@ def make_place(folder: Path) -> Place:
     )
 
 
-@contextmanager
-def _taken_back() -> Iterator[None]:
-    """A transaction that leaves nothing."""
-    block = transaction.atomic()
-    block._from_testcase = True  # as those of Django's own TestCase: what wants to be outermost may be within
-    with block:
-        yield
-        transaction.set_rollback(True)
-
-
 @pytest.fixture(scope="module")
 def standing_place(
     django_db_setup: None, django_db_blocker: Any, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Place]:
     """Made once for a module, in a transaction that nobody else sees and that is taken back at the end."""
-    with django_db_blocker.unblock(), _taken_back():
+    with django_db_blocker.unblock(), taken_back():
         yield make_place(tmp_path_factory.mktemp("place"))
 
 
@@ -126,7 +116,7 @@ def place(standing_place: Place) -> Iterator[Place]:
     """The place as it was made: what a test changes in it is taken back. Without `django_db`, whose own transaction
     would close the connection that the place is made on."""
     clients = {id(client): _same(client) for client in {*standing_place.clients.values(), standing_place.tenant.client}}
-    with _taken_back():
+    with taken_back():
         yield copy.deepcopy(standing_place, clients)
         connection.check_constraints()
 

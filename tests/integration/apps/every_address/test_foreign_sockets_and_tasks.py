@@ -1,4 +1,4 @@
-"""Every socket and task × a foreign workspace: it does not exist, and nothing in it changes.
+"""Every task × a foreign workspace: nothing in it changes. The sockets are asked in `test_socket_and_task_matrix`.
 
 The sockets come from their routing, the tasks from Celery's registry. Both work on other threads and connections, so
 their rows are committed.
@@ -14,9 +14,8 @@ from asgiref.testing import ApplicationCommunicator
 from django.urls import URLPattern
 
 from apps.live.asgi import with_sockets
-from apps.live.refusal import NOT_FOUND, nothing_here
+from apps.live.refusal import nothing_here
 from apps.live.routing import websocket_urlpatterns
-from apps.workspaces.keys import create_key
 from config.celery import app as celery
 
 
@@ -56,30 +55,6 @@ def handshake(url: str, client: Any, key: str | None = None) -> tuple[bool, Any]
         return answer["type"] == "websocket.accept", answer.get("code")
 
     return asyncio.run(knock())
-
-
-@pytest.mark.parametrize("route", sockets())
-def test_a_foreign_workspace_has_no_sockets(committed_place: Place, route: str) -> None:
-    place, bob = committed_place, committed_place.stranger
-    before = everything(place.tenant.workspace)
-    for slug in (place.tenant.workspace.slug, bob.workspace.slug):
-        assert handshake(filled(route, {**place.ids, "slug": slug}), bob.client) == (False, NOT_FOUND)
-    assert handshake(filled(route, dict(place.ids)), place.clients["nobody"]) == (False, NOT_FOUND)
-    _, foreign = create_key(bob.user, bob.workspace, "of bob")
-    _, own = create_key(place.tenant.user, place.tenant.workspace, "of ann")
-    before = everything(place.tenant.workspace)
-    for slug in (place.tenant.workspace.slug, bob.workspace.slug):
-        # A key counts, and not the login that comes with it.
-        for key in (foreign, "atk_nonsense"):
-            url = filled(route, {**place.ids, "slug": slug})
-            assert handshake(url, place.clients["owner"], key) == (False, NOT_FOUND)
-    for name, value in place.ids.items():
-        if isinstance(value, uuid.UUID) and f":{name}>" in route:
-            url = filled(route, {**place.ids, name: uuid.uuid4()})
-            assert handshake(url, place.clients["viewer"]) == (False, NOT_FOUND)
-    assert handshake(filled(route, dict(place.ids)), place.clients["viewer"])[0]
-    assert everything(place.tenant.workspace) == before
-    assert handshake(filled(route, dict(place.ids)), place.clients["nobody"], own)[0]
 
 
 def test_every_task_has_a_row() -> None:

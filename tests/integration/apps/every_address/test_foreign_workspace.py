@@ -1,35 +1,17 @@
-"""Every address × a foreign workspace: it does not exist, and nothing in it changes.
+"""Every address of the URL configuration has a row, and no address shows rows of workspaces past the rest of the site.
 
-The addresses come from the URL configuration.
+What each is answered is in `test_permission_matrix`.
 """
 
-import json
-import uuid
 from collections.abc import Iterator
-from typing import Any
 
 import pytest
-from addresses import (  # fmt: skip
-    API,
-    FOREIGN_CODE,
-    OF_PERSON,
-    OPEN,
-    OPEN_API,
-    PAGES,
-    ROUTES,
-    Place,
-    Row,
-    addresses,
-    everything,
-    fill,
-    send,
-)
+from addresses import API, FOREIGN_CODE, OF_PERSON, OPEN, OPEN_API, PAGES, ROUTES, Place, addresses, fill
 from django.contrib import admin
 from rest_framework.views import APIView
 
 from apps.workspaces.rows import WorkspaceModel
 
-METHODS = ("GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE")
 OWNED = {**API, **PAGES}
 IN_A_WORKSPACE = sorted(name for name, route in ROUTES.items() if "<slug:slug>" in route)
 
@@ -65,53 +47,3 @@ def test_every_method_of_a_page_has_a_row(place: Place, name: str) -> None:
 def test_the_admin_shows_nothing_of_a_workspace() -> None:
     assert "admin/" in FOREIGN_CODE
     assert not [model for model in admin.site._registry if issubclass(model, WorkspaceModel)]
-
-
-@pytest.mark.parametrize(("name", "method"), sorted(PAGES))
-def test_the_owner_is_answered_by_the_page(place: Place, name: str, method: str) -> None:
-    """Else a 404 below would say nothing."""
-    row = PAGES[name, method]
-    before = everything(place.tenant.workspace)
-    response = send(place.clients["owner"], place, name, method, row)
-    assert response.status_code == row.owner, response.content
-    assert (everything(place.tenant.workspace) != before) == row.writes
-
-
-@pytest.mark.parametrize("name", IN_A_WORKSPACE)
-def test_a_foreign_workspace_has_no_addresses(place: Place, name: str) -> None:
-    """Whatever the method, also one that the address does not know, and with a body that would be taken."""
-    before = everything(place.tenant.workspace)
-    for method in METHODS:
-        row = OWNED.get((name, method.lower()), Row())
-        address, body = fill(name, {**place.ids, **row.ids(place)}), row.body(place)
-        if not isinstance(body, bytes):
-            body = json.dumps(body)
-        response = place.clients["stranger"].generic(
-            method, address, body, "application/json", headers=row.headers(place)
-        )
-        assert response.status_code == 404, method
-    assert everything(place.tenant.workspace) == before
-
-
-@pytest.mark.parametrize(("name", "method"), sorted(OWNED))
-def test_what_is_foreign_does_not_exist_in_the_own_workspace(place: Place, bob: Any, name: str, method: str) -> None:
-    """The own workspace's address, and everything else that path and body name is foreign."""
-    row = OWNED[name, method]
-    before = everything(place.tenant.workspace), everything(bob.workspace)
-    response = send(place.clients["stranger"], place, name, method, row, {"slug": bob.workspace.slug})
-    assert everything(place.tenant.workspace) == before[0]
-    if names_something(place, name, row):
-        assert response.status_code == 404, response.content
-        assert everything(bob.workspace) == before[1]
-    elif method == "get":
-        body = response.getvalue().decode()
-        assert not [value for value in foreign_ids(place) if value in body]
-
-
-def names_something(place: Place, name: str, row: Row) -> bool:
-    path = ROUTES[name].replace("<slug:slug>", "").replace("<slug:preset_id>", "")
-    return "<" in path or any(value in str(row.body(place)) for value in foreign_ids(place))
-
-
-def foreign_ids(place: Place) -> list[str]:
-    return [str(value) for value in (*place.ids.values(), place.running.pk) if isinstance(value, uuid.UUID)]

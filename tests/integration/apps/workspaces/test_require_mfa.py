@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from typing import Any
 
@@ -15,6 +16,7 @@ from apps.live.permit import Permit
 from apps.live.selectors import Knock, let_in, permits_now
 from apps.ops.refusal import Invalid
 from apps.presets.models import Preset
+from apps.workspaces.deletion import close
 from apps.workspaces.keys import create_key
 from apps.workspaces.members import add_member
 from apps.workspaces.models import AuditEvent, Role, Workspace
@@ -123,3 +125,21 @@ def test_an_owner_asks_for_it_on_the_page(ann: Any, enrolled: Callable[..., Pers
     )
     assert answer.json() == {"require_mfa": False}
     assert ann.client.get(page).status_code == 200
+
+
+def test_the_export_of_an_account_does_not_go_past_it(strict: Any) -> None:
+    """Of a workspace that the person cannot enter it holds the name; once there is a second factor all of it."""
+    bare = json.loads(b"".join(strict.client.post("/account/export/").streaming_content))
+    (found,) = bare["workspaces"]
+    assert found["workspace"] == {"id": str(strict.workspace.pk), "name": strict.workspace.name}
+    assert set(found) == {"workspace", "left_out"}
+    assert str(strict.run.pk) not in str(bare)
+    whole = json.loads(b"".join(strict.eve.signed_in().post("/account/export/").streaming_content))
+    assert any("runs.run" in one for one in whole["workspaces"])
+
+
+def test_the_page_of_a_workspace_that_is_being_deleted_can_be_looked_at(ann: Any) -> None:
+    page = f"/w/{ann.workspace.slug}/security/"
+    close(ann.user, ann.workspace)
+    assert ann.client.get(page).status_code == 200
+    assert ann.client.post(page, {"require_mfa": "false"}).status_code == 403
