@@ -31,8 +31,8 @@ Origin = Annotated[str, Field(pattern=r"^https?://[A-Za-z0-9.-]+(:[0-9]{1,5})?$"
 Day = Annotated[str, BeforeValidator(_a_day)]
 TAKEN = frozenset(
     {
-        ".well-known", "account", "accounts", "api", "health", "invitations", "notices", "presets", "s", "static", "theme",
-        "w", "workspaces",
+        ".well-known", "account", "accounts", "api", "health", "invitations", "notices", "presets", "s", "static",
+        "theme", "w", "workspaces",
     }
 )  # fmt: skip
 """First parts of the site's own addresses."""
