@@ -101,7 +101,8 @@ def started_openbao(folder: Path) -> Iterator[OpenBao]:
     (folder / "data").mkdir(parents=True)
     bao = OpenBao(folder, free_port())
     (folder / "bao.hcl").write_text(
-        f'storage "file" {{ path = "{folder / "data"}" }}\n'
+        f'storage "raft" {{ path = "{folder / "data"}" node_id = "one" }}\n'
+        f'cluster_addr = "http://127.0.0.1:{free_port()}"\n'
         f'listener "tcp" {{ address = "127.0.0.1:{bao.port}" tls_disable = true }}\n'
         f'api_addr = "{bao.url}"\n'
         f'audit "file" "here" {{ options {{ file_path = "{folder / "audit.log"}" }} }}\n'
