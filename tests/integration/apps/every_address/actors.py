@@ -91,8 +91,8 @@ def members(tenant: Tenant, prefix: str = "") -> list[Actor]:
 
 
 def keys(tenant: Tenant, prefix: str = "") -> list[Actor]:
-    """Keys of the owner's with every permission, with none and with each alone, of every other role, and the
-    workspace's own."""
+    """Keys of the owner's with every permission, with none, with each alone and with all but each, of every other role,
+    and the workspace's own."""
     owner = tenant.user
     found = [
         _key(tenant, owner, f"{prefix}owner's key", "owner"),
@@ -101,7 +101,10 @@ def keys(tenant: Tenant, prefix: str = "") -> list[Actor]:
         _key(tenant, owner, f"{prefix}machine's key to look", "machine", [], of_workspace=True),
     ]
     for verb in sorted(ALL_VERBS - {"workspace.read"}):
+        # The one is enough where it is needed, and all others are not.
         found.append(_key(tenant, owner, f"{prefix}owner's key for {verb}", "owner", [verb]))
+        others = sorted(ALL_VERBS - {verb})
+        found.append(_key(tenant, owner, f"{prefix}owner's key for all but {verb}", "owner", others))
     for role, name in ((Role.ADMIN, "administrator"), (Role.EDITOR, "editor"), (Role.VIEWER, "viewer")):
         # A viewer makes no keys, but may have one from better times.
         person = _joined(tenant, Role.EDITOR if role is Role.VIEWER else role)
@@ -147,6 +150,11 @@ def nobodies(tenant: Tenant, place: Place) -> list[Actor]:
     revoke_key(tenant.user, tenant.workspace, revoked.pk)
     remove_member(tenant.user, tenant.workspace, member.pk)
     return found
+
+
+def of_use(actors: Sequence[Actor], needs: str) -> list[Actor]:
+    """Without the keys for another permission than the one that is needed, and for all but another."""
+    return [actor for actor in actors if " key for " not in actor.name or actor.name.endswith(f" {needs}")]
 
 
 def _alike(client: Client) -> Client:
