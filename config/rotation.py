@@ -11,7 +11,7 @@ import os
 import signal
 from dataclasses import dataclass, replace
 from threading import Event, Thread
-from typing import Any, final
+from typing import Any, cast, final
 
 from django.conf import settings as django_settings
 from pydantic import SecretStr
@@ -203,7 +203,8 @@ def _connect_by(now: Configuration) -> bool:
     settings.DATABASE_URLS = urls
     # One dictionary, which the connections of all threads look into when they connect.
     used.update(who)
-    if pool := DatabaseWrapper._connection_pools.get("default"):
+    pools: dict[str, Any] = DatabaseWrapper._connection_pools  # type: ignore[attr-defined]  # stubs lack it
+    if pool := pools.get("default"):
         pool.kwargs = {**pool.kwargs, "user": who["USER"], "password": who["PASSWORD"]}
     return True
 
@@ -215,9 +216,10 @@ def _store_by(now: Configuration) -> None:
 
     made = file_storage(now.storage, settings.MEDIA_ROOT)
     settings.STORAGES = {**settings.STORAGES, "default": made}
-    storages.backends["default"] = made
-    storages._storages.pop("default", None)
-    default_storage._wrapped = empty
+    handler, lazy = cast(Any, storages), cast(Any, default_storage)
+    handler.backends["default"] = made
+    handler._storages.pop("default", None)
+    lazy._wrapped = empty
 
 
 def _text(secret: SecretStr | None) -> str:

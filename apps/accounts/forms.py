@@ -32,6 +32,7 @@ class SignupForm(account.SignupForm):  # type: ignore[misc]
         widget=forms.TextInput(attrs={"autocomplete": "name"}),
     )
     field_order = ("name", "email", "password1", "password2")
+    account_already_exists: bool  # which allauth sets while it cleans
 
     def try_save(self, request: HttpRequest) -> Any:
         try:

@@ -39,7 +39,7 @@ class OtherSitesAdapter(DefaultSocialAccountAdapter):  # type: ignore[misc]  # a
     """
 
     def list_apps(
-        self, request: HttpRequest, provider: str | None = None, client_id: str | None = None
+        self, request: HttpRequest | None, provider: str | None = None, client_id: str | None = None
     ) -> list[SocialApp]:
         """Those of the configuration; none are kept in the database."""
         from allauth.socialaccount.adapter import _build_apps_from_settings

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any, Final
 from urllib.parse import urlencode
 
@@ -62,15 +61,14 @@ class OperatorSite(AdminSite):
             and session.is_open(request)
         )
 
-    def admin_view(self, view: Callable[..., Any], cacheable: bool = False) -> Callable[..., Any]:
-        answered: Callable[..., Any] = csp_replace(POLICY)(super().admin_view(view, cacheable))
-        return answered
+    def admin_view(self, view: Any, cacheable: bool = False) -> Any:
+        return csp_replace(POLICY)(super().admin_view(view, cacheable))
 
     def login(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
         """The door. Who is not signed in goes to the site's login, and who is no operator home."""
         return _door(request)
 
-    def password_change(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+    def password_change(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> Any:
         """There is one page for that, which asks for a proof and tells the person."""
         return redirect("account_change_password")
 

@@ -21,7 +21,8 @@ def networks(request: HttpRequest) -> HttpResponse:
     from models.card import file_hash
     from models.registry import ZOO, read_card
 
-    rows, tables = [], []
+    rows: list[tuple[str | None, ...]] = []
+    tables = []
     for reference, entry in ZOO.items():
         try:
             card = read_card(entry)
