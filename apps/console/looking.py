@@ -143,7 +143,7 @@ def audit_entries(
     require(actor, Right.AUDIT)
     call = "operator_audit(%s, %s, %s::uuid, %s, %s, %s, %s::timestamptz, %s::timestamptz, %s, %s)"
     rows = _called(call, actor, workspace, person, action, object_id, after, before, at_most, skipped)
-    return [AuditLine(*row[:-1], _object(row[-1])) for row in rows]
+    return [AuditLine(*(*row[:-1], _object(row[-1]))) for row in rows]
 
 
 @contextmanager

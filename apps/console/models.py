@@ -1,7 +1,6 @@
 """What operators do, as whom they act, and what they set for the whole site. None of it belongs to a workspace."""
 
 import uuid
-from typing import ClassVar
 
 from django.conf import settings
 from django.core.exceptions import ValidationError
@@ -25,7 +24,7 @@ class OperatorEvent(models.Model):
 
     class Meta:
         default_permissions = ()
-        permissions: ClassVar[list[tuple[str, str]]] = [
+        permissions = (
             ("look", "Look at workspaces and runs"),
             ("manage_people", "Deactivate people, sign them out, reset their two-step sign-in"),
             ("manage_workspaces", "Suspend workspaces, change quotas, end the grace of a deletion"),
@@ -33,7 +32,7 @@ class OperatorEvent(models.Model):
             ("read_audit", "Read and export the logs"),
             ("manage_site", "Change feature flags and banners"),
             ("impersonate", "Act in somebody's name"),
-        ]
+        )
         indexes = (
             models.Index(fields=["-at", "-id"], name="console_event_newest"),
             models.Index(fields=["object_id", "-at"], name="console_event_object"),

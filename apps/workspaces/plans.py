@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from functools import lru_cache
-from typing import Final, Protocol, cast
+from typing import Any, Final, Protocol, cast
 from uuid import UUID
 
 from django.conf import settings
@@ -66,10 +66,8 @@ class Granted:
     @classmethod
     def over(cls, said: Quotas, granted: Mapping[str, float]) -> Granted:
         """What the plan says, but for what was granted."""
-        return cls(
-            **{name: granted[name] if name == "flops" else int(granted[name]) for name in NAMES if name in granted},
-            **{name: getattr(said, name) for name in NAMES if name not in granted},
-        )
+        values: dict[str, Any] = {name: granted.get(name, getattr(said, name)) for name in NAMES}
+        return cls(**{name: value if name == "flops" else int(value) for name, value in values.items()})
 
 
 NAMES: Final = tuple(one.name for one in fields(Granted))
