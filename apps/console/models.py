@@ -24,7 +24,7 @@ class OperatorEvent(models.Model):
 
     class Meta:
         default_permissions = ()
-        permissions = [
+        permissions = (
             ("look", "Look at workspaces and runs"),
             ("manage_people", "Deactivate people, sign them out, reset their two-step sign-in"),
             ("manage_workspaces", "Suspend workspaces, change quotas, end the grace of a deletion"),
@@ -32,7 +32,7 @@ class OperatorEvent(models.Model):
             ("read_audit", "Read and export the logs"),
             ("manage_site", "Change feature flags and banners"),
             ("impersonate", "Act in somebody's name"),
-        ]
+        )
         indexes = (
             models.Index(fields=["-at", "-id"], name="console_event_newest"),
             models.Index(fields=["object_id", "-at"], name="console_event_object"),

@@ -66,11 +66,8 @@ class Granted:
     @classmethod
     def over(cls, said: Quotas, granted: Mapping[str, float]) -> Granted:
         """What the plan says, but for what was granted."""
-        values: dict[str, Any] = {name: getattr(said, name) for name in NAMES}
-        for name in NAMES:
-            if name in granted:
-                values[name] = granted[name] if name == "flops" else int(granted[name])
-        return cls(**values)
+        values: dict[str, Any] = {name: granted.get(name, getattr(said, name)) for name in NAMES}
+        return cls(**{name: value if name == "flops" else int(value) for name, value in values.items()})
 
 
 NAMES: Final = tuple(one.name for one in fields(Granted))

@@ -166,7 +166,7 @@ class Migration(migrations.Migration):
                 ('operator', models.ForeignKey(null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='+', to=settings.AUTH_USER_MODEL)),
             ],
             options={
-                'permissions': [
+                'permissions': (
                     ('look', 'Look at workspaces and runs'),
                     ('manage_people', 'Deactivate people, sign them out, reset their two-step sign-in'),
                     ('manage_workspaces', 'Suspend workspaces, change quotas, end the grace of a deletion'),
@@ -174,7 +174,7 @@ class Migration(migrations.Migration):
                     ('read_audit', 'Read and export the logs'),
                     ('manage_site', 'Change feature flags and banners'),
                     ('impersonate', "Act in somebody's name"),
-                ],
+                ),
                 'default_permissions': (),
                 'indexes': [
                     models.Index(fields=['-at', '-id'], name='console_event_newest'),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import cast
+from typing import Any, cast
 
 from django.http import HttpRequest, HttpResponse
 from django.views.decorators.http import require_safe
@@ -21,7 +21,7 @@ def networks(request: HttpRequest) -> HttpResponse:
     from models.card import file_hash
     from models.registry import ZOO, read_card
 
-    rows: list[tuple[str | None, ...]] = []
+    rows: list[tuple[Any, ...]] = []
     tables = []
     for reference, entry in ZOO.items():
         try:
