@@ -13,6 +13,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
+import certifi
 import pytest
 
 from config.layers import ConfigurationRefused, load
@@ -177,7 +178,12 @@ class Cluster(BaseHTTPRequestHandler):
         user = {"username": "system:serviceaccount:site:attractor", "uid": "1",
                 "groups": ["system:serviceaccounts", "system:serviceaccounts:site"]}  # fmt: skip
         known = review["spec"]["token"].endswith(".signed")
-        body = json.dumps(review | {"status": {"authenticated": known, "user": user if known else {}}}).encode()
+        status = {
+            "authenticated": known,
+            "user": user if known else {},
+            "audiences": review["spec"].get("audiences", []),
+        }
+        body = json.dumps(review | {"status": status}).encode()
         self.send_response(201)
         self.send_header("Content-Type", "application/json")
         self.send_header("Content-Length", str(len(body)))
@@ -214,7 +220,7 @@ def test_the_service_account_of_a_pod(bao: OpenBao, clock: Clock, cluster: str, 
         operator.sys.enable_auth_method("kubernetes")
     operator.write_data(
         "auth/kubernetes/config",
-        data={"kubernetes_host": cluster, "kubernetes_ca_cert": "", "disable_local_ca_jwt": True,
+        data={"kubernetes_host": cluster, "kubernetes_ca_cert": certifi.contents(), "disable_local_ca_jwt": True,
               "token_reviewer_jwt": service_account("reviewer")},
     )  # fmt: skip
     operator.write_data(
