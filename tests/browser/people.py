@@ -6,6 +6,7 @@ import base64
 import re
 import time
 import uuid
+from contextlib import AbstractContextManager
 from typing import Any
 
 from cryptography.hazmat.primitives.hashes import SHA1
@@ -94,7 +95,7 @@ class Somebody:
     def sign_out(self) -> None:
         self.menu().get_by_role("button", name="Sign out").click()
 
-    def socket(self, path: str) -> ClientConnection:
+    def socket(self, path: str) -> AbstractContextManager[ClientConnection]:
         """A socket with this browser's login, held by another library than the browser."""
         cookies = "; ".join(f"{one['name']}={one['value']}" for one in self.page.context.cookies())
         address = f"{self.site.replace('http', 'ws', 1)}{path.lstrip('/')}"

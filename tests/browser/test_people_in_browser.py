@@ -142,9 +142,9 @@ def test_from_sign_up_to_the_audit_log(meet: Callable[..., Somebody], scripts: b
 
     # Editor no more: the open socket ends, and the open page, without being loaded again, has nothing to press.
     api, watched = f"api/v1/workspaces/{slug}/", run.replace("w/", "workspaces/", 1)
-    socket = bob.socket(f"ws/v1/{watched}")
-    change_role(ada, slug, "Bob", "viewer")
-    assert closed_with(socket) == 4409
+    with bob.socket(f"ws/v1/{watched}") as socket:
+        change_role(ada, slug, "Bob", "viewer")
+        assert closed_with(socket) == 4409
     expect(bob.main.get_by_role("button", name="Play", exact=True)).to_be_disabled()
     expect(bob.main.get_by_role("button", name="Cancel the run")).to_be_disabled()
     expect(bob.page.locator("[data-link]")).to_have_attribute("data-link", "linked")
@@ -153,13 +153,13 @@ def test_from_sign_up_to_the_audit_log(meet: Callable[..., Somebody], scripts: b
     assert pressed.status == 403
 
     # Removed: socket and page end, and for Bob there is no such workspace.
-    socket = bob.socket(f"ws/v1/{watched}")
-    ada.go(f"w/{slug}/members/")
-    ada.main.get_by_role("link", name="Change Bob").click()
-    ada.main.get_by_text("Remove Bob from the workspace").click()
-    ada.main.get_by_role("button", name="Remove", exact=True).click()
-    ada.told("The member is removed")
-    assert closed_with(socket) == 4404
+    with bob.socket(f"ws/v1/{watched}") as socket:
+        ada.go(f"w/{slug}/members/")
+        ada.main.get_by_role("link", name="Change Bob").click()
+        ada.main.get_by_text("Remove Bob from the workspace").click()
+        ada.main.get_by_role("button", name="Remove", exact=True).click()
+        ada.told("The member is removed")
+        assert closed_with(socket) == 4404
     expect(bob.page.locator("[data-link]")).to_have_attribute("data-link", "refused")
     assert bob.page.request.get(f"{bob.site}{api}").status == 404
     bob.go(f"w/{slug}/")
@@ -382,7 +382,7 @@ def test_pages_of_an_account_and_of_a_workspace(
         look.visit(f"{site}{path}", keys=path != "accounts/logout/")
 
     ada.go("workspaces/new/")
-    ada.main.get_by_label("Name").fill("Laboratory of coupled oscillators and everything that synchronises " * 2)
+    ada.main.get_by_label("Name").fill("Laboratory of coupled oscillators " + "W" * 120)
     ada.main.get_by_role("button", name="Make the workspace").click()
     home = f"{site}w/{slug_of(ada)}/"
     for email in ("someone.with.a.very.long.address.indeed@department.of.physics.example.org", "b@example.org"):
