@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Any, cast, get_args, get_origin
+from urllib.parse import urlsplit
 
 import yaml
 from pydantic import BaseModel, SecretStr, TypeAdapter, ValidationError
@@ -363,6 +364,11 @@ def _unsafe_in_production(loaded: Loaded) -> list[ConfigProblem]:
         refuse("web.allowed_hosts", "is needed in production: the host names, e.g. attractor.example.org")
     if any("*" in host or host.startswith(".") for host in configuration.web.allowed_hosts):
         refuse("web.allowed_hosts", "must not hold a wildcard in production")
+    public = configuration.web.public_url
+    if public is not None and not public.startswith("https://"):
+        refuse("web.public_url", "must begin with https:// in production")
+    if public is not None and urlsplit(public).hostname not in configuration.web.allowed_hosts:
+        refuse("web.public_url", "has a host that web.allowed_hosts does not name")
     if any("*" in origin for origin in configuration.web.trusted_origins):
         refuse("web.trusted_origins", "must not hold a wildcard in production")
     for key, url in (("database.url", configuration.database.url), ("valkey.url", configuration.valkey.url)):
