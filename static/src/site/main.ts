@@ -3,6 +3,7 @@ import "../styles/index.css";
 import { bindFilterForms } from "./filters";
 import { bindOpeners } from "./details";
 import { bindMenus } from "./menus";
+import { bindPasskeyForms } from "./passkeys";
 import { bindThemeSwitch } from "./theme";
 import { adoptToasts } from "./toasts";
 
@@ -10,4 +11,5 @@ bindThemeSwitch();
 bindMenus();
 bindFilterForms();
 bindOpeners();
+bindPasskeyForms();
 adoptToasts();

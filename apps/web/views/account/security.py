@@ -6,9 +6,11 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
 from apps.accounts import selectors
-from apps.accounts.mfa import recovery
+from apps.accounts.mfa import enrolment, recovery
+from apps.accounts.mfa.passkeys import passkeys
 from apps.web.views.account.signed_in import signed_in
 from apps.web.views.request import SignedInRequest
+from apps.workspaces.selectors import demanding_mfa
 
 RECENT = 10
 
@@ -20,6 +22,9 @@ def security(request: SignedInRequest) -> HttpResponse:
     """The state of everything that guards the account."""
     context = {
         "recovery_left": recovery.left(request.user),
+        "has_app": enrolment.has_app(request.user),
+        "passkeys": list(passkeys(request.user)),
+        "demanded_by": [workspace.name for workspace in demanding_mfa(request.user)],
         "events": list(selectors.events(request.user)[:RECENT]),
     }
     return render(request, "web/account/security.html", context)
