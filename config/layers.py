@@ -437,6 +437,11 @@ def unsafe_in_production(loaded: Loaded) -> list[ConfigProblem]:
         refuse("web.allowed_hosts", "is needed in production: the host names, e.g. attractor.example.org")
     if any("*" in host or host.startswith(".") for host in configuration.web.allowed_hosts):
         refuse("web.allowed_hosts", "must not hold a wildcard in production")
+    public = configuration.web.public_url
+    if public is not None and not public.startswith("https://"):
+        refuse("web.public_url", "must begin with https:// in production")
+    if public is not None and urlsplit(public).hostname not in configuration.web.allowed_hosts:
+        refuse("web.public_url", "has a host that web.allowed_hosts does not name")
     if any("*" in origin for origin in configuration.web.trusted_origins):
         refuse("web.trusted_origins", "must not hold a wildcard in production")
     if any(not origin.startswith("https://") for origin in configuration.web.cors_origins):

@@ -50,6 +50,11 @@ class Web(Section):
 
     host: str = Field(description="Address the ASGI server binds to.")
     port: Port = Field(description="TCP port; the next free one is taken when it is busy.")
+    public_url: str | None = Field(
+        pattern=r"^https?://[a-z0-9.-]+(:[0-9]+)?$",
+        description="Where people open the site, as their browser writes it: https://attractor.example.org. Passkeys "
+        "belong to its host. Empty: the address of each request, on one of allowed_hosts.",
+    )
     allowed_hosts: list[str] = Field(description="Host names the site answers to.")
     trusted_origins: list[str] = Field(description="Origins (scheme://host) whose forms are accepted.")
     cors_origins: list[Origin] = Field(

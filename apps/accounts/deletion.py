@@ -8,6 +8,7 @@ in.
 from __future__ import annotations
 
 from functools import partial
+from typing import Final
 
 import structlog
 from allauth.account.models import EmailAddress
@@ -17,7 +18,16 @@ from django.db.models import QuerySet
 from django.utils import timezone
 
 from apps.accounts import mails, visit
-from apps.accounts.models import AccountEvent, CodeFailures, RecoveryCode, Session, TotpDevice, User
+from apps.accounts.models import (
+    AccountEvent,
+    CodeFailures,
+    Passkey,
+    PasskeyChallenge,
+    RecoveryCode,
+    Session,
+    TotpDevice,
+    User,
+)
 from apps.ops.refusal import Fault, Refusal
 from apps.runs.files import AWAY
 from apps.runs.models import Run
@@ -30,6 +40,12 @@ from apps.workspaces.selectors import memberships_of
 from apps.workspaces.services import audit
 
 log = structlog.get_logger(__name__)
+
+OF_THE_ACCOUNT: Final = (
+    EmailAddress, SocialAccount, Session, TotpDevice, Passkey, PasskeyChallenge, RecoveryCode, CodeFailures,
+    AccountEvent,
+)  # fmt: skip
+"""Tables whose rows are one person's alone."""
 
 
 class StillNeeded(Refusal):
@@ -102,7 +118,7 @@ def _leave(user: User, found: Membership) -> bool:
 
 def _empty(user: User) -> None:
     """Leave of the account what stands for it elsewhere."""
-    for model in (EmailAddress, SocialAccount, Session, TotpDevice, RecoveryCode, CodeFailures, AccountEvent):
+    for model in OF_THE_ACCOUNT:
         model._default_manager.filter(user=user).delete()
     user.email = f"deleted-{user.pk}@invalid"
     user.name, user.time_zone, user.theme = "", "UTC", ""

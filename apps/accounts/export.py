@@ -19,7 +19,7 @@ from django.apps import apps
 from django.core.serializers.json import DjangoJSONEncoder
 from django.db.models import ForeignKey, Model, Q, QuerySet
 
-from apps.accounts.models import AccountEvent, Session, TotpDevice, User
+from apps.accounts.models import AccountEvent, Passkey, Session, TotpDevice, User
 from apps.workspaces.models import Membership, Workspace
 from apps.workspaces.rows import WorkspaceModel
 from apps.workspaces.scope import scope
@@ -48,7 +48,7 @@ def pieces(user: User) -> Iterator[str]:
 
 def _of_the_account(user: User) -> Iterator[tuple[str, QuerySet[Any]]]:
     yield "account", User.objects.filter(pk=user.pk)
-    for model in (EmailAddress, SocialAccount, Session, TotpDevice, AccountEvent):
+    for model in (EmailAddress, SocialAccount, Session, TotpDevice, Passkey, AccountEvent):
         yield model._meta.label_lower, model._default_manager.filter(user=user)
 
 

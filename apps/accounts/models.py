@@ -140,6 +140,39 @@ class TotpDevice(Device):  # type: ignore[misc]  # django-otp is not typed
         constraints = (models.UniqueConstraint(fields=["user", "confirmed"], name="accounts_totpdevice_one_of_each"),)
 
 
+class Passkey(Device):  # type: ignore[misc]  # django-otp is not typed
+    """A person's passkey (WebAuthn): what it signs with stays in the authenticator, here is what checks it. See
+    `apps.accounts.mfa.passkeys`."""
+
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="+")
+    credential_id = models.BinaryField(max_length=1023, unique=True, help_text="By which browsers find it.")
+    public_key = models.BinaryField(help_text="COSE_Key.")
+    rp_id = models.CharField(max_length=253, help_text="Host for which it was made; it answers for no other.")
+    sign_count = models.BigIntegerField(help_text="How often it has signed, as it says itself; 0: it does not count.")
+    synced = models.BooleanField(help_text="Whether it may be on several devices.")
+    transports = models.JSONField(default=list, help_text="How browsers reach it.")
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+    last_used_at = models.DateTimeField(null=True)
+
+
+class PasskeyChallenge(models.Model):
+    """What a passkey is to sign: for one person, in one session, for one purpose, once. See `mfa.challenges`."""
+
+    class Purpose(models.TextChoices):
+        ADD = "add", "Adding a passkey"
+        SIGN_IN = "sign-in", "Signing in"
+        PROVE = "prove", "Proving to be still there"
+
+    session_key = models.CharField(max_length=40, unique=True)
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="+")
+    purpose = models.CharField(max_length=7, choices=Purpose.choices)
+    value = models.BinaryField()
+    expires_at = models.DateTimeField(db_index=True)
+
+    def __str__(self) -> str:
+        return f"challenge for {self.purpose}"
+
+
 class RecoveryCode(models.Model):
     """A code for who has lost the authenticator, good once. Only a hash of it is kept; see `mfa.recovery`."""
 
@@ -157,6 +190,7 @@ class CodeFailures(models.Model):
     class Kind(models.TextChoices):
         TOTP = "totp", "Authenticator"
         RECOVERY = "recovery", "Recovery codes"
+        PASSKEY = "passkey", "Passkeys"
         ACCOUNT = "account", "Everything together"
 
     user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="+")

@@ -27,11 +27,34 @@ class Notice(Enum):
 
     MFA_ON = (
         "mfa.on", "Two-step sign-in is on",
-        "Signing in to your account now asks for a code of your authenticator too. All other sessions were ended.",
+        "Signing in to your account now asks for a second step too: your {factor}. All other sessions were ended.",
     )  # fmt: skip
     MFA_OFF = (
         "mfa.off", "Two-step sign-in is off",
-        "Signing in to your account asks for no code any more. Your recovery codes are worthless.",
+        "Signing in to your account asks for no second step any more. Your recovery codes are worthless, and so are "
+        "passkeys, if you had any.",
+    )  # fmt: skip
+    APP_ADDED = (
+        "mfa.app.add", "An authenticator app was added",
+        "Codes of an authenticator app can now be used as the second step of signing in to your account.",
+    )  # fmt: skip
+    APP_REMOVED = (
+        "mfa.app.remove", "Your authenticator app was removed",
+        "Codes of your authenticator app open nothing any more, and sessions that were begun with one were ended.",
+    )  # fmt: skip
+    PASSKEY_ADDED = (
+        "mfa.passkey.add", "A passkey was added",
+        "The passkey “{name}” can now be used as the second step of signing in to your account.",
+    )  # fmt: skip
+    PASSKEY_RENAMED = ("mfa.passkey.rename", "", "")
+    PASSKEY_REMOVED = (
+        "mfa.passkey.remove", "A passkey was removed",
+        "The passkey “{name}” opens nothing any more, and sessions that were begun with it were ended.",
+    )  # fmt: skip
+    PASSKEY_COPIED = (
+        "mfa.passkey.copied", "A passkey of yours was refused",
+        "Your passkey “{name}” has counted backwards, as a copy of it would. Nobody was let in by it. Sign in another "
+        "way and remove it in Security; if you did not use it just now, choose a new password too.",
     )  # fmt: skip
     RECOVERY_RENEWED = (
         "mfa.recovery.renew", "New recovery codes",
@@ -39,11 +62,11 @@ class Notice(Enum):
     )  # fmt: skip
     RECOVERY_USED = (
         "mfa.recovery.use", "A recovery code was used",
-        "A recovery code of your account was used in place of a code of your authenticator. {left} are left.",
+        "A recovery code of your account was used as the second step. {left} are left.",
     )  # fmt: skip
     GUESSED = (
         "mfa.guessed", "Wrong codes for your account",
-        "{count} wrong codes in a row were entered for your account, by somebody who knows your password or is signed "
+        "{count} wrong codes in a row came for your account, by somebody who knows your password or is signed "
         "in as you. Nobody was let in by them. Choose a new password: that also ends the waits between tries.",
     )  # fmt: skip
     PASSWORD_CHANGED = ("password.change", "Your password was changed", "The password of your account was changed.")

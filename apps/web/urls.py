@@ -22,7 +22,16 @@ from apps.web.views import (
     workspace_security,
     workspaces,
 )
-from apps.web.views.account import impersonation, leaving, profile, prove, second_factor, security, sessions
+from apps.web.views.account import (
+    impersonation,
+    leaving,
+    passkeys,
+    profile,
+    prove,
+    second_factor,
+    security,
+    sessions,
+)
 
 app_name = "web"
 
@@ -44,6 +53,11 @@ urlpatterns = [
     path("account/code/abort/", second_factor.abort_sign_in, name="abort_sign_in"),
     path("account/two-step/", second_factor.enrol, name="enrol_second_factor"),
     path("account/two-step/off/", second_factor.switch_off, name="switch_off_second_factor"),
+    path("account/two-step/app/remove/", passkeys.remove_app, name="remove_app"),
+    path("account/passkeys/new/", passkeys.add_passkey, name="add_passkey"),
+    path("account/passkeys/options/<slug:purpose>/", passkeys.passkey_options, name="passkey_options"),
+    path("account/passkeys/<int:passkey_id>/", passkeys.passkey, name="passkey"),
+    path("account/passkeys/<int:passkey_id>/remove/", passkeys.remove_passkey, name="remove_passkey"),
     path("account/two-step/recovery/", second_factor.renew_codes, name="renew_recovery_codes"),
     path("presets/", preset.gallery, name="gallery"),
     path("presets/<slug:preset_id>/", preset.preset, name="preset"),

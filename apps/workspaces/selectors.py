@@ -46,6 +46,11 @@ def entered_by(user: "User") -> list[Membership]:
     return sorted((found for found in memberships_of(user) if may_enter(user, found)), key=_order)
 
 
+def demanding_mfa(user: "User") -> list[Workspace]:
+    """Those of the user's workspaces that are entered with a second factor only, in the order of `workspaces_of`."""
+    return [workspace for workspace in workspaces_of(user) if workspace.require_mfa]
+
+
 def members_without_mfa() -> list["User"]:
     """The people who belong to the workspace in force and have no second factor, by address."""
     members = Membership.objects.filter(user__mfa_since=None).exclude(role=Role.API)

@@ -6,20 +6,19 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import structlog
 from django.db import transaction
 from django.utils import timezone
 
-from apps.accounts.mfa import patience, recovery, totp
+from apps.accounts.mfa import guesses, patience, recovery, totp
+from apps.accounts.mfa.factors import factors
 from apps.accounts.mfa.patience import Kind
 from apps.accounts.mfa.secret import opened
 from apps.accounts.models import TotpDevice
 from apps.accounts.notices import Notice, tell
 
 if TYPE_CHECKING:
+    from apps.accounts.mfa.factors import Factor
     from apps.accounts.models import User
-
-log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,12 +26,13 @@ class Verdict:
     """What became of a code.
 
     Attributes:
-        device: the authenticator of the person whose code, or whose recovery code, it was; None when it was refused.
+        device: the authenticator whose code it was, after a recovery code a factor of the person; None when it was
+            refused.
         wait_s: seconds until another may be tried; with 0 it was looked at.
         recovery_left: after a recovery code, how many are left.
     """
 
-    device: TotpDevice | None
+    device: Factor | None
     wait_s: int = 0
     recovery_left: int | None = None
 
@@ -42,7 +42,7 @@ class Verdict:
         if self.device is not None:
             return ""
         if self.wait_s:
-            return f"Too many wrong codes. Wait {_spoken(self.wait_s)}, then try again."
+            return f"Too many wrong codes. Wait {patience.spoken(self.wait_s)}, then try again."
         return "This code is not right, or it was used already. Wait for the next one."
 
 
@@ -59,33 +59,32 @@ def check(user: User, text: str) -> Verdict:
         until = patience.wait_until(counts, (kind, Kind.ACCOUNT))
         if until is not None:
             return Verdict(None, max(1, math.ceil((until - timezone.now()).total_seconds())))
-        device = TotpDevice.objects.filter(user=user, confirmed=True).first()
-        if device is not None and _taken(user, device, kind, code):
-            patience.forget(user)
-            if kind == Kind.TOTP:
-                return Verdict(device)
-            left = recovery.left(user)
-            tell(user, Notice.RECOVERY_USED, left=left)
-            return Verdict(device, recovery_left=left)
-        patience.count(counts, (kind, Kind.ACCOUNT))
-        log.warning("wrong_second_factor", user_id=str(user.pk), kind=kind, count=counts[Kind.ACCOUNT].count)
-        if counts[Kind.ACCOUNT].count == patience.WARN_AFTER:
-            tell(user, Notice.GUESSED, count=patience.WARN_AFTER)
-        return Verdict(None)
+        device = _recovered(user, code) if kind == Kind.RECOVERY else _taken(user, code)
+        if device is None:
+            guesses.note(user, counts, kind)
+            return Verdict(None)
+        patience.forget(user)
+        if kind == Kind.TOTP:
+            return Verdict(device)
+        left = recovery.left(user)
+        tell(user, Notice.RECOVERY_USED, left=left)
+        return Verdict(device, recovery_left=left)
 
 
-def _taken(user: User, device: TotpDevice, kind: str, code: str) -> bool:
-    if kind == Kind.RECOVERY:
-        return recovery.take(user, code)
-    if not totp.is_code(code):
-        return False
+def _recovered(user: User, code: str) -> Factor | None:
+    """A factor of the person's, if the recovery code is one."""
+    device = next(iter(factors(user)), None)
+    return device if device is not None and recovery.take(user, code) else None
+
+
+def _taken(user: User, code: str) -> TotpDevice | None:
+    """The person's authenticator, if the code is of it."""
+    device: TotpDevice | None = TotpDevice.objects.filter(user=user, confirmed=True).first()
+    if device is None or not totp.is_code(code):
+        return None
     step = totp.matching_step(opened(device.key), code, device.last_step)
     if step is None:
-        return False
+        return None
     # `patience.held` has made others wait, and all the same: the step only ever goes up.
-    written: int = TotpDevice.objects.filter(pk=device.pk, last_step__lt=step).update(last_step=step)
-    return written == 1
-
-
-def _spoken(seconds: int) -> str:
-    return f"{seconds} s" if seconds < 120 else f"{math.ceil(seconds / 60)} minutes"
+    written = TotpDevice.objects.filter(pk=device.pk, last_step__lt=step).update(last_step=step)
+    return device if written == 1 else None

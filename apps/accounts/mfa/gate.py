@@ -6,9 +6,8 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from django.contrib.auth.models import AnonymousUser
-from django_otp import DEVICE_ID_SESSION_KEY
 
-from apps.accounts.models import TotpDevice
+from apps.accounts.mfa import factors
 
 if TYPE_CHECKING:
     from apps.accounts.models import User
@@ -25,11 +24,7 @@ def admitted(user: User | AnonymousUser, session: Mapping[str, Any]) -> User | A
 
 
 def _shown(user: User, session: Mapping[str, Any]) -> bool:
-    """Whether the session was bound to the authenticator that the person has now."""
+    """Whether the session was bound to a factor that the person has now."""
     # django-otp's middleware has looked it up for a page; for a socket nobody has.
-    if hasattr(user, "otp_device"):
-        device = user.otp_device
-    else:
-        name = session.get(DEVICE_ID_SESSION_KEY)
-        device = TotpDevice.from_persistent_id(name) if isinstance(name, str) else None
-    return isinstance(device, TotpDevice) and device.user_id == user.pk and bool(device.confirmed)
+    device = user.otp_device if hasattr(user, "otp_device") else factors.named_in(session)
+    return factors.is_of(user, device)

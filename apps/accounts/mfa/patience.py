@@ -8,6 +8,7 @@ not have; so nobody is kept out for good.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -43,6 +44,7 @@ class Rule:
 RULES: Final[Mapping[str, Rule]] = {
     Kind.TOTP: Rule(4, timedelta(seconds=2)),
     Kind.RECOVERY: Rule(4, timedelta(seconds=2)),
+    Kind.PASSKEY: Rule(4, timedelta(seconds=2)),
     Kind.ACCOUNT: Rule(8, timedelta(seconds=4)),
 }
 WARN_AFTER: Final = 5
@@ -61,6 +63,11 @@ def wait_until(counts: Mapping[str, CodeFailures], kinds: Iterable[str]) -> date
     times = [row.last_at + RULES[kind].wait(row.count) for kind in kinds if (row := counts[kind]).last_at is not None]
     latest = max(times, default=None)
     return latest if latest is not None and latest > timezone.now() else None
+
+
+def spoken(seconds: int) -> str:
+    """A wait, as people say it."""
+    return f"{seconds} s" if seconds < 120 else f"{math.ceil(seconds / 60)} minutes"
 
 
 def count(counts: Mapping[str, CodeFailures], kinds: Iterable[str]) -> None:

@@ -12,7 +12,8 @@ from django.shortcuts import redirect
 from django_otp import login as bind
 
 if TYPE_CHECKING:
-    from apps.accounts.models import TotpDevice, User
+    from apps.accounts.mfa.factors import Factor
+    from apps.accounts.models import User
 
 
 class SecondFactorStage(LoginStage):  # type: ignore[misc]  # allauth is not typed
@@ -43,8 +44,8 @@ def person_of(stage: SecondFactorStage) -> User:
     return user
 
 
-def finish(request: HttpRequest, stage: SecondFactorStage, device: TotpDevice) -> HttpResponse:
-    """Let the login go on, and bind its session to the authenticator that has answered."""
+def finish(request: HttpRequest, stage: SecondFactorStage, device: Factor) -> HttpResponse:
+    """Let the login go on, and bind its session to the factor that has answered."""
     answer: HttpResponse = stage.exit()
     # Also where the browser had a session of the person that was not whole: its old key opens nothing.
     request.session.cycle_key()

@@ -6,6 +6,7 @@ import { bindMenus } from "./menus";
 import { bindNotices } from "./notices";
 import { bindPrinting } from "./print";
 import { bindSubmits } from "./submits";
+import { bindPasskeyForms } from "./passkeys";
 import { bindThemeSwitch } from "./theme";
 import { adoptToasts } from "./toasts";
 
@@ -15,5 +16,6 @@ bindFilterForms();
 bindOpeners();
 bindPrinting();
 bindSubmits();
+bindPasskeyForms();
 adoptToasts();
 bindNotices();

@@ -1,8 +1,6 @@
-"""The step of a login in which a code is asked for, and the switching on and off of codes."""
+"""The step of a login in which the second factor is asked for, setting up an authenticator app, and recovery codes."""
 
 from __future__ import annotations
-
-from urllib.parse import quote
 
 from django.contrib import messages
 from django.contrib.auth import SESSION_KEY
@@ -14,32 +12,42 @@ from django.views.decorators.http import require_http_methods, require_POST
 from django_otp import login as bind
 
 from apps.accounts.mfa import codes, enrolment, secret, stage
+from apps.accounts.mfa.challenges import Purpose
 from apps.accounts.proof import proof_required
 from apps.web.qr_code import draw
 from apps.web.views.account.back import back_of
+from apps.web.views.account.factors import answered, offer
+from apps.web.views.account.recovery_codes import recovery_codes
 from apps.web.views.request import SignedInRequest
 
 MAX_CODE = 64
 
 
 @never_cache
-@sensitive_post_parameters("code")
+@sensitive_post_parameters("code", "passkey")
 @require_http_methods(["GET", "HEAD", "POST"])
 def second_factor(request: HttpRequest) -> HttpResponse:
-    """Asks who is signing in for a code; POST takes one and ends the login."""
+    """Asks who is signing in for a code or a passkey; POST takes one and ends the login."""
     waiting = stage.pending(request)
     if waiting is None:
         return redirect("account_login")
-    problem = ""
-    if request.method == "POST":
-        verdict = codes.check(stage.person_of(waiting), request.POST.get("code", "")[:MAX_CODE])
+    person, problem, passkey_problem = stage.person_of(waiting), "", ""
+    if request.method == "POST" and "passkey" in request.POST:
+        answer = answered(request, person, Purpose.SIGN_IN)
+        if answer.passkey is not None:
+            return stage.finish(request, waiting, answer.passkey)
+        passkey_problem = answer.problem
+    elif request.method == "POST":
+        verdict = codes.check(person, request.POST.get("code", "")[:MAX_CODE])
         if verdict.device is not None:
-            answer = stage.finish(request, waiting, verdict.device)
+            response = stage.finish(request, waiting, verdict.device)
             if verdict.recovery_left is not None:
                 _warn_of_few(request, verdict.recovery_left)
-            return answer
+            return response
         problem = verdict.problem
-    return render(request, "web/account/second_factor.html", {"problem": problem}, status=422 if problem else 200)
+    context = {"problem": problem, "offer": offer(request, person, Purpose.SIGN_IN, passkey_problem)}
+    status = 422 if problem or passkey_problem else 200
+    return render(request, "web/account/second_factor.html", context, status=status)
 
 
 @require_POST
@@ -56,9 +64,10 @@ def abort_sign_in(request: HttpRequest) -> HttpResponse:
 @require_http_methods(["GET", "HEAD", "POST"])
 @proof_required
 def enrol(request: SignedInRequest) -> HttpResponse:
-    """Sets the second factor up. POST without a code draws a secret, with one confirms it and shows recovery codes."""
+    """Sets an authenticator app up. POST without a code draws a secret, with one confirms it; who had no second factor
+    yet is shown recovery codes."""
     back = back_of(request)
-    if request.user.mfa_since is not None:
+    if enrolment.has_app(request.user):
         return redirect(back or "web:account_security")
     problem = ""
     if request.method == "POST" and "code" not in request.POST:
@@ -67,12 +76,15 @@ def enrol(request: SignedInRequest) -> HttpResponse:
     if request.method == "POST":
         done = enrolment.confirm(request.user, request.POST["code"][:MAX_CODE], request.session.session_key)
         if done is not None:
-            device, recovery_codes = done
+            device, new = done
+            if not new:
+                messages.success(request, "Codes of the app open your account too.")
+                return redirect(back or "web:account_security")
             # What could be known of the session before is worth nothing after.
             request.session.cycle_key()
             bind(request, device)
             messages.success(request, "Two-step sign-in is on.")
-            return _recovery_codes(request, recovery_codes, back)
+            return recovery_codes(request, new, back)
         problem = "This code is not right. Look whether the clock of your phone is, and take the next code."
     device_begun = enrolment.begun(request.user)
     context = {"problem": problem, "begun": device_begun is not None, "next": back}
@@ -87,22 +99,16 @@ def enrol(request: SignedInRequest) -> HttpResponse:
 @proof_required
 def renew_codes(request: SignedInRequest) -> HttpResponse:
     """New recovery codes, shown this once."""
-    return _recovery_codes(request, enrolment.renew_recovery_codes(request.user), "")
+    return recovery_codes(request, enrolment.renew_recovery_codes(request.user), "")
 
 
 @require_POST
 @proof_required
 def switch_off(request: SignedInRequest) -> HttpResponse:
-    """Asks for no codes any more."""
+    """Asks for no second step any more."""
     enrolment.switch_off(request.user)
     messages.success(request, "Two-step sign-in is off. Your recovery codes are worthless now.")
     return redirect("web:account_security")
-
-
-def _recovery_codes(request: HttpRequest, shown: list[str], back: str) -> HttpResponse:
-    text = "Recovery codes for Attractor, each good once:\n\n" + "\n".join(shown) + "\n"
-    context = {"codes": shown, "file": quote(text), "next": back}
-    return render(request, "web/account/recovery_codes.html", context)
 
 
 def _warn_of_few(request: HttpRequest, left: int) -> None:

@@ -6,10 +6,12 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
 from apps.accounts import selectors
-from apps.accounts.mfa import recovery
+from apps.accounts.mfa import enrolment, recovery
+from apps.accounts.mfa.passkeys import passkeys
 from apps.accounts.notices import Notice
 from apps.web.views.account.signed_in import signed_in
 from apps.web.views.request import SignedInRequest
+from apps.workspaces.selectors import demanding_mfa
 
 RECENT = 10
 UNTOLD = {
@@ -34,5 +36,8 @@ def security(request: SignedInRequest) -> HttpResponse:
             {"words": WORDS.get(one.action, one.action), "at": one.at, "address": one.address}
             for one in selectors.events(request.user)[:RECENT]
         ],
+        "has_app": enrolment.has_app(request.user),
+        "passkeys": list(passkeys(request.user)),
+        "demanded_by": [workspace.name for workspace in demanding_mfa(request.user)],
     }
     return render(request, "web/account/security.html", context)

@@ -266,6 +266,7 @@ OF_PERSON = {
     "web:account_security", "web:prove", "web:second_factor", "web:abort_sign_in", "web:enrol_second_factor",
     "web:switch_off_second_factor", "web:renew_recovery_codes", "web:account_profile", "web:export_account",
     "web:delete_account", "web:end_impersonation", "web:account_sessions", "web:end_other_sessions", "web:end_session",
+    "web:remove_app", "web:add_passkey", "web:passkey_options", "web:passkey", "web:remove_passkey",
 }  # fmt: skip
 """Pages of one's own account: their paths name nobody, so there is none of anybody else."""
 
