@@ -71,7 +71,7 @@ def passkey(request: SignedInRequest, passkey_id: int) -> HttpResponse:
     found = passkeys.passkeys(request.user).filter(pk=passkey_id).first()
     if found is None:
         raise Http404("There is no such passkey.")
-    name, errors = request.POST.get("name", found.name), {}
+    name, errors = request.POST.get("name", "") if request.method == "POST" else found.name, {}
     if request.method == "POST":
         try:
             passkeys.rename(request.user, passkey_id, name)
