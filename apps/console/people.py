@@ -118,7 +118,7 @@ def resend_confirmation(actor: User, user_id: UUID, reason: str, request: HttpRe
         note(actor, "person.resend_confirmation", user, why, email=address.email)
         sent = address
         transaction.on_commit(lambda: sent.send_confirmation(request))
-    return address.email
+    return str(address.email)
 
 
 def set_rights(actor: User, user_id: UUID, staff: bool, chosen: Collection[Right], reason: str) -> User:
