@@ -68,7 +68,9 @@ class OperatorSite(AdminSite):
         """The door. Who is not signed in goes to the site's login, and who is no operator home."""
         return _door(request)
 
-    def password_change(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> Any:
+    def password_change(  # type: ignore[override]  # another page answers
+        self, request: HttpRequest, extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
         """There is one page for that, which asks for a proof and tells the person."""
         return redirect("account_change_password")
 
