@@ -96,7 +96,7 @@ def _read(answer: requests.Response) -> None:
             raise Refused(f"{str(answer.url)[:200]} says more than {ANSWER_BYTES} bytes.", request=answer.request)
     # As `requests` does itself for an answer that is not streamed.
     answer._content = read
-    answer._content_consumed = True  # type: ignore[attr-defined]
+    answer._content_consumed = True
 
 
 def _pool(pool: type[Any], connection: type[Any], trusted: Collection[Origin]) -> type[Any]:
