@@ -44,7 +44,9 @@ def page(chromium: Browser, refused: list[str]) -> Iterator[Page]:
     context.add_init_script(LISTEN)
     context.on("console", lambda said: refused.append(said.text) if "Content Security Policy" in said.text else None)
     context.on("weberror", lambda error: refused.append(str(error.error)))
+    expect.set_options(timeout=PATIENCE)
     yield context.new_page()
+    expect.set_options(timeout=5 * SECOND)
     context.close()
 
 
