@@ -128,7 +128,7 @@ class Guard:
     password = b"wrong"
 
     def __call__(self, server: Any, session: Any, envelope: Any, mechanism: str, given: LoginPassword) -> AuthResult:
-        return AuthResult(success=given.password == self.password)
+        return AuthResult(success=given.password == self.password, handled=False)
 
 
 @pytest.fixture

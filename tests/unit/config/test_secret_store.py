@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -90,6 +91,7 @@ def test_twenty_threads_ask_once(store: SecretStore, clock: Clock, source: Kept)
         with ThreadPoolExecutor(20) as threads:
             answers = [threads.submit(ask) for _ in range(20)]
             together.wait()
+            time.sleep(0.3)  # for those to come who should not ask; those who should wait however long this is
             source.go.set()
             assert {one.result() for one in answers} == {value}
         assert source.asked == before + 1
