@@ -264,6 +264,7 @@ def test_1_an_answer_twice(ada: User, key: SoftPasskey) -> None:
     client = half_in(ada)
     text = key.signed(asked(client, "sign-in"))
     assert step(client, text).status_code == 302
+    client.post(reverse("account_logout"))
     for again in (half_in(ada), half_in(ada, client)):
         assert step(again, text).status_code == 422
         asked(again, "sign-in")
