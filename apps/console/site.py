@@ -119,10 +119,12 @@ class OperatorSite(AdminSite):
 
 
 @never_cache
-@sensitive_post_parameters("code")
+@sensitive_post_parameters("code", "passkey")
 def _door(request: HttpRequest) -> HttpResponse:
     from apps.accounts import proof
     from apps.accounts.mfa import codes
+    from apps.accounts.mfa.challenges import Purpose
+    from apps.web.views.account import factors
 
     person: Any = request.user
     asked = request.POST.get("next") or request.GET.get("next", "")
@@ -136,12 +138,18 @@ def _door(request: HttpRequest) -> HttpResponse:
     if not is_operator(person):
         messages.error(request, "The console is for the operators of this site.")
         return redirect("web:landing")
-    problem = ""
+    problem = passkey_problem = ""
     if request.method == "POST":
-        problem = codes.check(person, request.POST.get("code", "")[:MAX_CODE]).problem
-        if not problem:
-            proof.note(request, person)
+        if "passkey" in request.POST:
+            passkey_problem = factors.answered(request, person, Purpose.PROVE).problem
+        else:
+            problem = codes.check(person, request.POST.get("code", "")[:MAX_CODE]).problem
+        if not problem and not passkey_problem:
+            proof.give(request, person)
             answer = HttpResponseRedirect(back)
             session.begin(request, answer)
             return answer
-    return render(request, "console/door.html", {"problem": problem, "next": back}, status=422 if problem else 200)
+    context = {
+        "problem": problem, "next": back, "offer": factors.offer(request, person, Purpose.PROVE, passkey_problem),
+    }  # fmt: skip
+    return render(request, "console/door.html", context, status=422 if problem or passkey_problem else 200)

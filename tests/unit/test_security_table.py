@@ -52,7 +52,7 @@ def named_tests(row: Row) -> list[str]:
 
 
 @cache
-def tests_of(path: str) -> frozenset[str]:
+def held_in(path: str) -> frozenset[str]:
     """Names of the tests of a module."""
     tree = ast.parse((ROOT / path).read_text("utf-8"))
     return frozenset(
@@ -87,7 +87,7 @@ def test_what_a_row_names_is_there(row: Row) -> None:
     for name in named_tests(row):
         path, _, test = name.partition("::")
         assert (ROOT / path).is_file(), path
-        assert test in tests_of(path), name
+        assert test in held_in(path), name
     folders = "apps|config|docs|models|platform|requirements|static|templates|tests"
     for path in re.findall(rf"`((?:{folders})/[\w./-]+|[A-Z]+\.md)`", row.where):
         assert (ROOT / path).exists(), path

@@ -23,7 +23,7 @@ from apps.console.models import Impersonation, OperatorEvent
 from apps.console.rights import Right
 from apps.live.login import Caller
 from apps.live.permit import Permit
-from apps.live.selectors import let_in, permits_now
+from apps.live.selectors import Knock, let_in, permits_now
 from apps.ops.refusal import Invalid
 from apps.workspaces.keys import create_key
 from apps.workspaces.members import add_member
@@ -95,7 +95,7 @@ def test_from_beginning_to_end(
     assert actions(ann.user)[-1] == "operator.impersonate.begin"
     told = AccountEvent.objects.filter(user=ann.user).latest("at")
     assert (told.data["operator"], told.data["reason"], told.address) == ("root@example.org", WHY, None)
-    assert "operator.impersonate.begin" in ann.client.get("/account/security/").content.decode()
+    assert "An operator acts in your name" in ann.client.get("/account/security/").content.decode()
     (sent,) = [one for one in mail.outbox if one.to == [ann.user.email]]
     assert "root@example.org" in sent.body
     assert WHY in sent.body
@@ -320,11 +320,12 @@ def test_in_somebody_s_name_nobody_goes_on_to_another(acting: Client, root: Pers
 def test_sockets_are_the_person_s_and_close_with_it(acting: Client, root: Person, ann: Any, bob: Any) -> None:
     run, foreign = ann.submit(), bob.submit()
     caller = Caller(session_key=acting.session.session_key)
-    watched, permit = let_in(caller, None, run.pk)
+    found, none = let_in([Knock(caller, None, run.pk), Knock(caller, None, foreign.pk)])
+    assert found is not None
+    watched, permit = found
     assert watched.run.pk == run.pk
     assert permit.until == Impersonation.objects.get().until
-    with pytest.raises(Exception, match="There is no"):
-        let_in(caller, None, foreign.pk)
+    assert none is None
     own = Permit.of(ann.user, membership(ann.user, ann.workspace.slug), ann.client.session.session_key)
     assert permits_now([permit, own]) == {permit: permit, own: own}
     over_now = Permit(**{name: getattr(permit, name) for name in permit.__slots__} | {"until": timezone.now()})

@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 import pytest
 from addresses import API, OPEN_API, PAGES, Place, fill, send
 from authenticators import PASSWORD
+from console_browser import enter
 from django.test import Client
 from django.urls import reverse
 
@@ -142,8 +143,7 @@ def test_an_answer_of_the_api_is_no_page_and_nobody_elses(place: Place, name: st
 
 
 def test_the_admin_is_strict_but_for_files_of_our_own_host(enrolled: Any) -> None:
-    person = enrolled("op", is_staff=True, is_superuser=True)
-    client = person.signed_in()
+    client = enter(enrolled("op", is_staff=True, is_superuser=True))
     for address in admin_pages():
         answer = client.get(address)
         assert answer.status_code == 200, address
