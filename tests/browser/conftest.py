@@ -18,6 +18,11 @@ ARGUMENTS = [
 ]  # fmt: skip
 
 
+# A colour that is on its way from light to dark has no contrast of its own.
+AT_REST = """() => Promise.allSettled(document.getAnimations()
+    .filter((one) => one.effect.getComputedTiming().endTime !== Infinity).map((one) => one.finished))"""
+
+
 @pytest.fixture(scope="session")
 def chromium() -> Iterator[Browser]:
     """The system's Chromium, else the one that Playwright has installed."""
@@ -48,6 +53,7 @@ def violations() -> Callable[[Page], list[Any]]:
     def find(page: Page) -> list[Any]:
         if not page.evaluate("() => 'axe' in window"):
             page.evaluate(AXE.read_text("utf-8"))  # as a script of the page the content policy would refuse it
+        page.evaluate(AT_REST)
         found = page.evaluate("() => axe.run(document, {resultTypes: ['violations']})")
         return [
             (page.url, one["id"], [node["target"] for node in one["nodes"]])

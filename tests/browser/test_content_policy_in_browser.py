@@ -127,20 +127,24 @@ def test_pages_of_a_person_and_of_the_operators(
     expect(page.get_by_role("img", name="QR code with the secret below")).to_be_visible()
     secret = page.get_by_label("Or type this secret into it").input_value().replace(" ", "")
     key = base64.b32decode(secret + "=" * (-len(secret) % 8))
-    code = TOTP(key, 6, SHA1(), 30, enforce_key_length=False).generate(int(time.time()))  # noqa: S303 as RFC 6238 has it
-    page.get_by_label("Code", exact=True).fill(code.decode())
+    totp = TOTP(key, 6, SHA1(), 30, enforce_key_length=False)  # noqa: S303 as RFC 6238 has it
+    now = int(time.time())
+    page.get_by_label("Code", exact=True).fill(totp.generate(now).decode())
     page.get_by_role("button", name="Switch it on").click()
     expect(page.get_by_text("Two-step sign-in is on.")).to_be_visible()
     assert refused == []
 
     me = place.get(f"{stack.url}api/v1/me/")
     as_operator(stack, me["email"])
+    # Its door takes a code of its own: that of the next half minute, as a clock may be so much ahead.
+    looked_at(page, f"{stack.url}admin/", refused)
+    page.get_by_label("Code", exact=True).fill(totp.generate(now + 30).decode())
+    page.get_by_role("button", name="Open").click()
     looked_at(page, f"{stack.url}admin/", refused)
     addresses = page.locator("#content a[href^='/admin/']").evaluate_all("(all) => all.map((one) => one.href)")
     assert len(addresses) > 3
     for address in dict.fromkeys(addresses):
         looked_at(page, address, refused)
-    looked_at(page, f"{stack.url}admin/accounts/user/{me['id']}/change/", refused)
 
     # Signed out, the page that asks for the code.
     page.goto(stack.url + "accounts/logout/")

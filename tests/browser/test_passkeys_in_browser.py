@@ -104,6 +104,7 @@ def test_a_passkey_from_its_making_to_its_end(stack: RunningStack, page: Page, v
     page.get_by_role("button", name="Remove the passkey My computer").click()
     expect(page.get_by_text("The passkey “My computer” was removed.")).to_be_visible()
     expect(page.get_by_role("button", name="Remove the passkey Blue key")).to_have_count(0)
-    page.get_by_role("button", name="Switch it off").click()
+    page.get_by_text("Switch it off …").click()
+    page.get_by_role("button", name="Switch it off", exact=True).click()
     expect(page.get_by_role("link", name="Use a passkey")).to_be_visible()
     expect.set_options(timeout=5_000)
