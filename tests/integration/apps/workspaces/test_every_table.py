@@ -28,8 +28,8 @@ SEEING_EVERYTHING = {
     # The operators' console: each sees that it is asked by an operator, and writes down that it was.
     "operator_enters": "",
     "operator_workspaces": "id slug name personal created_at delete_at suspended_at members active_runs",
-    "operator_runs": "id workspace_id slug workspace kind state paused progress attempts failure submitted_by created_at "
-    "finished_at",
+    "operator_runs": "id workspace_id slug workspace kind state paused progress attempts failure submitted_by "
+    "created_at finished_at",
     "operator_audit": "id at workspace_id slug action actor key object_type object_id request_id data",
     "permits_now": "number slug role require_mfa",
     "runs_discarded_files": "workspace_id content",
