@@ -16,7 +16,7 @@ from django.utils import timezone
 
 from apps.accounts.models import AccountEvent, Session, User
 from apps.accounts.services import register
-from apps.live.login import Caller
+from apps.live.login import Caller, users_of
 from apps.live.permit import Permit
 from apps.live.selectors import permits_now
 from apps.runs.sweeping import sweep
@@ -71,7 +71,8 @@ def test_a_login_is_over_after_its_time_and_when_it_is_not_used(
     rows.update(expire_date=timezone.now() + timedelta(days=30))
     # Sockets first: a page that is loaded counts as use.
     assert (permits_now([permit])[permit] is not None) == holds
-    assert (Caller(session_key=key).user() is not None) == holds
+    caller = Caller(session_key=key)
+    assert (users_of([caller])[caller] is not None) == holds
     assert whose(client) == (ada.email if holds else None)
     assert rows.exists() == holds, "what is over is not kept"
 

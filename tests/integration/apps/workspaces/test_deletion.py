@@ -35,7 +35,7 @@ from apps.webhooks.post import Answer
 from apps.webhooks.services import begin_try, create_webhook, end_try, ping
 from apps.workspaces import deletion, keys
 from apps.workspaces.invitations import invite
-from apps.workspaces.models import AuditEvent, IdempotencyKey, QuotaAlert, Role, Workspace
+from apps.workspaces.models import AuditEvent, IdempotencyKey, QuotaAlert, QuotaGrant, Role, Workspace
 from apps.workspaces.scope import scope
 
 pytestmark = pytest.mark.django_db
@@ -119,6 +119,7 @@ def fill(tenant: Any, tmp_path: Path, member_of: Callable[..., User]) -> None:
         Gathering.objects.create(**of, run=active)
         Retention.objects.create(**of)
         QuotaAlert.objects.create(workspace_id=tenant.workspace.pk, name="storage")
+        QuotaGrant.objects.create(workspace_id=tenant.workspace.pk, name="points", value=7)
         IdempotencyKey.objects.create(workspace_id=tenant.workspace.pk, actor=tenant.user, key="k", request="r")
     storages["default"].save(f"artifacts/{tenant.workspace.pk}/zz/orphan", ContentFile(b"no row names it"))
 

@@ -17,7 +17,6 @@ from test_isolation import owned_models, rows
 from apps.accounts.models import User
 from apps.runs.models import DiscardedFile
 from apps.runs.sweeping import sweep
-from apps.workspaces.models import QuotaGrant
 from apps.workspaces.rows import WorkspaceModel
 from apps.workspaces.scope import Unscoped, scope
 
@@ -211,7 +210,6 @@ def test_nothing_names_a_workspace_that_is_gone(
     sweep()
     with scope(ann.workspace.pk):
         DiscardedFile.objects.create(workspace_id=ann.workspace.pk, content="0" * 64)
-        QuotaGrant.objects.create(workspace_id=ann.workspace.pk, name="points", value=7)
     mine = str(ann.workspace.pk)
     full = naming(mine, ann.workspace.pk, bob.workspace.pk)
     assert set(full) >= with_workspace_id() | {"workspaces_workspace"}, "of the others the test would say nothing"
