@@ -16,7 +16,6 @@ from uuid import UUID
 from django.conf import settings
 from django.utils.module_loading import import_string
 
-from apps.workspaces.models import QuotaGrant
 from apps.workspaces.scope import current_workspace_id, reading
 
 
@@ -99,6 +98,9 @@ class ConfiguredPlans:
 
 def plan(workspace_id: UUID | None = None) -> Plan:
     """That of a workspace; without an id of the one in force."""
+    # Not at the top: providers of plans import this module before there are models.
+    from apps.workspaces.models import QuotaGrant
+
     of = workspace_id or current_workspace_id()
     said = said_of(of)
     with reading(of):
