@@ -27,8 +27,12 @@ def path() -> str:
 
 
 def cookie_name() -> str:
-    """As the site's, so that two checkouts on one host do not end each other's."""
-    return f"console_{settings.SESSION_COOKIE_NAME}"
+    """As the site's, so that two checkouts on one host do not end each other's.
+
+    Its path is not "/", which `__Host-` asks for: under https the name begins with `__Secure-`, the next strictest.
+    """
+    name = settings.SESSION_COOKIE_NAME.removeprefix("__Host-")
+    return f"{'__Secure-' if settings.SESSION_COOKIE_SECURE else ''}console_{name}"
 
 
 def begin(request: HttpRequest, answer: HttpResponse) -> None:

@@ -11,6 +11,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
+from apps.accounts import proof
 from apps.accounts.models import User
 from apps.ops.preconditions import EDIT_ERRORS, IF_NONE_MATCH, PARAMETER, Precondition, etag, tagged
 from apps.ops.problems import ProblemSerializer
@@ -163,8 +164,10 @@ class WorkspaceDetail(WorkspaceAPIView):
     def delete(self, request: Request, slug: str) -> Response:
         """Delete it with everything in it. Only owners may; until `delete_at` they can take it back.
 
-        Its runs are cancelled now, and until it goes it can only be read.
+        Its runs are cancelled now, and until it goes it can only be read. A session of the site that was opened or
+        proven too long ago is refused (`proof_needed`).
         """
+        proof.demand(request._request)
         closing = deletion.close(self.actor, self.workspace, Precondition.of(request))
         return Response(WorkspaceSerializer(closing).data, status=202, headers={"ETag": etag(closing.revision)})
 

@@ -9,6 +9,7 @@ from rest_framework.generics import ListAPIView
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from apps.accounts import proof
 from apps.ops.paging import NewestFirst
 from apps.ops.preconditions import EDIT_ERRORS, IF_NONE_MATCH, PARAMETER, Precondition, etag, tagged
 from apps.ops.requests import StrictSerializer, body_of
@@ -106,6 +107,10 @@ class Transfer(WorkspaceAPIView):
         responses={200: MemberSerializer, **WRITE_ERRORS, 409: PROBLEM, 422: PROBLEM},
     )  # fmt: skip
     def post(self, request: Request, slug: str) -> Response:
-        """Make a member the owner in your place; you become an administrator. Only an owner may."""
+        """Make a member the owner in your place; you become an administrator. Only an owner may.
+
+        A session of the site that was opened or proven too long ago is refused (`proof_needed`).
+        """
+        proof.demand(request._request)
         target = body_of(TransferSerializer, request)["member"]
         return Response(MemberSerializer(members.transfer(self.actor, self.workspace, target)).data)

@@ -11,6 +11,7 @@ from django.http import HttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
+from apps.accounts import proof
 from apps.ops.refusal import Invalid
 from apps.web.views.outcome import done, errors_of
 from apps.web.views.request import WorkspaceRequest
@@ -113,6 +114,8 @@ def remove_member(request: WorkspaceRequest, slug: str, member_id: UUID) -> Http
 @require_POST
 def transfer(request: WorkspaceRequest, slug: str, member_id: UUID) -> HttpResponse:
     """Make a member the owner in one's own place."""
+    if not proof.is_fresh(request):
+        return proof.ask(request)
     done(
         request,
         lambda: services.transfer(request.user, request.workspace, member_id),

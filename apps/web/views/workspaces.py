@@ -10,6 +10,7 @@ from django.http import HttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_http_methods, require_POST
 
+from apps.accounts import proof
 from apps.ops.refusal import Invalid
 from apps.runs.retention import keep_for, retention
 from apps.web.views.outcome import done, errors_of
@@ -105,6 +106,8 @@ def delete_workspace(request: WorkspaceRequest, slug: str) -> HttpResponse:
     """Asks for the workspace's name; POST with it begins to delete the workspace."""
     require(request.user, Verb.OWN_WORKSPACE, while_closing=True)
     error = ""
+    if not proof.is_fresh(request):
+        return proof.ask(request)
     if request.method == "POST":
         if request.POST.get("name", "").strip() == request.workspace.name:
             days = site.ATTRACTOR.workspaces.grace_days

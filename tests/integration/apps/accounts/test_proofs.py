@@ -58,6 +58,8 @@ def dangerous(user: User) -> list[tuple[str, dict[str, str]]]:
         (f"/w/{workspace.slug}/keys/", {"name": "of mallory"}),
         (f"/w/{workspace.slug}/keys/{UUID(int=0)}/rotate/", {}),
         (f"/w/{workspace.slug}/security/", {"require_mfa": "true"}),
+        (f"/w/{workspace.slug}/settings/delete/", {"name": workspace.name}),
+        (f"/w/{workspace.slug}/members/{UUID(int=0)}/transfer/", {}),
     ]  # fmt: skip
 
 
@@ -71,6 +73,8 @@ def test_what_is_dangerous_asks_first(ada: User, stale: Client) -> None:
     assert ada.is_active
     with scope(workspace.id):
         assert not ApiKey.objects.exists()
+        workspace.refresh_from_db()
+    assert workspace.delete_at is None
 
 
 def test_the_api_says_where_to_prove_it(ada: User, stale: Client) -> None:
@@ -80,6 +84,8 @@ def test_the_api_says_where_to_prove_it(ada: User, stale: Client) -> None:
         stale.post(f"{root}/keys/", {"name": "x"}, content_type="application/json"),
         stale.post(f"{root}/keys/{UUID(int=0)}/rotate/", {}, content_type="application/json"),
         stale.put(f"{root}/security/", {"require_mfa": False}, content_type="application/json"),
+        stale.post(f"{root}/transfer/", {"member": str(UUID(int=0))}, content_type="application/json"),
+        stale.delete(f"{root}/"),
     ):
         assert answer.status_code == 403
         assert answer.headers["Content-Type"] == "application/problem+json"

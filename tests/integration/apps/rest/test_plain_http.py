@@ -24,6 +24,7 @@ from django.conf import settings
 from django.contrib.messages import get_messages, add_message, INFO
 from django.http import HttpResponse
 from django.test import RequestFactory
+from apps.console import session as console
 from apps.web import theme
 from apps.web.views.theme import theme as switch
 
@@ -40,6 +41,7 @@ CsrfViewMiddleware(lambda _: answer)._set_csrf_cookie(request, answer)
 print(json.dumps({
     "session": [settings.SESSION_COOKIE_NAME, settings.SESSION_COOKIE_SECURE, settings.SESSION_COOKIE_HTTPONLY,
                 settings.SESSION_COOKIE_SAMESITE, settings.SESSION_COOKIE_DOMAIN, settings.SESSION_COOKIE_PATH],
+    "console": console.cookie_name(),
     "set": [morsel.OutputString() for morsel in answer.cookies.values()],
 }))
 """
@@ -59,6 +61,7 @@ def test_every_cookie_is_for_this_host_over_https_only(tmp_path: Any) -> None:
     assert asked.returncode == 0, asked.stderr
     told = json.loads(asked.stdout)
     assert told["session"] == ["__Host-sessionid", True, True, "Lax", None, "/"]
+    assert told["console"] == "__Secure-console_sessionid", "its own path and __Host- exclude each other"
     assert len(told["set"]) == 3, "theme, messages, csrftoken"
     for cookie in told["set"]:
         assert cookie.startswith("__Host-"), cookie
