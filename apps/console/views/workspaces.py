@@ -14,6 +14,7 @@ from apps.console import looking
 from apps.console import workspaces as services
 from apps.console.page import Act, Link, ReasonForm, Search, Table, page
 from apps.console.rights import Right
+from apps.runs.amount import written
 from apps.runs.usage import usage
 from apps.workspaces import plans
 from apps.workspaces.models import QuotaGrant, Workspace
@@ -102,8 +103,11 @@ def workspace(request: HttpRequest, workspace_id: UUID) -> HttpResponse:
             ),
             Table(
                 "Usage",
-                ("Measure", "Used", "Allowed", "Unit"),
-                [(one.name.replace("_", " "), f"{one.used:,.6g}", f"{one.allowed:,.6g}", one.unit) for one in usage()],
+                ("Measure", "Used", "Allowed"),
+                [
+                    (one.name.replace("_", " "), written(one.used, one.unit), written(one.allowed, one.unit))
+                    for one in usage()
+                ],
             ),
             Table(
                 "Quotas",

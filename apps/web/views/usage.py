@@ -4,6 +4,7 @@ from django.http import HttpResponse
 from django.shortcuts import render
 from django.views.decorators.http import require_safe
 
+from apps.runs.amount import written
 from apps.runs.usage import Measure, usage
 from apps.web.views.request import WorkspaceRequest
 from apps.workspaces import alerts, plans
@@ -37,21 +38,9 @@ def shown(measure: Measure) -> dict[str, object]:
         "name": measure.name,
         "label": label,
         "help": help_text,
-        "used": _amount(measure.used, measure.unit),
-        "allowed": _amount(measure.allowed, measure.unit),
+        "used": written(measure.used, measure.unit),
+        "allowed": written(measure.allowed, measure.unit),
         "share": min(1.0, share),
         "percent": int(share * 100),
         "high": share >= alerts.THRESHOLD,
     }
-
-
-def _amount(value: float, unit: str) -> str:
-    if unit == "bytes":
-        for name in ("bytes", "KiB", "MiB", "GiB"):
-            if value < 1024:
-                return f"{value:.4g} {name}"
-            value /= 1024
-        return f"{value:.4g} TiB"
-    if unit == "seconds":
-        return f"{value / 3600:.4g} h" if value >= 3600 else f"{value:.0f} s"
-    return f"{value:.3g} operations" if unit == "operations" else f"{value:g} {unit}"
