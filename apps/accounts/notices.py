@@ -67,7 +67,8 @@ class Notice(Enum):
     GUESSED = (
         "mfa.guessed", "Wrong codes for your account",
         "{count} wrong codes in a row came for your account, by somebody who knows your password or is signed "
-        "in as you. Nobody was let in by them. Choose a new password: that also ends the waits between tries.",
+        "in as you. Nobody was let in by them. Choose a new password: whoever it is cannot go on then, and what you "
+        "have to wait before the next code is over within a quarter of an hour.",
     )  # fmt: skip
     PASSWORD_CHANGED = ("password.change", "Your password was changed", "The password of your account was changed.")
     PASSWORD_SET = ("password.set", "Your account has a password", "A password was set for your account.")

@@ -20,6 +20,7 @@ from django.utils import timezone
 
 from apps.accounts.mfa import codes, patience, recovery
 from apps.accounts.models import AccountEvent, CodeFailures, RecoveryCode, TotpDevice, User
+from apps.accounts.passwords import check_password
 from apps.accounts.services import register
 
 pytestmark = pytest.mark.django_db
@@ -221,19 +222,66 @@ def test_guessing_is_told_to_the_person_once(enrolled: Any, django_capture_on_co
     assert [one.subject for one in mail.outbox] == ["Wrong codes for your account"]
 
 
-def test_a_new_password_ends_the_waits(enrolled: Any) -> None:
-    eve = enrolled()
-    for _ in range(12):
-        codes.check(eve.user, "not a code")
-    assert codes.check(eve.user, eve.code()).wait_s
+def reset_by_mail(email: str, password: str) -> None:
+    """What everybody can do who reads the mails of an address."""
     mail.outbox.clear()
     client = Client()
-    client.post(reverse("account_reset_password"), {"email": eve.user.email})
+    client.post(reverse("account_reset_password"), {"email": email})
     link = re.search(r"https?://testserver(/\S+)", mail.outbox[0].body)
     assert link is not None
     form = client.get(link.group(1), follow=True).redirect_chain[-1][0]
-    client.post(form, {"password1": "an entirely different secret", "password2": "an entirely different secret"})
+    client.post(form, {"password1": password, "password2": password})
+    assert User.objects.get(email=email).check_password(password)
+
+
+def test_a_new_password_by_mail_leaves_the_waits(enrolled: Any) -> None:
+    """Or whoever reads the mailbox would guess codes without waiting."""
+    eve = enrolled()
+    for _ in range(12):
+        codes.check(eve.user, "not a code")
+    waited = codes.check(eve.user, eve.code()).wait_s
+    assert waited > 60
+    reset_by_mail(eve.user.email, "an entirely different secret")
+    assert codes.check(eve.user, eve.code()).wait_s > waited - 60
+    assert set(CodeFailures.objects.filter(user=eve.user).values_list("count", flat=True)) == {0, 12}
+
+
+def test_a_new_password_ends_the_waits_where_it_needs_both_steps(enrolled: Any) -> None:
+    eve = enrolled()
+    client = eve.signed_in()
+    for _ in range(12):
+        codes.check(eve.user, "not a code")
+    new = "an entirely different secret"
+    form = {"oldpassword": PASSWORD, "password1": new, "password2": new}
+    assert client.post(reverse("account_change_password"), form).status_code == 302
+    eve.clock.next_step()
     assert codes.check(eve.user, eve.code()).device is not None
+
+
+def test_a_new_password_by_mail_ends_the_waits_where_there_is_one_step(db: None) -> None:
+    ada = register("ada@example.org", PASSWORD)
+    for _ in range(12):
+        check_password(ada, "not it")
+    assert "Too many" in check_password(ada, PASSWORD)
+    reset_by_mail(ada.email, "an entirely different secret")
+    ada.refresh_from_db()
+    assert check_password(ada, "an entirely different secret") == ""
+
+
+def test_who_is_half_in_with_the_old_password_is_out(enrolled: Any) -> None:
+    eve = enrolled()
+    thief = eve.half_in()
+    assert thief.get(address("second_factor")).status_code == 200
+    reset_by_mail(eve.user.email, "an entirely different secret")
+    answer = enter(thief, eve.code())
+    assert (answer.status_code, answer.url) == (302, reverse("account_login"))
+    assert whose(thief) is None
+    # What was begun is gone, not only refused once; and the code was not looked at, so it is still good.
+    assert thief.get(address("second_factor")).url == reverse("account_login")
+    own = Client()
+    own.post(reverse("account_login"), {"login": eve.user.email, "password": "an entirely different secret"})
+    assert enter(own, eve.code()).status_code == 302
+    assert whose(own) == eve.user.email
 
 
 def test_the_other_kind_of_code_has_its_own_waits(enrolled: Any) -> None:
