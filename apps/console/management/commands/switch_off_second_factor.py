@@ -2,26 +2,21 @@
 
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import BaseCommand, CommandParser
 
-from apps.accounts.mfa import enrolment
-from apps.accounts.models import User, UserManager
+from apps.console import by_shell, people
 
 
 class Command(BaseCommand):
     help = (
-        "Switch two-step sign-in of one account off, for somebody who has lost authenticator and recovery codes. "
-        "Make sure first who asks for it. The person is told by mail."
+        "Switch two-step sign-in of one account off, for somebody who has lost authenticator and recovery codes. As by "
+        "the console all sessions end, the operators' log says so, and the person is told by mail. Make sure first who "
+        "asks for it."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("email", help="address of the account")
+        by_shell.add_arguments(parser)
 
     def handle(self, *_: Any, **options: Any) -> None:
-        user = User.objects.filter(email=UserManager.normalize_email(options["email"])).first()
-        if user is None:
-            raise CommandError(f"There is no account with the address {options['email']}.")
-        if user.mfa_since is None:
-            raise CommandError("This account has no two-step sign-in.")
-        enrolment.switch_off(user)
-        self.stdout.write(f"Two-step sign-in of {user.email} is off.")
+        user = by_shell.do(people.reset_second_factor_by_shell, options["email"], options["reason"])
+        self.stdout.write(f"Two-step sign-in of {user.email} is off, and all its sessions were ended.")

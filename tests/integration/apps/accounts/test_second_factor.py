@@ -19,9 +19,10 @@ from django.urls import reverse
 from django.utils import timezone
 
 from apps.accounts.mfa import codes, patience, recovery
-from apps.accounts.models import AccountEvent, CodeFailures, RecoveryCode, TotpDevice, User
+from apps.accounts.models import AccountEvent, CodeFailures, RecoveryCode, Session, TotpDevice, User
 from apps.accounts.passwords import check_password
 from apps.accounts.services import register
+from apps.console.models import OperatorEvent
 
 pytestmark = pytest.mark.django_db
 
@@ -297,17 +298,29 @@ def test_an_operator_lets_in_who_has_lost_everything(
     enrolled: Any, django_capture_on_commit_callbacks: Any, capsys: pytest.CaptureFixture[str]
 ) -> None:
     eve = enrolled()
+    browser, why = eve.signed_in(), "came to the desk, ticket 7"
     mail.outbox.clear()
     with django_capture_on_commit_callbacks(execute=True):
-        call_command("switch_off_second_factor", " EVE@example.org")
+        call_command("switch_off_second_factor", " EVE@example.org", "--reason", why)
     assert "is off" in capsys.readouterr().out
-    assert [one.subject for one in mail.outbox] == ["Two-step sign-in is off"]
+    (told,) = mail.outbox
+    assert told.subject == "Two-step sign-in was switched off by an operator"
+    assert why in told.body
+    assert "Was this you?" not in told.body
+    assert whose(browser) is None, "a session of somebody else ends too"
+    assert not Session.objects.filter(user=eve.user).exists()
+    event = OperatorEvent.objects.get(action="person.reset_second_factor")
+    assert (event.operator, event.object_id, event.reason) == (None, str(eve.user.pk), why)
+    assert event.data == {"sessions": 1, "by": "manage.py"}
+    assert AccountEvent.objects.filter(user=eve.user, action="operator.mfa_reset", data={"reason": why}).exists()
     client = Client()
     client.post(reverse("account_login"), {"login": eve.user.email, "password": PASSWORD})
     assert whose(client) == eve.user.email
-    for address_ in ("eve@example.org", "nobody@example.org"):
+    for address_, reason in (("eve@example.org", why), ("nobody@example.org", why), ("eve@example.org", " ")):
         with pytest.raises(CommandError):
-            call_command("switch_off_second_factor", address_)
+            call_command("switch_off_second_factor", address_, "--reason", reason)
+    with pytest.raises(CommandError, match="--reason"):
+        call_command("switch_off_second_factor", "eve@example.org")
 
 
 def test_secrets_follow_a_change_of_the_site_s_key(enrolled: Any, settings: Any) -> None:
