@@ -6,9 +6,9 @@ from drf_spectacular.utils import extend_schema
 from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
-from rest_framework.views import APIView
 
 from apps.accounts.models import User
+from apps.ops.counted import CountedAPIView
 from apps.workspaces.api import NO_ENTRY
 from apps.workspaces.keys_api import KeySerializer
 
@@ -19,7 +19,7 @@ class MeSerializer(serializers.Serializer[Any]):
     key = KeySerializer(allow_null=True, help_text="The API key of this request; null in a session of the site.")
 
 
-class Me(APIView):
+class Me(CountedAPIView):
     """The person who asks, and the key that the request came with."""
 
     @extend_schema(operation_id="me_retrieve", responses={200: MeSerializer, **NO_ENTRY})

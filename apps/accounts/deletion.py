@@ -14,7 +14,6 @@ import structlog
 from allauth.account.models import EmailAddress
 from allauth.socialaccount.models import SocialAccount
 from django.db import transaction
-from django.db.models import QuerySet
 from django.utils import timezone
 
 from apps.accounts import mails, visit
@@ -32,12 +31,11 @@ from apps.ops.refusal import Fault, Refusal
 from apps.runs.files import AWAY
 from apps.runs.models import Run
 from apps.runs.states import ACTIVE
+from apps.workspaces import members
 from apps.workspaces.deletion import end_now, purge
-from apps.workspaces.domains import MACHINES
-from apps.workspaces.models import ApiKey, IdempotencyKey, Membership, Role, Workspace
+from apps.workspaces.models import IdempotencyKey, Membership, Role, Workspace
 from apps.workspaces.scope import scope
-from apps.workspaces.selectors import memberships_of
-from apps.workspaces.services import audit
+from apps.workspaces.selectors import memberships_of, other_people
 
 log = structlog.get_logger(__name__)
 
@@ -88,7 +86,7 @@ def delete_account(user: User) -> None:
 def _obstacle(user: User, found: Membership) -> Fault | None:
     name = found.workspace.name
     with scope(found.workspace_id, user.pk):
-        others = _others(user)
+        others = other_people(user)
         if not others.exists():
             running = Run.objects.filter(state__in=ACTIVE).count()
             if running:
@@ -98,21 +96,14 @@ def _obstacle(user: User, found: Membership) -> Fault | None:
     return None
 
 
-def _others(user: User) -> QuerySet[Membership]:
-    """The other people in the workspace in force; its machine is none."""
-    return Membership.objects.exclude(user=user).exclude(user__email__endswith=f"@{MACHINES}")
-
-
 def _leave(user: User, found: Membership) -> bool:
     """Leave a workspace; whether nobody was left in it and it is gone."""
     with scope(found.workspace_id, user.pk):
-        if not _others(user).exists():
+        if not other_people(user).exists():
             end_now(user)
             return True
-        ApiKey.objects.filter(user=user).delete()
         IdempotencyKey.objects.filter(actor=user).delete()
-        audit(user, "member.leave", found, role=found.role, deleted=True)
-        Membership.objects.filter(pk=found.pk).delete()
+        members.leave(user, found.workspace)
         return False
 
 

@@ -23,12 +23,12 @@ from apps.accounts.models import AccountEvent, Passkey, Session, TotpDevice, Use
 from apps.workspaces.models import Membership, Workspace
 from apps.workspaces.rows import WorkspaceModel
 from apps.workspaces.scope import scope
-from apps.workspaces.selectors import may_enter, memberships_of
+from apps.workspaces.selectors import may_enter, memberships_of, other_people
 
 NOT_ENTERED: Final = "This workspace is entered with two-step sign-in only. Set it up, and download your data again."
 
 LEFT_OUT: Final = frozenset(
-    {"password", "session_key", "session_data", "key", "secret", "old_secrets", "digest", "last_step"}
+    {"password", "session_key", "session_data", "key", "secret", "old_secrets", "digest", "old_digest", "last_step"}
 )
 """Names of columns that open something, or once did."""
 
@@ -59,7 +59,7 @@ def _of_a_workspace(user: User, membership: Membership) -> Iterator[str]:
         yield f'{{"workspace": {_json(known)}, "left_out": {_json(NOT_ENTERED)}}}'
         return
     with scope(membership.workspace_id, user.pk):
-        alone = Membership.objects.count() == 1
+        alone = not other_people(user).exists()
         yield '{"workspace": ' + _json(_plain(Workspace.objects.get(pk=membership.workspace_id)))
         for model in apps.get_models():
             if not issubclass(model, WorkspaceModel):

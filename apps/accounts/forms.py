@@ -34,6 +34,18 @@ class SignupForm(account.SignupForm):  # type: ignore[misc]
     field_order = ("name", "email", "password1", "password2")
     account_already_exists: bool  # which allauth sets while it cleans
 
+    def clean(self) -> dict[str, Any]:
+        """Holds the password against the name too; allauth knows of the address only."""
+        cleaned: dict[str, Any] = super().clean()
+        # Not there if something was wrong with it already.
+        if password := cleaned.get("password1"):
+            person = User(email=cleaned.get("email", ""), name=cleaned.get("name", ""))
+            try:
+                get_adapter().clean_password(password, user=person)
+            except forms.ValidationError as refused:
+                self.add_error("password1", refused)
+        return cleaned
+
     def try_save(self, request: HttpRequest) -> Any:
         try:
             with transaction.atomic():

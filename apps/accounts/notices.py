@@ -67,7 +67,8 @@ class Notice(Enum):
     GUESSED = (
         "mfa.guessed", "Wrong codes for your account",
         "{count} wrong codes in a row came for your account, by somebody who knows your password or is signed "
-        "in as you. Nobody was let in by them. Choose a new password: that also ends the waits between tries.",
+        "in as you. Nobody was let in by them. Choose a new password: whoever it is cannot go on then, and what you "
+        "have to wait before the next code is over within a quarter of an hour.",
     )  # fmt: skip
     PASSWORD_CHANGED = ("password.change", "Your password was changed", "The password of your account was changed.")
     PASSWORD_SET = ("password.set", "Your account has a password", "A password was set for your account.")
@@ -107,9 +108,15 @@ class Notice(Enum):
         "operator.sign_out", "You were signed out everywhere",
         "An operator of this site has ended all sessions of your account, for this reason: {reason}",
     )  # fmt: skip
+    MFA_RESET = (
+        "operator.mfa_reset", "Two-step sign-in was switched off by an operator",
+        "An operator of this site has switched two-step sign-in of your account off, for this reason: {reason}\n\n"
+        "You are signed out everywhere. Signing in asks for no second step until you set one up again in Security. "
+        "Your recovery codes are worthless, and so are passkeys, if you had any.",
+    )  # fmt: skip
     RIGHTS = (
         "operator.rights", "Your rights as an operator were changed",
-        "A superuser of this site has changed what you may do as an operator, for this reason: {reason}",
+        "Those who run this site have changed what you may do as an operator, for this reason: {reason}",
     )  # fmt: skip
     IMPERSONATED = (
         "operator.impersonate.begin", "An operator acts in your name",

@@ -37,26 +37,29 @@ def signed_out(user: User | None, **_: Any) -> None:
 
 @receiver(account.password_changed)
 def password_changed(request: HttpRequest, user: User, **_: Any) -> None:
-    _password_is_new(user, Notice.PASSWORD_CHANGED, request.session.session_key)
+    _password_is_new(user, Notice.PASSWORD_CHANGED, request.session.session_key, ends_waits=True)
 
 
 @receiver(account.password_set)
 def password_set(request: HttpRequest, user: User, **_: Any) -> None:
-    _password_is_new(user, Notice.PASSWORD_SET, request.session.session_key)
+    _password_is_new(user, Notice.PASSWORD_SET, request.session.session_key, ends_waits=True)
 
 
 @receiver(account.password_reset)
 def password_reset(request: HttpRequest, user: User, **_: Any) -> None:
     # Who reads the person's mails is not held up by what others type, here too.
     known_browsers.note(request, user.email)
-    _password_is_new(user, Notice.PASSWORD_RESET, None)
+    # Of two steps the mail proves one. If it ended the waits of the other too, who reads the mailbox could reset the
+    # password after every few guesses.
+    _password_is_new(user, Notice.PASSWORD_RESET, None, ends_waits=user.mfa_since is None)
 
 
-def _password_is_new(user: User, notice: Notice, kept: str | None) -> None:
-    """Who knew the old password has lost: the sessions end, and the waits that wrong codes have brought."""
+def _password_is_new(user: User, notice: Notice, kept: str | None, *, ends_waits: bool) -> None:
+    """Who knew the old password has lost: the sessions end. What is half signed in ends by itself (`mfa.stage`)."""
     with transaction.atomic():
         Session.objects.filter(user=user).exclude(session_key=kept).delete()
-        patience.forget(user)
+        if ends_waits:
+            patience.forget(user)
         tell(user, notice)
 
 

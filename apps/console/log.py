@@ -17,10 +17,11 @@ if TYPE_CHECKING:
 MOST_REASON = 500
 
 
-def note(actor: User, action: str, target: Model | None, reason: str = "", **data: Any) -> OperatorEvent:
+def note(actor: User | None, action: str, target: Model | None, reason: str = "", **data: Any) -> OperatorEvent:
     """Note one thing that an operator did, in the transaction in which it is done.
 
     Args:
+        actor: None is whoever has the server's shell.
         target: to what; None for the site.
         data: JSON-able facts, without secrets.
     """

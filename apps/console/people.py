@@ -1,4 +1,8 @@
-"""What operators do with accounts. Each leaves an event in their log and one in the person's own."""
+"""What operators do with accounts. Each leaves an event in their log and one in the person's own.
+
+Two things can also be done by whoever has the server's shell (`manage.py`): there nobody is asked who it is, the event
+names no operator, and everything else is the same.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +17,7 @@ from django.db import transaction
 
 from apps.accounts import acting, visit
 from apps.accounts.mfa import enrolment
-from apps.accounts.models import Session, User
+from apps.accounts.models import Session, User, UserManager
 from apps.accounts.notices import Notice, tell
 from apps.console import impersonation, rights
 from apps.console.log import given, note
@@ -25,6 +29,7 @@ if TYPE_CHECKING:
     from django.http import HttpRequest
 
 SAFE: Final = "Choose another account."
+SHELL: Final = "manage.py"
 
 
 class NotSo(Refusal):
@@ -90,13 +95,26 @@ def reset_second_factor(actor: User, user_id: UUID, reason: str) -> User:
     why = given(reason)
     with transaction.atomic():
         user = _held(actor, user_id)
-        if user.mfa_since is None:
-            raise _not_so("It has no two-step sign-in.")
-        with visit.of_nobody():
-            enrolment.switch_off(user)
-        sessions = _end_sessions(user)
-        note(actor, "person.reset_second_factor", user, why, sessions=sessions)
+        _reset_second_factor(actor, user, why)
     return user
+
+
+def reset_second_factor_by_shell(email: str, reason: str) -> User:
+    """The same, for `manage.py`. Raises `Invalid`: there is no reason; `NotFound`; `NotSo`: there is none."""
+    why = given(reason)
+    with transaction.atomic():
+        user = _with_address(email)
+        _reset_second_factor(None, user, why, by=SHELL)
+    return user
+
+
+def _reset_second_factor(actor: User | None, user: User, why: str, **data: str) -> None:
+    if user.mfa_since is None:
+        raise _not_so("It has no two-step sign-in.")
+    with visit.of_nobody():
+        enrolment.switch_off(user, reason=why)
+    sessions = _end_sessions(user)
+    note(actor, "person.reset_second_factor", user, why, sessions=sessions, **data)
 
 
 def resend_confirmation(actor: User, user_id: UUID, reason: str, request: HttpRequest | None = None) -> str:
@@ -135,7 +153,7 @@ def set_rights(actor: User, user_id: UUID, staff: bool, chosen: Collection[Right
     with transaction.atomic():
         user = _held(actor, user_id)
         if user.is_superuser:
-            raise PermissionDenied("A superuser may everything. It is made and unmade by manage.py only.")
+            raise PermissionDenied(f"A superuser may everything. It ends by {SHELL} withdraw_superuser only.")
         if not user.is_active:
             raise _not_so("It is switched off.")
         held = sorted(chosen) if staff else []
@@ -151,6 +169,29 @@ def set_rights(actor: User, user_id: UUID, staff: bool, chosen: Collection[Right
             actor, "person.set_rights", user, why, staff=staff, rights=[str(one) for one in held],
             rights_before=[str(one) for one in before],
         )  # fmt: skip
+        _tell(user, Notice.RIGHTS, reason=why)
+    return user
+
+
+def withdraw_superuser(email: str, reason: str) -> User:
+    """Make an ordinary account of a superuser's, and end its sessions. For `manage.py`: no superuser does it to one.
+
+    Raises:
+        Invalid: there is no reason.
+        NotFound: there is no such account.
+        NotSo: it is no superuser's.
+    """
+    why = given(reason)
+    with transaction.atomic():
+        user = _with_address(email)
+        if not user.is_superuser:
+            raise _not_so("It is no superuser's.")
+        user.is_superuser = user.is_staff = False
+        user.save(update_fields=["is_superuser", "is_staff"])
+        user.groups.clear()
+        user.user_permissions.clear()
+        sessions = _end_sessions(user)
+        note(None, "person.withdraw_superuser", user, why, sessions=sessions, by=SHELL)
         _tell(user, Notice.RIGHTS, reason=why)
     return user
 
@@ -181,6 +222,14 @@ def _held(actor: User, user_id: UUID) -> User:
         raise PermissionDenied("This is your own account. Ask another operator.")
     if (user.is_staff or user.is_superuser) and not actor.is_superuser:
         raise PermissionDenied("This is an operator's account. Ask a superuser.")
+    return user
+
+
+def _with_address(email: str) -> User:
+    """The account, its row held, for whoever has the server's shell. Raises `NotFound`."""
+    user = User.objects.select_for_update(no_key=True).filter(email=UserManager.normalize_email(email)).first()
+    if user is None or rights.is_machine(user):
+        raise NotFound("person")
     return user
 
 

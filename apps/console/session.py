@@ -1,6 +1,6 @@
 """The operators' session: inside that of the site, and stricter.
 
-It begins with a code of the authenticator given at the console's own door, ends `console.idle_minutes` after it was
+It begins with a second factor given at the console's own door, ends `console.idle_minutes` after it was
 last used, and at the latest `console.session_minutes` after it began. What opens it is a cookie of its own, which
 browsers send to the console's path only: who learns the site's cookie, or runs a script in one of its pages, has not
 got it. Only its digest is kept, in the site's session, so that signing out ends it too.
@@ -36,7 +36,7 @@ def cookie_name() -> str:
 
 
 def begin(request: HttpRequest, answer: HttpResponse) -> None:
-    """Begin it: the person has just given a code."""
+    """Begin it: the person has just given a second factor."""
     token, now = secrets.token_urlsafe(32), int(time.time())
     request.session[KEY] = {"digest": _digest(token), "of": str(request.user.pk), "began": now, "seen": now}
     answer.set_cookie(

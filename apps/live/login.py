@@ -16,7 +16,9 @@ from django.utils.crypto import constant_time_compare
 from apps.accounts.mfa.gate import admitted
 from apps.accounts.middleware import key_in, secret_in
 from apps.console import impersonation
+from apps.live.refusal import PLAIN, refuse
 from apps.ops.callers import address_of_socket
+from apps.ops.plain_http import socket_is_plain
 from apps.workspaces.keys import holder_of
 
 if TYPE_CHECKING:
@@ -79,7 +81,8 @@ def _user(session: Mapping[str, Any], user: User | None) -> User | None:
 
 class KeyOrSession:
     """A handshake with `Authorization: Bearer …` is the key's holder's, whatever its origin: no page of a browser can
-    send this header. Every other needs a session and one of our own hosts as origin."""
+    send this header. Every other needs a session and one of our own hosts as origin. Where the site is served over
+    https, none is let in without TLS, whatever it brings."""
 
     def __init__(self, application: Any) -> None:
         self._application = application
@@ -92,6 +95,10 @@ class KeyOrSession:
         send: Callable[[dict[str, Any]], Awaitable[None]],
     ) -> None:
         headers = dict(scope.get("headers", []))
+        if socket_is_plain(scope.get("scheme", "ws"), headers):
+            await receive()
+            await refuse(scope, send, PLAIN)
+            return
         secret = secret_in(headers.get(b"authorization", b"").decode("latin-1"))
         if key_in(scope.get("query_string", b"").decode("latin-1")):
             # As in the API: what others can read opens nothing, not even beside a login.

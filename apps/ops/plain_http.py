@@ -1,6 +1,6 @@
-"""Requests that came without TLS."""
+"""Requests and handshakes of sockets that came without TLS."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Final
 
 from django.conf import settings
@@ -15,6 +15,23 @@ _FAULT: Final = Fault(
     "The request came over http, and whatever it held could be read on its way.",
     "Revoke the key that was sent, make another, and use https.",
 )
+
+
+def socket_is_plain(scheme: str, headers: Mapping[bytes, bytes]) -> bool:
+    """Whether a handshake came without TLS where the site is served over https: it is refused, as a program's request.
+
+    As `HttpRequest.is_secure` has it, the word of the trusted proxy counts, and without one the scheme of the wire.
+    Nothing redirects a handshake, so nobody else would notice that a key was sent in the clear.
+    """
+    if not settings.SECURE_SSL_REDIRECT:
+        return False
+    if settings.SECURE_PROXY_SSL_HEADER is not None:
+        name, secure = settings.SECURE_PROXY_SSL_HEADER
+        said = headers.get(name.removeprefix("HTTP_").replace("_", "-").lower().encode())
+        if said is not None:
+            # Some proxies tell the scheme of the socket, others that of the request which opens it.
+            return said.decode("latin-1").partition(",")[0].strip() not in (secure, "wss")
+    return scheme != "wss"
 
 
 class PlainHttpRefused:

@@ -8,9 +8,9 @@ from rest_framework import serializers
 from rest_framework.generics import ListAPIView
 from rest_framework.request import Request
 from rest_framework.response import Response
-from rest_framework.views import APIView
 
 from apps.ops import filters
+from apps.ops.counted import CountedAPIView
 from apps.ops.filters import AllowedFilters
 from apps.ops.paging import Pages
 from apps.ops.preconditions import IF_NONE_MATCH, tagged
@@ -51,7 +51,7 @@ class ByCategory(Pages):
     page_size = 100
 
 
-class PresetList(ListAPIView[Preset]):
+class PresetList(CountedAPIView, ListAPIView[Preset]):
     """The built-in presets, by category."""
 
     serializer_class = PresetSummarySerializer
@@ -70,7 +70,7 @@ class PresetList(ListAPIView[Preset]):
         return super().get(request, *args, **kwargs)
 
 
-class PresetDetail(APIView):
+class PresetDetail(CountedAPIView):
     """One preset with its document and the verdicts of its acceptance."""
 
     @extend_schema(operation_id="presets_retrieve", responses={200: PresetSerializer, **NOT_FOUND})
@@ -87,7 +87,7 @@ class NodeKindsSerializer(serializers.Serializer[Any]):
 _KINDS_CACHE = "private, max-age=300"
 
 
-class NodeKinds(APIView):
+class NodeKinds(CountedAPIView):
     """The node kinds of this installation, each as it declares itself."""
 
     @extend_schema(
@@ -98,7 +98,7 @@ class NodeKinds(APIView):
         return tagged(request, catalogue.etag, {"results": list(catalogue.declarations.values())}, _KINDS_CACHE)
 
 
-class NodeKindDetail(APIView):
+class NodeKindDetail(CountedAPIView):
     """One node kind: its ports, parameters (unit, default, range, live or structural), equation and references."""
 
     @extend_schema(

@@ -13,6 +13,7 @@ from rest_framework.views import APIView
 
 from apps.accounts import proof
 from apps.accounts.models import User
+from apps.ops.counted import CountedAPIView
 from apps.ops.preconditions import EDIT_ERRORS, IF_NONE_MATCH, PARAMETER, Precondition, etag, tagged
 from apps.ops.problems import ProblemSerializer
 from apps.ops.refusal import Fault
@@ -43,15 +44,10 @@ class IsMember(BasePermission):
         return True
 
 
-class WorkspaceAPIView(APIView):
+class WorkspaceAPIView(CountedAPIView):
     """A view under `/api/v1/workspaces/<slug>/`; see `WorkspaceMiddleware`."""
 
     permission_classes = (IsAuthenticated, IsMember)
-
-    def check_permissions(self, request: Request) -> None:
-        """Counts the request first: also who only guesses addresses is slowed down."""
-        self.check_throttles(request)
-        super().check_permissions(request)
 
     @property
     def actor(self) -> User:
@@ -89,7 +85,7 @@ class WorkspaceChangeSerializer(StrictSerializer):
     )
 
 
-class WorkspaceList(APIView):
+class WorkspaceList(CountedAPIView):
     """The workspaces that the asker belongs to, the personal one first."""
 
     @extend_schema(operation_id="workspaces_list", responses={200: WorkspaceSerializer(many=True), **NO_ENTRY})

@@ -10,9 +10,9 @@ from rest_framework import serializers
 from rest_framework.generics import ListAPIView
 from rest_framework.request import Request
 from rest_framework.response import Response
-from rest_framework.views import APIView
 
 from apps.accounts.models import User
+from apps.ops.counted import CountedAPIView
 from apps.ops.paging import NewestFirst
 from apps.ops.requests import StrictSerializer, body_of
 from apps.workspaces import idempotency, invitations, members
@@ -114,7 +114,7 @@ class InvitationRevoke(_ManagersAPIView):
         return Response(status=204)
 
 
-class InvitationAccept(APIView):
+class InvitationAccept(CountedAPIView):
     """The other side of an invitation."""
 
     @extend_schema(

@@ -5,6 +5,7 @@ from uuid import UUID
 
 from django.db.models import QuerySet
 
+from apps.workspaces.domains import MACHINES
 from apps.workspaces.entry import MfaRequired, check_entry
 from apps.workspaces.missing import NotFound
 from apps.workspaces.models import AuditEvent, Membership, Role, Workspace
@@ -64,6 +65,11 @@ def may_enter(user: "User", found: Membership) -> bool:
     except MfaRequired:
         return False
     return True
+
+
+def other_people(user: "User") -> QuerySet[Membership]:
+    """The other people in the workspace in force; its machine is none."""
+    return Membership.objects.exclude(user_id=user.pk).exclude(user__email__endswith=f"@{MACHINES}")
 
 
 def members() -> QuerySet[Membership]:

@@ -68,7 +68,7 @@ def check(user: User, text: str, party: RelyingParty, purpose: Purpose, session_
 
 
 def _looked_at(user: User, text: str, party: RelyingParty, challenge: bytes) -> Answer:
-    credential = ceremony.parsed(text)
+    credential = ceremony.parsed(user, text)
     # Whose passkey it is says the browser, when it knows.
     if credential is None or (credential.response.user_handle or user.pk.bytes) != user.pk.bytes:
         return Answer(None, WRONG)
@@ -76,7 +76,7 @@ def _looked_at(user: User, text: str, party: RelyingParty, challenge: bytes) -> 
     passkey = mine.filter(credential_id=credential.raw_id).first()
     if passkey is None:
         return Answer(None, WRONG)
-    signed = ceremony.verified(credential, passkey, party, challenge)
+    signed = ceremony.verified(user, credential, passkey, party, challenge)
     synced = signed is not None and signed.credential_device_type == CredentialDeviceType.MULTI_DEVICE
     # An authenticator never changes its word on whether a passkey may leave it (WebAuthn level 3, section 7.2).
     if signed is None or synced != passkey.synced:

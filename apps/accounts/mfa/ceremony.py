@@ -87,8 +87,8 @@ def request_options(party: RelyingParty, challenge: bytes, known: Iterable[Passk
     return options_to_json_dict(options)
 
 
-def registered(text: str, party: RelyingParty, challenge: bytes) -> Passkey | None:
-    """The passkey that a browser has made, not saved and nobody's yet; None when the answer does not hold."""
+def registered(user: User, text: str, party: RelyingParty, challenge: bytes) -> Passkey | None:
+    """The passkey that the person's browser has made, not saved; None when the answer does not hold."""
 
     def verify() -> Passkey:
         credential = parse_registration_credential_json(text)
@@ -101,6 +101,7 @@ def registered(text: str, party: RelyingParty, challenge: bytes) -> Passkey | No
             require_user_verification=True,
         )
         return Passkey(
+            user=user,
             credential_id=made.credential_id,
             public_key=made.credential_public_key,
             rp_id=party.id,
@@ -109,18 +110,18 @@ def registered(text: str, party: RelyingParty, challenge: bytes) -> Passkey | No
             transports=sorted(one.value for one in credential.response.transports or ()),
         )
 
-    return _held(verify)
+    return _held(user, verify)
 
 
-def parsed(text: str) -> AuthenticationCredential | None:
-    """What a browser says that a passkey has signed, unchecked; None when it cannot be read."""
-    return _held(lambda: parse_authentication_credential_json(text))
+def parsed(user: User, text: str) -> AuthenticationCredential | None:
+    """What the person's browser says that a passkey has signed, unchecked; None when it cannot be read."""
+    return _held(user, lambda: parse_authentication_credential_json(text))
 
 
 def verified(
-    credential: AuthenticationCredential, passkey: Passkey, party: RelyingParty, challenge: bytes
+    user: User, credential: AuthenticationCredential, passkey: Passkey, party: RelyingParty, challenge: bytes
 ) -> VerifiedAuthentication | None:
-    """What the passkey has signed; None when it has not, or something else.
+    """What the person's passkey has signed; None when it has not, or something else.
 
     Whether its count goes up is for the caller to look at: it says something only once the signature holds, and the
     library looks at the count first.
@@ -138,14 +139,14 @@ def verified(
             require_user_verification=True,
         )
 
-    return _held(verify)
+    return _held(user, verify)
 
 
-def _held(verify: Callable[[], T]) -> T | None:
+def _held(user: User, verify: Callable[[], T]) -> T | None:
     try:
         return verify()
     except Exception as error:  # noqa: BLE001 whatever parsers raise at bytes of a stranger, the answer does not hold
-        log.warning("passkey_refused", reason=f"{type(error).__name__}: {error}"[:200])
+        log.warning("passkey_refused", user_id=str(user.pk), reason=f"{type(error).__name__}: {error}"[:200])
         return None
 
 

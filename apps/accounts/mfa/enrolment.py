@@ -143,8 +143,12 @@ def renew_recovery_codes(user: User) -> list[str]:
     return codes
 
 
-def switch_off(user: User) -> None:
-    """Ask for no second factor any more. Does nothing where there is none."""
+def switch_off(user: User, *, reason: str | None = None) -> None:
+    """Ask for no second factor any more. Does nothing where there is none.
+
+    Args:
+        reason: why an operator does it, which the person is told; None: it is the person.
+    """
     with transaction.atomic():
         found = User.objects.select_for_update(no_key=True).get(pk=user.pk)
         if found.mfa_since is None:
@@ -155,7 +159,10 @@ def switch_off(user: User) -> None:
         patience.forget(user)
         found.mfa_since = None
         found.save(update_fields=["mfa_since"])
-        tell(found, Notice.MFA_OFF)
+        if reason is None:
+            tell(found, Notice.MFA_OFF)
+        else:
+            tell(found, Notice.MFA_RESET, reason=reason)
     user.mfa_since = None
 
 

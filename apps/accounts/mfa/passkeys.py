@@ -65,10 +65,10 @@ def add(user: User, party: RelyingParty, name: str, text: str, session_key: str 
     name = _checked(name)
     if challenge is None:
         raise Invalid([Fault("passkey", "This took too long, or was done already.", "Try once more.")])
-    made = ceremony.registered(text, party, challenge)
+    made = ceremony.registered(user, text, party, challenge)
     if made is None:
         raise Invalid([Fault("passkey", "What your browser has sent is no passkey for this site.", "Try once more.")])
-    made.user, made.name = user, name
+    made.name = name
     with transaction.atomic():
         found = User.objects.select_for_update(no_key=True).get(pk=user.pk)
         _check_room(passkeys(user).count())

@@ -2,8 +2,9 @@
 
 Six digits of which three are good at a moment would be guessed in an hour by who could ask a hundred times a second.
 After a few tries each further one has to wait twice as long as the one before, up to a quarter of an hour: 96 tries a
-day hit with a chance of 1 in 3,000. The right code ends it, and so does a new password, which whoever is guessing does
-not have; so nobody is kept out for good.
+day hit with a chance of 1 in 3,000. The right code ends it, and so does a new password that is chosen signed in. One by
+a link in a mail does not: who reads the mailbox would guess on without waiting. It ends the guessing of everybody else,
+and with that the waits within a quarter of an hour; so nobody is kept out for good.
 """
 
 from __future__ import annotations

@@ -174,7 +174,7 @@ def _acts(request: HttpRequest, operator: User, found: User) -> list[Act]:
                 "reset_second_factor",
                 "Reset two-step sign-in",
                 "For who has lost authenticator and recovery codes. Make "
-                "sure first who asks for it. All sessions end; the person is told by mail.",
+                "sure first who asks for it. All sessions end; the person is told by mail, with your reason.",
                 Right.PEOPLE,
                 lambda reason: (
                     f"{services.reset_second_factor(operator, found.pk, reason).email} signs in without a code now."

@@ -3,10 +3,12 @@
 import time
 from datetime import timedelta
 
+import msgpack
 import pytest
 from django.utils import timezone
-from run_processes import make_tenant
+from run_processes import free_port, make_tenant, started_server
 from websockets.exceptions import InvalidStatus
+from websockets.sync.client import connect
 
 from apps.accounts.models import Session as LoginSession
 from apps.accounts.models import User
@@ -130,3 +132,19 @@ def test_the_short_address_shows_runs_of_own_workspaces_only(tenant, server):
         with pytest.raises(InvalidStatus) as refusal:
             server.connect(f"/ws/v1/runs/{run.pk}/", cookie, key=key)
         assert refusal.value.response.status_code == 404
+
+
+def test_a_key_over_a_plain_wire_opens_nothing(tenant, tmp_path):
+    """A real server behind what it takes for a proxy, and a real client, whose bytes are not encrypted."""
+    run, (_, secret) = tenant.submit(ticks=10), create_key(tenant.user, tenant.workspace, "k")
+    env = {"ATTRACTOR__WEB__HTTPS": "true", "ATTRACTOR__WEB__BEHIND_PROXY": "true"}
+    with started_server(tmp_path / "web", free_port(), **env) as web:
+        url = f"ws://127.0.0.1:{web.port}/ws/v1/runs/{run.pk}/"
+        mine = {"Authorization": f"Bearer {secret}"}
+        for said in ({}, {"X-Forwarded-Proto": "http"}):
+            with pytest.raises(InvalidStatus) as refusal:
+                connect(url, additional_headers=mine | said, open_timeout=60)
+            assert refusal.value.response.status_code == 403
+            assert b"revoke it" in refusal.value.response.body
+        with connect(url, additional_headers=mine | {"X-Forwarded-Proto": "https"}, open_timeout=60) as opened:
+            assert msgpack.unpackb(opened.recv(timeout=20))["run"]["id"] == str(run.pk)

@@ -18,14 +18,16 @@ from django.test import Client
 from django.urls import reverse
 
 from apps.accounts import deletion
+from apps.accounts.export import LEFT_OUT
 from apps.accounts.models import AccountEvent, Session, User
 from apps.accounts.services import register
 from apps.live.permit import Permit
 from apps.live.selectors import permits_now
+from apps.workspaces import members
 from apps.workspaces.deletion import purge, to_purge
-from apps.workspaces.keys import create_key, holder_of
+from apps.workspaces.keys import create_key, holder_of, rotate_key
 from apps.workspaces.members import add_member
-from apps.workspaces.models import AuditEvent, Membership, Role, Workspace
+from apps.workspaces.models import AuditEvent, Invitation, Membership, Role, Workspace
 from apps.workspaces.rows import WorkspaceModel
 from apps.workspaces.scope import scope
 from apps.workspaces.selectors import membership, workspaces_of
@@ -250,6 +252,39 @@ def test_the_export_has_everything_but_secrets(ann: Any, bob: Any) -> None:
     assert names <= set(own), "every table of a workspace"
 
 
+def test_a_workspace_in_which_only_a_machine_is_beside_is_exported_whole(ann: Any, bob: Any) -> None:
+    create_key(ann.user, ann.workspace, "ours", of_workspace=True)
+    # Rows that do not name her: by somebody who has gone.
+    add_member(ann.user, ann.workspace, bob.user, Role.EDITOR)
+    made = bob.client.post(f"{ann.root}/projects/", {"name": "by bob"}, content_type="application/json")
+    assert made.status_code == 201
+
+    def projects() -> set[str]:
+        data = json.loads(b"".join(ann.client.post("/account/export/").streaming_content))
+        (own,) = data["workspaces"]
+        return {one["name"] for one in own["projects.project"]}
+
+    assert "by bob" not in projects()
+    members.leave(bob.user, ann.workspace)
+    assert {"by bob", ann.project.name} <= projects()
+
+
+def test_no_digest_of_a_secret_is_exported(ann: Any) -> None:
+    key, _ = create_key(ann.user, ann.workspace, "laptop")
+    first = key.digest
+    key, _ = rotate_key(ann.user, ann.workspace, key.pk)
+    assert key.old_digest == first != key.digest
+    text = b"".join(ann.client.post("/account/export/").streaming_content).decode()
+    assert key.hint in text
+    assert first not in text
+    assert key.digest not in text
+    # `digests` of a result are its numbers' and open nothing.
+    models = (*WorkspaceModel.__subclasses__(), Session, User)
+    named = {field.attname for model in models for field in model._meta.concrete_fields if "digest" in field.attname}
+    assert named - {"digests"} == {"digest", "old_digest"}
+    assert named - {"digests"} <= LEFT_OUT
+
+
 # --- Leaving ---
 
 
@@ -311,15 +346,23 @@ def test_a_deleted_account_leaves_no_rows_and_no_files(
 
 
 def test_in_workspaces_of_others_the_work_stays_without_the_name(ann: Any, bob: Any) -> None:
-    add_member(bob.user, bob.workspace, ann.user, Role.EDITOR)
+    add_member(bob.user, bob.workspace, ann.user, Role.ADMIN)
     made = ann.client.post(f"{bob.root}/projects/", {"name": "by ann"}, content_type="application/json")
     assert made.status_code == 201
     _, secret = create_key(ann.user, bob.workspace, "laptop")
+    offer = {"email": "guest@example.org", "role": "editor"}
+    assert ann.client.post(f"{bob.root}/invitations/", offer, content_type="application/json").status_code == 201
     deletion.delete_account(ann.user)
     with scope(bob.workspace.pk):
         assert list(Membership.objects.values_list("user", flat=True)) == [bob.user.pk]
         event = AuditEvent.objects.filter(action="member.leave").get()
         assert event.actor_id == ann.user.pk
+        # As who leaves by pressing the button: the row is gone, and what it opened with it.
+        assert (bool(event.before), event.after) == (True, "")
+        assert {name: event.data[name] for name in ("role", "keys", "invitations")} == {
+            "role": "admin", "keys": 1, "invitations": 1,
+        }  # fmt: skip
+        assert Invitation.objects.get().revoked_at is not None
     assert holder_of(secret) is None
     assert "by ann" in bob.get("/projects/").content.decode()
     assert "ann@example.org" not in bob.client.get(f"/w/{bob.workspace.slug}/").content.decode()

@@ -24,8 +24,11 @@ pytestmark = pytest.mark.django_db
 MIXED = " Grüße – 猫 ∑ with spaces at both ends  "
 
 
-def sign_up(password: str, email: str = "ada@example.org") -> Any:
-    form = {"email": email, "password1": password, "password2": password}
+NAME = "Grace Brewster Hopper"
+
+
+def sign_up(password: str, email: str = "ada@example.org", name: str = "") -> Any:
+    form = {"name": name, "email": email, "password1": password, "password2": password}
     return Client().post(reverse("account_signup"), form)
 
 
@@ -41,6 +44,29 @@ def log_in(password: str, email: str = "ada@example.org") -> Client:
 def test_what_is_short_or_known_is_refused(password: str) -> None:
     assert sign_up(password).status_code == 200
     assert not User.objects.exists()
+
+
+@pytest.mark.parametrize("password", [NAME, NAME.lower(), "GraceBrewsterHopper", "Grace Brewster Hoppe7"])
+def test_one_s_own_name_is_no_password(password: str) -> None:
+    answer = sign_up(password, "rear-admiral@example.org", NAME)
+    assert answer.status_code == 200
+    assert "too similar to the name" in answer.content.decode()
+    assert not User.objects.exists()
+    # Who is called otherwise may have it.
+    assert sign_up(password, "rear-admiral@example.org", "Ada").status_code == 302
+    user = register("ada@example.org", MIXED, NAME)
+    for kind in ("change", "reset"):
+        new, client = {"password1": password, "password2": password}, Client()
+        if kind == "change":
+            client = log_in(MIXED)
+            answer = client.post("/accounts/password/change/", {"oldpassword": MIXED, **new})
+        else:
+            client.post(reverse("account_reset_password"), {"email": user.email})
+            path = next(part for part in mail.outbox[-1].body.split() if "/password/reset/key/" in part)
+            form = client.get(path.partition("testserver")[2], follow=True).redirect_chain[-1][0]
+            answer = client.post(form, new)
+        assert "too similar to the name" in answer.content.decode(), kind
+    assert whose(log_in(MIXED)) == "ada@example.org"
 
 
 @pytest.mark.parametrize(

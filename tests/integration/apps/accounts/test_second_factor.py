@@ -19,8 +19,10 @@ from django.urls import reverse
 from django.utils import timezone
 
 from apps.accounts.mfa import codes, patience, recovery
-from apps.accounts.models import AccountEvent, CodeFailures, RecoveryCode, TotpDevice, User
+from apps.accounts.models import AccountEvent, CodeFailures, RecoveryCode, Session, TotpDevice, User
+from apps.accounts.passwords import check_password
 from apps.accounts.services import register
+from apps.console.models import OperatorEvent
 
 pytestmark = pytest.mark.django_db
 
@@ -221,19 +223,69 @@ def test_guessing_is_told_to_the_person_once(enrolled: Any, django_capture_on_co
     assert [one.subject for one in mail.outbox] == ["Wrong codes for your account"]
 
 
-def test_a_new_password_ends_the_waits(enrolled: Any) -> None:
-    eve = enrolled()
-    for _ in range(12):
-        codes.check(eve.user, "not a code")
-    assert codes.check(eve.user, eve.code()).wait_s
+def reset_by_mail(email: str, password: str) -> None:
+    """What everybody can do who reads the mails of an address."""
     mail.outbox.clear()
     client = Client()
-    client.post(reverse("account_reset_password"), {"email": eve.user.email})
+    client.post(reverse("account_reset_password"), {"email": email})
     link = re.search(r"https?://testserver(/\S+)", mail.outbox[0].body)
     assert link is not None
     form = client.get(link.group(1), follow=True).redirect_chain[-1][0]
-    client.post(form, {"password1": "an entirely different secret", "password2": "an entirely different secret"})
+    client.post(form, {"password1": password, "password2": password})
+    assert User.objects.get(email=email).check_password(password)
+
+
+def test_a_new_password_by_mail_leaves_the_waits(enrolled: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Or whoever reads the mailbox would set it anew after every few guesses, and wait for nothing."""
+    eve = enrolled()
+    now = timezone.now()
+    monkeypatch.setattr(patience.timezone, "now", lambda: now)
+    looked_at = 0
+    for number in range(3):
+        if number:
+            reset_by_mail(eve.user.email, f"an entirely different secret {number}")
+        while not codes.check(eve.user, "not a code").wait_s:
+            looked_at += 1
+    assert looked_at == patience.RULES[CodeFailures.Kind.TOTP].free + 1
+    assert codes.check(eve.user, eve.code()).wait_s, "also for the right one"
+
+
+def test_a_new_password_ends_the_waits_where_it_needs_both_steps(enrolled: Any) -> None:
+    eve = enrolled()
+    client = eve.signed_in()
+    for _ in range(12):
+        codes.check(eve.user, "not a code")
+    new = "an entirely different secret"
+    form = {"oldpassword": PASSWORD, "password1": new, "password2": new}
+    assert client.post(reverse("account_change_password"), form).status_code == 302
+    eve.clock.next_step()
     assert codes.check(eve.user, eve.code()).device is not None
+
+
+def test_a_new_password_by_mail_ends_the_waits_where_there_is_one_step(db: None) -> None:
+    ada = register("ada@example.org", PASSWORD)
+    for _ in range(12):
+        check_password(ada, "not it")
+    assert "Too many" in check_password(ada, PASSWORD)
+    reset_by_mail(ada.email, "an entirely different secret")
+    ada.refresh_from_db()
+    assert check_password(ada, "an entirely different secret") == ""
+
+
+def test_who_is_half_in_with_the_old_password_is_out(enrolled: Any) -> None:
+    eve = enrolled()
+    thief = eve.half_in()
+    assert thief.get(address("second_factor")).status_code == 200
+    reset_by_mail(eve.user.email, "an entirely different secret")
+    answer = enter(thief, eve.code())
+    assert (answer.status_code, answer.url) == (302, reverse("account_login"))
+    assert whose(thief) is None
+    # What was begun is gone, not only refused once; and the code was not looked at, so it is still good.
+    assert thief.get(address("second_factor")).url == reverse("account_login")
+    own = Client()
+    own.post(reverse("account_login"), {"login": eve.user.email, "password": "an entirely different secret"})
+    assert enter(own, eve.code()).status_code == 302
+    assert whose(own) == eve.user.email
 
 
 def test_the_other_kind_of_code_has_its_own_waits(enrolled: Any) -> None:
@@ -249,17 +301,29 @@ def test_an_operator_lets_in_who_has_lost_everything(
     enrolled: Any, django_capture_on_commit_callbacks: Any, capsys: pytest.CaptureFixture[str]
 ) -> None:
     eve = enrolled()
+    browser, why = eve.signed_in(), "came to the desk, ticket 7"
     mail.outbox.clear()
     with django_capture_on_commit_callbacks(execute=True):
-        call_command("switch_off_second_factor", " EVE@example.org")
+        call_command("switch_off_second_factor", " EVE@example.org", "--reason", why)
     assert "is off" in capsys.readouterr().out
-    assert [one.subject for one in mail.outbox] == ["Two-step sign-in is off"]
+    (told,) = mail.outbox
+    assert told.subject == "Two-step sign-in was switched off by an operator"
+    assert why in told.body
+    assert "Was this you?" not in told.body
+    assert whose(browser) is None, "a session of somebody else ends too"
+    assert not Session.objects.filter(user=eve.user).exists()
+    event = OperatorEvent.objects.get(action="person.reset_second_factor")
+    assert (event.operator, event.object_id, event.reason) == (None, str(eve.user.pk), why)
+    assert event.data == {"sessions": 1, "by": "manage.py"}
+    assert AccountEvent.objects.filter(user=eve.user, action="operator.mfa_reset", data={"reason": why}).exists()
     client = Client()
     client.post(reverse("account_login"), {"login": eve.user.email, "password": PASSWORD})
     assert whose(client) == eve.user.email
-    for address_ in ("eve@example.org", "nobody@example.org"):
+    for address_, reason in (("eve@example.org", why), ("nobody@example.org", why), ("eve@example.org", " ")):
         with pytest.raises(CommandError):
-            call_command("switch_off_second_factor", address_)
+            call_command("switch_off_second_factor", address_, "--reason", reason)
+    with pytest.raises(CommandError, match="--reason"):
+        call_command("switch_off_second_factor", "eve@example.org")
 
 
 def test_secrets_follow_a_change_of_the_site_s_key(enrolled: Any, settings: Any) -> None:

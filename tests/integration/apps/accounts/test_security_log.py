@@ -14,6 +14,7 @@ from allauth.account.models import EmailAddress
 from authenticators import PASSWORD
 from django.test import Client
 from django.urls import reverse
+from soft_passkeys import SoftPasskey, add, asked, browser
 
 from apps.accounts.models import AccountEvent, User
 from apps.accounts.services import register
@@ -102,6 +103,24 @@ def test_a_wrong_code_is_logged(enrolled: Any, written: Written) -> None:
     eve.half_in().post(reverse("web:second_factor"), {"code": "000000"})
     (line,) = written.of("wrong_second_factor")
     assert (line["user_id"], line["kind"], line["count"]) == (str(eve.user.pk), "totp", 1)
+
+
+def test_a_passkey_that_proves_nothing_is_logged_with_whose_it_should_be(ada: User, written: Written) -> None:
+    client, passkey = browser(), SoftPasskey()
+    client.post(reverse("account_login"), {"login": ada.email, "password": PASSWORD})
+    assert add(client, passkey).status_code == 200
+    half = browser()
+    half.post(reverse("account_login"), {"login": ada.email, "password": PASSWORD})
+    # Another's key under the same name; nonsense; and nonsense where one is added.
+    forged = SoftPasskey(id=passkey.id).signed(asked(half, "sign-in"))
+    assert half.post(reverse("web:second_factor"), {"passkey": forged}).status_code == 422
+    asked(half, "sign-in")
+    assert half.post(reverse("web:second_factor"), {"passkey": "{}"}).status_code == 422
+    asked(client, "add")
+    assert client.post("/account/passkeys/new/", {"name": "k", "passkey": "{}"}).status_code == 422
+    lines = written.of("passkey_refused")
+    assert [line["user_id"] for line in lines] == [str(ada.pk)] * 3
+    assert all(line["reason"] for line in lines)
 
 
 def test_what_a_role_does_not_allow_is_logged_with_who_and_what(ann: Any, member_of: Any, written: Written) -> None:

@@ -11,6 +11,7 @@ from authenticators import PASSWORD, Person, whose
 from console_browser import enter
 from django.core import mail
 from django.core.exceptions import PermissionDenied
+from django.core.management import CommandError, call_command
 from django.db import IntegrityError, transaction
 from django.test import Client
 from django.urls import reverse
@@ -90,7 +91,9 @@ def test_signed_out_everywhere(console: Client, ann: Any, bob: Any, events: Any)
     assert last_event(ann.user).action == "operator.sign_out"
 
 
-def test_a_lost_second_factor_is_reset(console: Client, enrolled: Any, events: Any) -> None:
+def test_a_lost_second_factor_is_reset(
+    console: Client, enrolled: Any, events: Any, django_capture_on_commit_callbacks: Any
+) -> None:
     eve = enrolled("eve")
     browser = eve.signed_in()
     session = console.session
@@ -101,13 +104,21 @@ def test_a_lost_second_factor_is_reset(console: Client, enrolled: Any, events: A
     assert events() == []
     session["proof_at"] += 3600
     session.save()
-    assert act(console, eve.user, "reset_second_factor").status_code == 302
+    mail.outbox.clear()
+    with django_capture_on_commit_callbacks(execute=True):
+        assert act(console, eve.user, "reset_second_factor").status_code == 302
     eve.user.refresh_from_db()
     assert eve.user.mfa_since is None
     assert not TotpDevice.objects.filter(user=eve.user).exists()
     assert whose(browser) is None
     assert events() == ["person.reset_second_factor"]
-    assert last_event(eve.user).action == "mfa.off"
+    told = last_event(eve.user)
+    assert (told.action, told.data, told.address) == ("operator.mfa_reset", {"reason": WHY}, None)
+    (sent,) = mail.outbox
+    assert sent.to == [eve.user.email]
+    assert "An operator of this site" in sent.body
+    assert WHY in sent.body
+    assert "Was this you?" not in sent.body, "it was not, and there may be something to do"
 
 
 @pytest.mark.django_db(transaction=True)
@@ -172,6 +183,30 @@ def test_only_a_superuser_makes_operators(
     assert act(console, eve.user, "set_rights").status_code == 302
     assert inside.get("/admin/").status_code == 302
     assert people.rights_of(User.objects.get(pk=eve.user.pk)) == []
+
+
+def test_whoever_has_the_shell_takes_a_superuser_s_rights_away(
+    console: Client, root: Person, ann: Any, events: Any, django_capture_on_commit_callbacks: Any
+) -> None:
+    refused = act(console, root.user, "set_rights")
+    assert refused.status_code == 400, "it is not offered on one's own page"
+    assert console.get("/admin/").status_code == 200
+    mail.outbox.clear()
+    with django_capture_on_commit_callbacks(execute=True):
+        call_command("withdraw_superuser", " ROOT@example.org", "--reason", WHY)
+    found = User.objects.get(pk=root.user.pk)
+    assert (found.is_superuser, found.is_staff, found.is_active) == (False, False, True)
+    assert console.get("/admin/").status_code == 302
+    assert whose(console) is None
+    assert events() == ["person.withdraw_superuser"]
+    event = OperatorEvent.objects.get(action="person.withdraw_superuser")
+    assert (event.operator, event.object_id, event.reason) == (None, str(root.user.pk), WHY)
+    assert WHY in mail.outbox[-1].body
+    with pytest.raises(PermissionDenied):
+        people.sign_out(found, ann.user.pk, WHY)
+    for email, reason in (("root@example.org", WHY), ("nobody@example.org", WHY), ("root@example.org", " ")):
+        with pytest.raises(CommandError):
+            call_command("withdraw_superuser", email, "--reason", reason)
 
 
 def test_the_log_of_operators_stays(console: Client, ann: Any) -> None:

@@ -1,16 +1,19 @@
 """Limits of requests, counted in a real Valkey."""
 
+import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 from uuid import uuid4
 
 import pytest
 from django.test import Client
+from django.urls import URLPattern, URLResolver, get_resolver
 
 from apps.ops import throttling
 from apps.ops.rate_limits import Limit, RequestCounter
+from apps.workspaces.keys import create_key
 from apps.workspaces.models import Role
 
 pytestmark = pytest.mark.django_db
@@ -87,6 +90,55 @@ def test_guesses_are_counted_too(ann: Any, bob: Any, limited: Callable[..., None
     # Nobody chooses the address that is counted.
     disguised = Client(REMOTE_ADDR="192.0.2.1").get(f"{ann.root}/projects/", headers={"X-Forwarded-For": "192.0.2.9"})
     assert disguised.status_code == 429
+
+
+def test_who_guesses_keys_is_slowed_down_by_network(ann: Any, limited: Callable[..., None]) -> None:
+    limited(requests_per_minute=2)
+    _, secret = create_key(ann.user, ann.workspace, "k")
+
+    def ask(address: str, key: str, path: str = f"{ann.root}/projects/") -> Any:
+        return Client(REMOTE_ADDR=address).get(path, headers={"Authorization": f"Bearer {key}"})
+
+    guesses = [ask("192.0.2.2", f"atk_{number:043d}") for number in range(4)]
+    assert [guess.status_code for guess in guesses] == [401, 401, 429, 429], "another key is no other caller"
+    assert set(members(guesses[0].headers["RateLimit"])) == {"caller"}
+    assert int(guesses[2].headers["Retry-After"]) >= 1
+    assert guesses[1].headers["WWW-Authenticate"] == 'Bearer realm="attractor"'
+    # Whoever sits in the same network and has a key is counted for that.
+    assert [ask("192.0.2.2", secret).status_code for _ in range(3)] == [200, 200, 429]
+
+
+def test_who_sends_no_token_against_forgery_is_counted_too(ann: Any, limited: Callable[..., None]) -> None:
+    limited(requests_per_minute=2)
+    browser = Client(enforce_csrf_checks=True, REMOTE_ADDR="192.0.2.3")
+    browser.cookies = ann.client.cookies
+    assert [browser.post("/api/v1/workspaces/").status_code for _ in range(3)] == [403, 403, 429]
+
+
+def programs(resolver: URLResolver | None = None, prefix: str = "") -> Iterator[str]:
+    """An address of every view under /api/, with something in the gaps of its path."""
+    given = {"slug": "nowhere", "int": "1", "uuid": "00000000-0000-4000-8000-000000000000"}
+    for entry in (resolver or get_resolver()).url_patterns:
+        route = prefix + str(entry.pattern)
+        if isinstance(entry, URLResolver):
+            yield from programs(entry, route)
+        elif isinstance(entry, URLPattern) and route.startswith("api/"):
+            yield "/" + re.sub(r"<(?:(\w+):)?\w+>", lambda gap: given.get(gap.group(1), "x"), route)
+
+
+@pytest.mark.parametrize("secret", ["", "atk_" + "x" * 43], ids=["nothing", "a wrong key"])
+def test_no_address_of_the_api_is_guessed_at_without_being_counted(secret: str, limited: Callable[..., None]) -> None:
+    limited(requests_per_minute=2)
+    asked = sorted(set(programs()))
+    assert {"/api/v1/me/", "/api/v1/nodes/", "/api/v1/presets/nowhere/", "/api/v1/schema/"} <= set(asked)
+    headers = {"Authorization": f"Bearer {secret}"} if secret else {}
+    wrong = {}
+    for number, path in enumerate(asked):
+        stranger = Client(REMOTE_ADDR=f"198.{18 + bool(secret)}.{number // 250}.{number % 250 + 1}", headers=headers)
+        statuses = [stranger.get(path).status_code, stranger.post(path).status_code, stranger.get(path).status_code]
+        if statuses != [401, 401, 429] and (secret or statuses != [200, 405, 429]):
+            wrong[path] = statuses
+    assert wrong == {}
 
 
 def test_requests_at_the_same_moment_are_all_counted(counter: RequestCounter) -> None:
