@@ -81,7 +81,11 @@ class InvitationList(_ManagersAPIView, ListAPIView[Invitation]):
         responses={201: InvitationSerializer, **WRITE_ERRORS, 422: PROBLEM},
     )  # fmt: skip
     def post(self, request: Request, slug: str) -> Response:
-        """Send somebody an invitation, never with a role above your own. Its token is in the message only."""
+        """Send somebody an invitation, never with a role above your own. Its token is in the message only.
+
+        422 also when too many were sent: 3 in 10 minutes to one address, and `workspaces.invitations_per_day` in a day
+        by one person or from one workspace.
+        """
         body = body_of(NewInvitationSerializer, request)
 
         def created() -> UUID:
@@ -96,10 +100,14 @@ class InvitationResend(_ManagersAPIView):
     """Another message."""
 
     @extend_schema(
-        operation_id="invitations_resend", request=None, responses={202: InvitationSerializer, **_READ_ERRORS}
-    )
+        operation_id="invitations_resend", request=None,
+        responses={202: InvitationSerializer, **_READ_ERRORS, 422: PROBLEM},
+    )  # fmt: skip
     def post(self, request: Request, slug: str, invitation_id: UUID) -> Response:
-        """Send it once more; the message before is worth nothing from then on, and the time begins anew."""
+        """Send it once more; the message before is worth nothing from then on, and the time begins anew.
+
+        It counts as an invitation more: 422 when too many were sent.
+        """
         sent = invitations.resend(self.actor, self.workspace, invitation_id, link_on(request))
         return Response(InvitationSerializer(sent).data, status=202)
 

@@ -137,8 +137,11 @@ def leave(request: WorkspaceRequest, slug: str) -> HttpResponse:
 @require_POST
 def resend_invitation(request: WorkspaceRequest, slug: str, invitation_id: UUID) -> HttpResponse:
     """Send an invitation once more."""
-    invitations.resend(request.user, request.workspace, invitation_id, link_on(request))
-    messages.success(request, "The invitation is sent again. The message before is worth nothing any more.")
+    done(
+        request,
+        lambda: invitations.resend(request.user, request.workspace, invitation_id, link_on(request)),
+        "The invitation is sent again. The message before is worth nothing any more.",
+    )
     return redirect("web:members", slug=slug)
 
 
