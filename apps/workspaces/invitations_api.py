@@ -12,6 +12,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
+from apps.accounts import proof
 from apps.accounts.models import User
 from apps.ops.paging import NewestFirst
 from apps.ops.requests import StrictSerializer, body_of
@@ -84,9 +85,12 @@ class InvitationList(_ManagersAPIView, ListAPIView[Invitation]):
         """Send somebody an invitation, never with a role above your own. Its token is in the message only.
 
         422 also when too many were sent: 3 in 10 minutes to one address, and `workspaces.invitations_per_day` in a day
-        by one person or from one workspace.
+        by one person or from one workspace. To invite an owner or administrator, a session of the site must not have
+        been opened or proven too long ago (`proof_needed`).
         """
         body = body_of(NewInvitationSerializer, request)
+        if body["role"] in members.MANAGING:
+            proof.demand(request._request)
 
         def created() -> UUID:
             made = invitations.invite(self.actor, self.workspace, **body, link=link_on(request))
@@ -106,8 +110,10 @@ class InvitationResend(_ManagersAPIView):
     def post(self, request: Request, slug: str, invitation_id: UUID) -> Response:
         """Send it once more; the message before is worth nothing from then on, and the time begins anew.
 
-        It counts as an invitation more: 422 when too many were sent.
+        It counts as an invitation more: 422 when too many were sent, and a proof is asked for as for a new one.
         """
+        if invitations.invitation(invitation_id).role in members.MANAGING:
+            proof.demand(request._request)
         sent = invitations.resend(self.actor, self.workspace, invitation_id, link_on(request))
         return Response(InvitationSerializer(sent).data, status=202)
 

@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 PEOPLE = (Role.OWNER, Role.ADMIN, Role.EDITOR, Role.VIEWER)
 """Roles that people have; the other is the machine's."""
+MANAGING = frozenset({Role.OWNER, Role.ADMIN})
+"""Who gives or takes one of these does what harms a workspace in wrong hands, and proves first who it is."""
 CHOICES = [(role.value, role.label) for role in PEOPLE]
 
 

@@ -36,6 +36,8 @@ def members(request: WorkspaceRequest, slug: str) -> HttpResponse:
             validate_email(email)
         except ValidationError:
             errors["email"] = "Give an e-mail address such as ada@example.org."
+        if not errors and role in services.MANAGING and not proof.is_fresh(request):
+            return proof.ask(request)
         if not errors:
             try:
                 invitations.invite(request.user, request.workspace, email, role, link_on(request))
@@ -87,10 +89,16 @@ def member(request: WorkspaceRequest, slug: str, member_id: UUID) -> HttpRespons
     return render(request, "web/member.html", context)
 
 
+def _role_of(member_id: UUID) -> str:
+    return selectors.member(member_id).role
+
+
 @require_POST
 def change_role(request: WorkspaceRequest, slug: str, member_id: UUID) -> HttpResponse:
     """Give a member another role."""
     role = request.POST.get("role", "")
+    if not services.MANAGING.isdisjoint({role, _role_of(member_id)}) and not proof.is_fresh(request):
+        return proof.ask(request)
     done(
         request,
         lambda: services.change_role(request.user, request.workspace, member_id, role),
@@ -102,6 +110,8 @@ def change_role(request: WorkspaceRequest, slug: str, member_id: UUID) -> HttpRe
 @require_POST
 def remove_member(request: WorkspaceRequest, slug: str, member_id: UUID) -> HttpResponse:
     """Take a member out of the workspace."""
+    if _role_of(member_id) in services.MANAGING and not proof.is_fresh(request):
+        return proof.ask(request)
     removed = done(
         request,
         lambda: services.remove_member(request.user, request.workspace, member_id),
@@ -137,6 +147,9 @@ def leave(request: WorkspaceRequest, slug: str) -> HttpResponse:
 @require_POST
 def resend_invitation(request: WorkspaceRequest, slug: str, invitation_id: UUID) -> HttpResponse:
     """Send an invitation once more."""
+    require(request.user, Verb.MANAGE_WORKSPACE)
+    if invitations.invitation(invitation_id).role in services.MANAGING and not proof.is_fresh(request):
+        return proof.ask(request)
     done(
         request,
         lambda: invitations.resend(request.user, request.workspace, invitation_id, link_on(request)),

@@ -12,7 +12,7 @@ from django.views.decorators.http import require_http_methods, require_POST
 
 from apps.accounts import proof
 from apps.ops.refusal import Invalid
-from apps.runs.retention import keep_for, retention
+from apps.runs.retention import keep_for, retention, shortens
 from apps.web.views.outcome import done, errors_of
 from apps.web.views.request import SignedInRequest, WorkspaceRequest
 from apps.workspaces import deletion, services
@@ -93,7 +93,10 @@ def set_retention(request: WorkspaceRequest, slug: str) -> HttpResponse:
         else:
             errors[name] = f"Give a whole number of days, {least} to {most}."
     if not errors:
-        keep_for(request.user, request.workspace, found["artifact_days"], found["checkpoint_days"] or 0)
+        days = found["artifact_days"], found["checkpoint_days"] or 0
+        if shortens(*days) and not proof.is_fresh(request):
+            return proof.ask(request)
+        keep_for(request.user, request.workspace, *days)
         messages.success(request, "What is older goes within minutes.")
         return redirect("web:settings", slug=slug)
     here = request.workspace
