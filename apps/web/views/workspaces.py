@@ -17,7 +17,7 @@ from apps.web.views.outcome import done, errors_of
 from apps.web.views.request import SignedInRequest, WorkspaceRequest
 from apps.workspaces import deletion, services
 from apps.workspaces.models import Visibility
-from apps.workspaces.permissions import Verb, may, require
+from apps.workspaces.permissions import Verb, may, refuse_suspended, require
 
 NAME_LENGTH = 160
 MOST_DAYS = 36_500
@@ -108,6 +108,7 @@ def set_retention(request: WorkspaceRequest, slug: str) -> HttpResponse:
 def delete_workspace(request: WorkspaceRequest, slug: str) -> HttpResponse:
     """Asks for the workspace's name; POST with it begins to delete the workspace."""
     require(request.user, Verb.OWN_WORKSPACE, while_closing=True)
+    refuse_suspended(request.workspace)
     error = ""
     if not proof.is_fresh(request):
         return proof.ask(request)
