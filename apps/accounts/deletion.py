@@ -34,7 +34,8 @@ from apps.runs.models import Run
 from apps.runs.states import ACTIVE
 from apps.workspaces.deletion import end_now, purge
 from apps.workspaces.domains import MACHINES
-from apps.workspaces.models import ApiKey, IdempotencyKey, Membership, Role, Workspace
+from apps.workspaces.members import shut_out
+from apps.workspaces.models import IdempotencyKey, Membership, Role, Workspace
 from apps.workspaces.scope import scope
 from apps.workspaces.selectors import memberships_of
 from apps.workspaces.services import audit
@@ -109,9 +110,8 @@ def _leave(user: User, found: Membership) -> bool:
         if not _others(user).exists():
             end_now(user)
             return True
-        ApiKey.objects.filter(user=user).delete()
         IdempotencyKey.objects.filter(actor=user).delete()
-        audit(user, "member.leave", found, role=found.role, deleted=True)
+        audit(user, "member.leave", found, role=found.role, deleted=True, **shut_out(user.pk))
         Membership.objects.filter(pk=found.pk).delete()
         return False
 

@@ -88,7 +88,7 @@ class MemberDetail(WorkspaceAPIView):
         responses={204: None, **NOT_FOUND, 403: PROBLEM, 409: PROBLEM, **EDIT_ERRORS},
     )  # fmt: skip
     def delete(self, request: Request, slug: str, member_id: str) -> Response:
-        """Take a member out of the workspace, with the API keys to it. What the member made stays.
+        """Take a member out of the workspace, with the API keys to it and what is shared of it. What they made stays.
 
         To remove an owner or administrator, a session of the site must not have been opened or proven too long ago
         (`proof_needed`).
