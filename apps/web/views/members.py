@@ -6,6 +6,7 @@ from uuid import UUID
 
 from django.contrib import messages
 from django.core.exceptions import ValidationError
+from django.core.paginator import Paginator
 from django.core.validators import validate_email
 from django.http import HttpResponse
 from django.shortcuts import redirect, render
@@ -21,12 +22,12 @@ from apps.workspaces.invitations_api import link_on
 from apps.workspaces.models import Membership, Role
 from apps.workspaces.permissions import Verb, above, may, require
 
-MOST_SHOWN = 500
+PAGE_SIZE = 100
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
 def members(request: WorkspaceRequest, slug: str) -> HttpResponse:
-    """Every member, and for those who manage the workspace the open invitations. POST invites somebody."""
+    """The members, page by page, and for those who manage the workspace the open invitations. POST invites somebody."""
     manages = may(request.membership.role, Verb.MANAGE_WORKSPACE)
     email, role, errors = "", str(Role.EDITOR), {}
     if request.method == "POST":
@@ -45,9 +46,11 @@ def members(request: WorkspaceRequest, slug: str) -> HttpResponse:
                 return redirect("web:members", slug=slug)
             except Invalid as refusal:
                 errors = errors_of(refusal)
+    page = Paginator(selectors.members(), PAGE_SIZE).get_page(request.GET.get("page"))
     context = {
         "workspace": request.workspace,
-        "members": [_shown(request, one) for one in selectors.members()[:MOST_SHOWN]],
+        "page": page,
+        "members": [_shown(request, one) for one in page.object_list],
         "manages": manages,
         "owns": may(request.membership.role, Verb.OWN_WORKSPACE),
         "invitations": list(invitations.invitations()) if manages else [],
