@@ -179,7 +179,6 @@ def test_a_suspended_workspace_outlives_its_last_members_account(
     act(console, path, "resume")
     assert act(console, path, "end_grace", slug=ann.workspace.slug).status_code == 302
     assert deletion.to_purge() == [ann.workspace.pk]
-    assert deletion.purge(ann.workspace.pk)
 
 
 def test_the_time_of_a_suspension_is_none_of_the_grace(root: Person, ann: Any) -> None:

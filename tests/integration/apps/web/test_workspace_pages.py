@@ -16,7 +16,7 @@ from django.test import Client
 from django.utils import timezone
 
 from apps.accounts.models import User
-from apps.runs.models import Run
+from apps.runs import services
 from apps.runs.retention import retention
 from apps.sharing.services import share
 from apps.workspaces import invitations, keys
@@ -248,18 +248,16 @@ def test_no_member_is_left_out(ann: Any, member_of: Callable[..., User], monkeyp
 
 
 @pytest.mark.parametrize(("values", "cut"), [(10, False), (30_000, True)])
-def test_a_shared_result_that_is_cut_says_so(
-    ann: Any, ended_run: Callable[..., Run], values: int, cut: bool
-) -> None:  # fmt: skip
-    run = ended_run(ann)
+def test_a_shared_result_that_is_cut_says_so(ann: Any, values: int, cut: bool) -> None:
+    run, result = ann.submit(), {"values": list(range(values)), "last": "the end"}
     with scope(ann.workspace.pk):
-        Run.objects.filter(pk=run.pk).update(result={"values": list(range(values)), "last": "the end"})
+        services.finish(services.claim(run.pk, "w"), "succeeded", result=result, result_hash="h")
     _, token = share(ann.user, run, visibility="anyone")
     shown = text(Client().get(f"/s/{token}/"))
     assert ("the end" in shown) is not cut
     assert ("it goes on after the last line" in shown) is cut
     if cut:
-        length = len(json.dumps({"values": list(range(values)), "last": "the end"}, indent=2))
+        length = len(json.dumps(result, indent=2))
         assert f"The first 100\u202f000 of {length:,} characters".replace(",", "\u202f") in shown
 
 
