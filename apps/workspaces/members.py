@@ -6,7 +6,7 @@ sees what the first did.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final, cast
 from uuid import UUID
 
 from django.core.exceptions import PermissionDenied
@@ -168,16 +168,16 @@ def _refuse_last_owner(leaving: Membership) -> None:
         raise LastOwner
 
 
-def shut_out(user_id: UUID) -> dict[str, int]:
+def shut_out(user_id: UUID) -> dict[str, Any]:
     """Close every way into the workspace in force that the person has opened; how many there were of each kind.
 
     Whoever comes back does not find the old keys and links open, and what one has offered is offered no more.
     """
     keys = ApiKey.objects.filter(user_id=user_id).delete()[0]
     open_ones = Invitation.objects.filter(invited_by_id=user_id, accepted_at=None, revoked_at=None)
-    closed = {"keys": keys, "invitations": open_ones.update(revoked_at=Now())}
+    closed: dict[str, Any] = {"keys": keys, "invitations": open_ones.update(revoked_at=Now())}
     for _, more in member_leaving.send(Membership, user_id=user_id):
-        closed |= more
+        closed |= cast(dict[str, int], more)
     return closed
 
 

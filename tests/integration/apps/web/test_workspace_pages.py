@@ -249,7 +249,7 @@ def test_no_member_is_left_out(ann: Any, member_of: Callable[..., User], monkeyp
 
 @pytest.mark.parametrize(("values", "cut"), [(10, False), (30_000, True)])
 def test_a_shared_result_that_is_cut_says_so(ann: Any, values: int, cut: bool) -> None:
-    run, result = ann.submit(), {"values": list(range(values)), "last": "the end"}
+    run, result = ann.submit(), {"values": list(range(values)), "after_that": "the end"}
     with scope(ann.workspace.pk):
         services.finish(services.claim(run.pk, "w"), "succeeded", result=result, result_hash="h")
     _, token = share(ann.user, run, visibility="anyone")
