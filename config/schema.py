@@ -232,6 +232,9 @@ class Workspaces(Section):
     per_owner: int = Field(ge=1, le=1000, description="Workspaces that one person may own; each has its quotas.")
     grace_days: float = Field(ge=0.05, le=365, description="A deleted workspace can be restored for so long, days.")
     invitation_days: float = Field(gt=0, le=365, description="An invitation can be accepted for so long, days.")
+    invitations_per_day: int = Field(
+        ge=1, le=10_000, description="Invitations that one person, and that one workspace, may have mailed in a day."
+    )
     plans: str = Field(
         description="Class that says which plan a workspace has (apps/workspaces/plans.py); the one that is shipped "
         "gives all of them the quotas above."

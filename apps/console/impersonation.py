@@ -4,7 +4,8 @@ The session stays the operator's own and names the impersonation; the middleware
 pages, the API and sockets alike, until it ends: by the operator, at the sign-out, or when its time is over. It is never
 of an operator, needs a reason, and is told to the person and to every workspace of the person, at its beginning and at
 its end. What lets somebody in for longer or cannot be taken back is refused meanwhile (`permissions.OUTLASTING`,
-everything that asks for a proof, and pages of the account), and every entry that is written names both.
+services that ask `acting.refuse`, everything that asks for a proof, and pages of the account), and every entry that is
+written names both.
 """
 
 from __future__ import annotations

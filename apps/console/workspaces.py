@@ -61,16 +61,21 @@ def suspend(actor: User, workspace_id: UUID, reason: str, *, cancel_runs: bool =
 
 
 def resume(actor: User, workspace_id: UUID, reason: str) -> Workspace:
-    """Let a suspended workspace be used again. Raises as `suspend`."""
+    """Let a suspended workspace be used again. Raises as `suspend`.
+
+    The time that it was suspended is none of the days in which an owner can restore it: no owner could.
+    """
     require(actor, Right.WORKSPACES)
     why = given(reason)
     with scope(workspace_id):
         held = _locked(workspace_id)
         if held.suspended_at is None:
             raise Suspended([Fault("workspace", "It is not suspended.", "There is nothing to take back.")])
+        if held.delete_at is not None:
+            held.delete_at += timezone.now() - held.suspended_at
         held.suspended_at = None
         held.revision += 1
-        held.save(update_fields=["suspended_at", "revision"])
+        held.save(update_fields=["suspended_at", "delete_at", "revision"])
         audit(actor, "workspace.resume", held, reason=why)
         note(actor, "workspace.resume", held, why)
     return held
@@ -86,6 +91,7 @@ def end_grace(actor: User, workspace_id: UUID, slug: str, reason: str) -> Worksp
         Invalid: the slug is another, or there is no reason.
         NotClosing: nobody has deleted it.
         NotFound, PermissionDenied: as `suspend`.
+        Suspended: it is, and nothing of it is deleted until that is taken back.
     """
     require(actor, Right.WORKSPACES)
     why = given(reason)
@@ -93,6 +99,8 @@ def end_grace(actor: User, workspace_id: UUID, slug: str, reason: str) -> Worksp
         held = _locked(workspace_id)
         if held.delete_at is None:
             raise NotClosing([Fault("workspace", "No owner has deleted it.", "Suspend it, if it has to stop.")])
+        if held.suspended_at is not None:
+            raise Suspended([Fault("workspace", "It is suspended, so nothing of it is deleted.", "Resume it first.")])
         if slug.strip() != held.slug:
             raise Invalid([Fault("slug", "This is not its address.", f"Type {held.slug}.")])
         before, held.delete_at = held.delete_at, timezone.now()

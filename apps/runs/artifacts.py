@@ -16,6 +16,7 @@ import structlog
 from django.db import connection, transaction
 from django.db.models import Max, QuerySet, Sum
 
+from apps.accounts import acting
 from apps.ops.preconditions import ANY, Precondition
 from apps.runs import files
 from apps.runs.models import Artifact, DiscardedFile, Export, Run, RunCheckpoint, RunSegment, RunTrail
@@ -128,9 +129,11 @@ def delete_artifact(
         NotFound: there is none.
         PermissionDenied: the actor may not delete artifacts here.
         PreconditionRequired, PreconditionFailed: it is not as the actor knows it.
+        WhileImpersonating: an operator acts in the actor's name, and this cannot be taken back.
     """
     with scope(workspace.id, actor.pk):
         require(actor, Verb.WRITE_ARTIFACT)
+        acting.refuse()
         Workspace.objects.select_for_update(no_key=True).get(pk=workspace.pk)
         row = Artifact.objects.select_for_update().filter(pk=artifact_id).first()
         if row is None:

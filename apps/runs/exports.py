@@ -25,6 +25,7 @@ from django.db.models import QuerySet
 from django.db.models.functions import Now
 from django.utils import timezone
 
+from apps.accounts import acting
 from apps.ops.refusal import Fault
 from apps.runs import artifacts, files, recordings, scratch
 from apps.runs.execution.away import is_away
@@ -179,9 +180,11 @@ def cancel_export(actor: User, found: Export) -> Export:
     Raises:
         ExportIsOver: it has ended.
         PermissionDenied: the actor may not make artifacts here.
+        WhileImpersonating: an operator acts in the actor's name, and this cannot be taken back.
     """
     with scope(found.workspace_id, actor.pk):
         require(actor, Verb.WRITE_ARTIFACT)
+        acting.refuse()
         row = Export.objects.select_for_update().get(pk=found.pk)
         if row.state not in ACTIVE:
             raise ExportIsOver([Fault("export", f"The export is {row.state}.", "Delete its artifact, if it has one.")])

@@ -271,7 +271,7 @@ def try_again(actor: User, run: Run) -> RecordingState:
         found.error, found.tries, found.due_at = None, 0, timezone.now()
         found.put_offs, found.put_off_since, found.waits_for = 0, None, Cause.NOTHING
         found.save(update_fields=["error", "tries", "due_at", *PUT_OFF_FIELDS])
-        audit(actor, "recording.retry", run)
+        audit(actor, "recording.retry", found, run=str(run.pk))
         return state_of(run)
 
 

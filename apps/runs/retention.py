@@ -25,6 +25,13 @@ def retention() -> Retention:
     return own or unsaid
 
 
+def shortens(artifact_days: int | None, checkpoint_days: int) -> bool:
+    """Whether with these something of the workspace in force would be deleted that is kept now."""
+    now = retention()
+    sooner = artifact_days is not None and (now.artifact_days is None or artifact_days < now.artifact_days)
+    return sooner or checkpoint_days < now.checkpoint_days
+
+
 def keep_for(
     actor: User, workspace: Workspace, artifact_days: int | None, checkpoint_days: int,
     precondition: Precondition = ANY,

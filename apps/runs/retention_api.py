@@ -5,9 +5,10 @@ from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from apps.accounts import proof
 from apps.ops.preconditions import EDIT_ERRORS, IF_NONE_MATCH, PARAMETER, Precondition, etag, tagged
 from apps.ops.requests import StrictSerializer, body_of
-from apps.runs.retention import keep_for, retention
+from apps.runs.retention import keep_for, retention, shortens
 from apps.workspaces.api import NOT_FOUND, WRITE_ERRORS, WorkspaceAPIView
 
 MOST_DAYS = 36_500
@@ -38,7 +39,12 @@ class RetentionView(WorkspaceAPIView):
         responses={200: RetentionSerializer, **WRITE_ERRORS, **EDIT_ERRORS},
     )  # fmt: skip
     def put(self, request: Request, slug: str) -> Response:
-        """Only owners and administrators may. What is older goes within seconds, in small batches."""
+        """Only owners and administrators may. What is older goes within seconds, in small batches.
+
+        To keep less, a session of the site must not have been opened or proven too long ago (`proof_needed`).
+        """
         body = body_of(RetentionSerializer, request)
+        if shortens(**body):
+            proof.demand(request._request)
         row = keep_for(self.actor, self.workspace, **body, precondition=Precondition.of(request))
         return Response(RetentionSerializer(row).data, headers={"ETag": etag(row.revision)})

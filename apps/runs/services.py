@@ -22,6 +22,7 @@ from django.db.models.expressions import Combinable
 from django.db.models.functions import Greatest, Least, Now
 from django.utils import timezone
 
+from apps.accounts import acting
 from apps.console import flags
 from apps.ops.refusal import Fault, Invalid
 from apps.projects.models import Graph, GraphVersion
@@ -164,10 +165,13 @@ def command(actor: "User", run: Run, kind: str, payload: Mapping[str, Any] | Non
         ControlRejected: the graph has no such live parameter or trigger, or the value is not legal.
         RunIsOver: the run is final.
         PermissionDenied: the actor may not control runs here.
+        WhileImpersonating: an operator acts in the actor's name, and to cancel cannot be taken back.
     """
     kind = RunCommand.Kind(kind)
     with scope(run.workspace_id, actor.pk):
         require(actor, Verb.CONTROL_RUN)
+        if kind is RunCommand.Kind.CANCEL:
+            acting.refuse()
         told = _checked_payload(run, kind, dict(payload or {}))
         held = _locked(run.pk)
         if held.is_final:
@@ -218,10 +222,12 @@ def cancel_many(actor: "User", workspace: Workspace, run_ids: Iterable[UUID]) ->
     Raises:
         NotFound: one of them is not there; nothing was cancelled.
         PermissionDenied: the actor may not control runs here.
+        WhileImpersonating: as `command`.
     """
     told, over = [], []
     with scope(workspace.id, actor.pk):
         require(actor, Verb.CONTROL_RUN)
+        acting.refuse()
         # In one order for everybody: two who cancel the same runs wait for each other once.
         for run_id in sorted(set(run_ids)):
             run = _locked(run_id)

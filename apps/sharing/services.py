@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 from datetime import timedelta
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 from uuid import UUID
 
 from django.utils import timezone
@@ -70,6 +70,16 @@ def share(
             actor, "link.create", made, of=name, target=str(target.pk), hint=made.hint, visibility=kind, days=days
         )  # fmt: skip
     return made, token
+
+
+def revoke_links(sender: Any, user_id: UUID, **_: Any) -> dict[str, int]:
+    """Have the open links of somebody who leaves the workspace in force lead nowhere; how many there were.
+
+    Receives `member_leaving`, whose sender has the permission and writes the audit event.
+    """
+    now = timezone.now()
+    rows = ShareLink.objects.filter(created_by_id=user_id, revoked_at=None, expires_at__gt=now)
+    return {"links": rows.update(revoked_at=now)}
 
 
 def unshare(actor: User, workspace: Workspace, link_id: UUID | str) -> None:

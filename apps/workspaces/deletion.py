@@ -24,7 +24,7 @@ from apps.ops.preconditions import ANY, Precondition
 from apps.ops.refusal import Fault
 from apps.workspaces.domains import MACHINES
 from apps.workspaces.models import Membership, Workspace
-from apps.workspaces.permissions import Verb, require
+from apps.workspaces.permissions import Verb, refuse_suspended, require
 from apps.workspaces.refusals import Closing, NotClosing
 from apps.workspaces.rows import WorkspaceModel
 from apps.workspaces.scope import scope
@@ -52,10 +52,12 @@ def close(actor: User, workspace: Workspace, precondition: Precondition = ANY) -
         Closing: it is being deleted already.
         PermissionDenied: the actor is no owner, or came with an API key.
         PreconditionRequired, PreconditionFailed: it is not as the actor knows it.
+        WorkspaceSuspended: operators have suspended it, and look into what its owner would take away.
     """
     with scope(workspace.id, actor.pk):
         require(actor, Verb.OWN_WORKSPACE, while_closing=True)
         held = locked_workspace()
+        refuse_suspended(held)
         if held.delete_at is not None:
             raise Closing([Fault("workspace", "It is being deleted already.", "There is nothing more to do.")])
         precondition.check(held.revision)
@@ -70,7 +72,7 @@ def close(actor: User, workspace: Workspace, precondition: Precondition = ANY) -
 def end_now(actor: User) -> None:
     """Have the workspace in force purged without a grace: its last member leaves, so nobody could take it back.
 
-    Asks for no permission: the caller has.
+    Asks for no permission: the caller has. While the workspace is suspended it stays all the same.
     """
     held = locked_workspace()
     workspace_closing.send(Workspace, actor=actor)
@@ -85,11 +87,12 @@ def restore(actor: User, workspace: Workspace) -> Workspace:
 
     Raises:
         NotClosing: it is not being deleted.
-        PermissionDenied: as `close`.
+        PermissionDenied, WorkspaceSuspended: as `close`.
     """
     with scope(workspace.id, actor.pk):
         require(actor, Verb.OWN_WORKSPACE, while_closing=True)
         held = locked_workspace()
+        refuse_suspended(held)
         if held.delete_at is None:
             raise NotClosing([Fault("workspace", "It is not being deleted.", "There is nothing to take back.")])
         held.delete_at = None
@@ -103,7 +106,7 @@ def restore(actor: User, workspace: Workspace) -> Workspace:
 
 
 def to_purge(at_most: int = 10) -> list[UUID]:
-    """Workspaces whose time is over; ids only."""
+    """Workspaces whose time is over and that are not suspended; ids only."""
     with connection.cursor() as cursor:
         cursor.execute("SELECT workspace_id FROM workspaces_to_purge(%s)", [at_most])
         return [row[0] for row in cursor.fetchall()]
@@ -123,7 +126,7 @@ def purge(workspace_id: UUID, away: tuple[type[Exception], ...] = (OSError,)) ->
         log.warning("workspace_files_not_deleted", workspace_id=str(workspace_id), error=str(error))
         return False
     with scope(workspace_id):
-        rows = Workspace.objects.filter(pk=workspace_id, delete_at__lte=timezone.now())
+        rows = Workspace.objects.filter(pk=workspace_id, delete_at__lte=timezone.now(), suspended_at=None)
         gone = rows._raw_delete(rows.db) > 0
     if gone:
         log.info("workspace_purged", workspace_id=str(workspace_id))
@@ -139,7 +142,7 @@ def _delete_rows(workspace_id: UUID) -> bool:
     """Delete every row but the workspace's own, in one transaction; False when its time is not over after all."""
     with scope(workspace_id):
         held = Workspace.objects.select_for_update().filter(pk=workspace_id).first()
-        if held is None or held.delete_at is None or held.delete_at > timezone.now():
+        if held is None or held.delete_at is None or held.delete_at > timezone.now() or held.suspended_at is not None:
             return False
         machines = Membership.objects.filter(user__email__endswith=f"@{MACHINES}")
         people = list(machines.values_list("user_id", flat=True))

@@ -21,7 +21,7 @@ from django.db.models import QuerySet
 from django.utils import timezone
 
 from apps.ops.refusal import Fault, Invalid
-from apps.workspaces import mail
+from apps.workspaces import invitation_mails, mail
 from apps.workspaces.digests import digest_of, digests_of, naming
 from apps.workspaces.domains import admits
 from apps.workspaces.members import PEOPLE, refuse_above
@@ -67,7 +67,7 @@ def invite(actor: User, workspace: Workspace, email: str, role: str, link: Link)
 
     Raises:
         Invalid: the address is a member's, is invited already or has a domain that is not allowed; people do not have
-            the role; there are too many.
+            the role; there are too many; or too many were mailed (`invitation_mails`).
         PermissionDenied: the actor does not manage the workspace, or the role is above the actor's.
     """
     email = email.strip().lower()
@@ -96,6 +96,7 @@ def resend(actor: User, workspace: Workspace, invitation_id: UUID | str, link: L
     """Send an open invitation once more, with a new token; the one that was sent before opens nothing any more.
 
     Raises:
+        Invalid: too many were mailed (`invitation_mails`).
         NotFound: there is none, or it is over.
         PermissionDenied: as `invite`; the invitation is the actor's from then on.
     """
@@ -272,7 +273,8 @@ def _expiry() -> datetime:
 
 
 def _send(made: Invitation, workspace: Workspace, inviter: User, address: str) -> None:
-    """Send the message once everything is committed, and note that the server took it."""
+    """Send the message once everything is committed, and note that the server took it. Raises Invalid."""
+    invitation_mails.count(inviter.pk, workspace.pk, made.email)
     context = {
         "workspace": workspace.name, "inviter": inviter.get_full_name(), "inviter_email": inviter.email,
         "role": Role(made.role).label, "address": address, "expires_at": made.expires_at, "email": made.email,

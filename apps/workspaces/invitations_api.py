@@ -11,6 +11,7 @@ from rest_framework.generics import ListAPIView
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from apps.accounts import proof
 from apps.accounts.models import User
 from apps.ops.counted import CountedAPIView
 from apps.ops.paging import NewestFirst
@@ -81,8 +82,15 @@ class InvitationList(_ManagersAPIView, ListAPIView[Invitation]):
         responses={201: InvitationSerializer, **WRITE_ERRORS, 422: PROBLEM},
     )  # fmt: skip
     def post(self, request: Request, slug: str) -> Response:
-        """Send somebody an invitation, never with a role above your own. Its token is in the message only."""
+        """Send somebody an invitation, never with a role above your own. Its token is in the message only.
+
+        422 also when too many were sent: 3 in 10 minutes to one address, and `workspaces.invitations_per_day` in a day
+        by one person or from one workspace. To invite an owner or administrator, a session of the site must not have
+        been opened or proven too long ago (`proof_needed`).
+        """
         body = body_of(NewInvitationSerializer, request)
+        if body["role"] in members.MANAGING:
+            proof.demand(request._request)
 
         def created() -> UUID:
             made = invitations.invite(self.actor, self.workspace, **body, link=link_on(request))
@@ -96,10 +104,16 @@ class InvitationResend(_ManagersAPIView):
     """Another message."""
 
     @extend_schema(
-        operation_id="invitations_resend", request=None, responses={202: InvitationSerializer, **_READ_ERRORS}
-    )
+        operation_id="invitations_resend", request=None,
+        responses={202: InvitationSerializer, **_READ_ERRORS, 422: PROBLEM},
+    )  # fmt: skip
     def post(self, request: Request, slug: str, invitation_id: UUID) -> Response:
-        """Send it once more; the message before is worth nothing from then on, and the time begins anew."""
+        """Send it once more; the message before is worth nothing from then on, and the time begins anew.
+
+        It counts as an invitation more: 422 when too many were sent, and a proof is asked for as for a new one.
+        """
+        if invitations.invitation(invitation_id).role in members.MANAGING:
+            proof.demand(request._request)
         sent = invitations.resend(self.actor, self.workspace, invitation_id, link_on(request))
         return Response(InvitationSerializer(sent).data, status=202)
 

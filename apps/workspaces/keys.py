@@ -13,6 +13,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 from uuid import UUID
 
+from django.core.exceptions import PermissionDenied
 from django.db.models import Q, QuerySet
 from django.utils import timezone
 
@@ -97,11 +98,15 @@ def rotate_key(actor: "User", workspace: Workspace, key_id: UUID, old_hours: int
         old_hours: for so long the secret before opens too; of one before that nothing is kept.
 
     Raises:
-        NotFound, PermissionDenied: as `revoke_key`.
+        NotFound: no key that the actor sees.
+        PermissionDenied: as `create_key` does; or somebody else works by it, also for who manages the workspace: with
+            its secret one would be that person.
     """
     with scope(workspace.id, actor.pk):
         require(actor, Verb.MAKE_KEY)
         key = _held(actor, key_id)
+        if not key.owned_by_workspace and key.user_id != actor.pk:
+            raise PermissionDenied("It is somebody else's key: only they draw a new secret of it. Revoke it instead.")
         secret = _drawn()
         key.old_digest, key.old_until = "", None
         if old_hours > 0:

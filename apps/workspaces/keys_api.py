@@ -106,7 +106,8 @@ class KeyRotate(WorkspaceAPIView):
     def post(self, request: Request, slug: str, key_id: UUID) -> Response:
         """Draw a new secret, which is told here and never again; the one before opens for some hours more.
 
-        A session of the site that was opened or proven too long ago is refused (`proof_needed`).
+        Of your own keys, and for who manages the workspace of those that it owns; of nobody else's. A session of the
+        site that was opened or proven too long ago is refused (`proof_needed`).
         """
         proof.demand(request._request)
         key, secret = keys.rotate_key(self.actor, self.workspace, key_id, **body_of(RotationSerializer, request))

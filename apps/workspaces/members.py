@@ -6,11 +6,12 @@ sees what the first did.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Final, cast
 from uuid import UUID
 
 from django.core.exceptions import PermissionDenied
 from django.db.models.functions import Now
+from django.dispatch import Signal
 
 from apps.accounts import acting
 from apps.ops.preconditions import ANY, Precondition
@@ -26,8 +27,13 @@ from apps.workspaces.services import audit, locked_workspace
 if TYPE_CHECKING:
     from apps.accounts.models import User
 
+member_leaving: Final = Signal()
+"""Sent with `user_id` in the scope and transaction in which somebody leaves or is removed. A receiver closes what the
+person has opened to others, and returns how many of what: a dict."""
 PEOPLE = (Role.OWNER, Role.ADMIN, Role.EDITOR, Role.VIEWER)
 """Roles that people have; the other is the machine's."""
+MANAGING = frozenset({Role.OWNER, Role.ADMIN})
+"""Who gives or takes one of these does what harms a workspace in wrong hands, and proves first who it is."""
 CHOICES = [(role.value, role.label) for role in PEOPLE]
 
 
@@ -82,7 +88,7 @@ def change_role(
 
 
 def remove_member(actor: User, workspace: Workspace, member_id: UUID | str, precondition: Precondition = ANY) -> None:
-    """Take somebody out of the workspace, with the API keys to it. Raises as `change_role`."""
+    """Take somebody out of the workspace, and close the ways in that they have opened. Raises as `change_role`."""
     with scope(workspace.id, actor.pk):
         require(actor, Verb.MANAGE_WORKSPACE)
         locked_workspace()
@@ -162,14 +168,23 @@ def _refuse_last_owner(leaving: Membership) -> None:
         raise LastOwner
 
 
+def _shut_out(user_id: UUID) -> dict[str, Any]:
+    """Close every way into the workspace in force that the person has opened; how many there were of each kind.
+
+    Whoever comes back does not find the old keys and links open, and what one has offered is offered no more.
+    """
+    keys = ApiKey.objects.filter(user_id=user_id).delete()[0]
+    open_ones = Invitation.objects.filter(invited_by_id=user_id, accepted_at=None, revoked_at=None)
+    closed: dict[str, Any] = {"keys": keys, "invitations": open_ones.update(revoked_at=Now())}
+    for _, more in member_leaving.send(Membership, user_id=user_id):
+        closed |= cast(dict[str, int], more)
+    return closed
+
+
 def _remove(actor: User, held: Membership, action: str) -> None:
     if held.role == Role.OWNER:
         _refuse_last_owner(held)
-    # Whoever comes back does not find the old keys open; and what one has offered is offered no more.
-    keys = ApiKey.objects.filter(user_id=held.user_id).delete()[0]
-    open_ones = Invitation.objects.filter(invited_by_id=held.user_id, accepted_at=None, revoked_at=None)
     audit(
-        actor, action, held, gone=True, user=str(held.user_id), role=held.role, keys=keys,
-        invitations=open_ones.update(revoked_at=Now()),
+        actor, action, held, gone=True, user=str(held.user_id), role=held.role, **_shut_out(held.user_id)
     )  # fmt: skip
     held.delete()

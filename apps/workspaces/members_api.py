@@ -72,8 +72,14 @@ class MemberDetail(WorkspaceAPIView):
         responses={200: MemberSerializer, **WRITE_ERRORS, 409: PROBLEM, 422: PROBLEM, **EDIT_ERRORS},
     )  # fmt: skip
     def patch(self, request: Request, slug: str, member_id: str) -> Response:
-        """Give another role; it holds at once. Nobody gives or takes a role above the own; 409 for the last owner."""
+        """Give another role; it holds at once. Nobody gives or takes a role above the own; 409 for the last owner.
+
+        Where the role before or after is owner or administrator, a session of the site that was opened or proven too
+        long ago is refused (`proof_needed`).
+        """
         role = body_of(NewRoleSerializer, request)["role"]
+        if not members.MANAGING.isdisjoint({role, selectors.member(member_id).role}):
+            proof.demand(request._request)
         changed = members.change_role(self.actor, self.workspace, member_id, role, Precondition.of(request))
         return Response(MemberSerializer(changed).data, headers={"ETag": etag(changed.revision)})
 
@@ -82,7 +88,13 @@ class MemberDetail(WorkspaceAPIView):
         responses={204: None, **NOT_FOUND, 403: PROBLEM, 409: PROBLEM, **EDIT_ERRORS},
     )  # fmt: skip
     def delete(self, request: Request, slug: str, member_id: str) -> Response:
-        """Take a member out of the workspace, with the API keys to it. What the member made stays."""
+        """Take a member out of the workspace, with the API keys to it and what is shared of it. What they made stays.
+
+        To remove an owner or administrator, a session of the site must not have been opened or proven too long ago
+        (`proof_needed`).
+        """
+        if selectors.member(member_id).role in members.MANAGING:
+            proof.demand(request._request)
         members.remove_member(self.actor, self.workspace, member_id, Precondition.of(request))
         return Response(status=204)
 

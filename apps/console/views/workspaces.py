@@ -154,7 +154,7 @@ def _acts(operator: User, found: Workspace) -> list[Act]:
                 "suspend",
                 "Suspend it",
                 "It can only be read, and links that it has shared lead nowhere, until an "
-                "operator takes that back. Its members see that it is suspended.",
+                "operator takes that back. Its members see that it is suspended; nobody deletes it meanwhile.",
                 Right.WORKSPACES,
                 lambda cancel_runs, reason: _named(
                     services.suspend(operator, found.pk, reason, cancel_runs=cancel_runs), "is suspended"
@@ -182,7 +182,7 @@ def _acts(operator: User, found: Workspace) -> list[Act]:
             QuotaForm,
         )
     )
-    if found.delete_at is not None:
+    if found.delete_at is not None and found.suspended_at is None:
         acts.append(
             Act(
                 "end_grace",

@@ -6,6 +6,7 @@ from uuid import UUID
 
 from django.contrib import messages
 from django.core.exceptions import ValidationError
+from django.core.paginator import Paginator
 from django.core.validators import validate_email
 from django.http import HttpResponse
 from django.shortcuts import redirect, render
@@ -21,12 +22,12 @@ from apps.workspaces.invitations_api import link_on
 from apps.workspaces.models import Membership, Role
 from apps.workspaces.permissions import Verb, above, may, require
 
-MOST_SHOWN = 500
+PAGE_SIZE = 100
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
 def members(request: WorkspaceRequest, slug: str) -> HttpResponse:
-    """Every member, and for those who manage the workspace the open invitations. POST invites somebody."""
+    """The members, page by page, and for those who manage the workspace the open invitations. POST invites somebody."""
     manages = may(request.membership.role, Verb.MANAGE_WORKSPACE)
     email, role, errors = "", str(Role.EDITOR), {}
     if request.method == "POST":
@@ -36,6 +37,8 @@ def members(request: WorkspaceRequest, slug: str) -> HttpResponse:
             validate_email(email)
         except ValidationError:
             errors["email"] = "Give an e-mail address such as ada@example.org."
+        if not errors and role in services.MANAGING and not proof.is_fresh(request):
+            return proof.ask(request)
         if not errors:
             try:
                 invitations.invite(request.user, request.workspace, email, role, link_on(request))
@@ -43,9 +46,11 @@ def members(request: WorkspaceRequest, slug: str) -> HttpResponse:
                 return redirect("web:members", slug=slug)
             except Invalid as refusal:
                 errors = errors_of(refusal)
+    page = Paginator(selectors.members(), PAGE_SIZE).get_page(request.GET.get("page"))
     context = {
         "workspace": request.workspace,
-        "members": [_shown(request, one) for one in selectors.members()[:MOST_SHOWN]],
+        "page": page,
+        "members": [_shown(request, one) for one in page.object_list],
         "manages": manages,
         "owns": may(request.membership.role, Verb.OWN_WORKSPACE),
         "invitations": list(invitations.invitations()) if manages else [],
@@ -87,10 +92,16 @@ def member(request: WorkspaceRequest, slug: str, member_id: UUID) -> HttpRespons
     return render(request, "web/member.html", context)
 
 
+def _role_of(member_id: UUID) -> str:
+    return selectors.member(member_id).role
+
+
 @require_POST
 def change_role(request: WorkspaceRequest, slug: str, member_id: UUID) -> HttpResponse:
     """Give a member another role."""
     role = request.POST.get("role", "")
+    if not services.MANAGING.isdisjoint({role, _role_of(member_id)}) and not proof.is_fresh(request):
+        return proof.ask(request)
     done(
         request,
         lambda: services.change_role(request.user, request.workspace, member_id, role),
@@ -102,6 +113,8 @@ def change_role(request: WorkspaceRequest, slug: str, member_id: UUID) -> HttpRe
 @require_POST
 def remove_member(request: WorkspaceRequest, slug: str, member_id: UUID) -> HttpResponse:
     """Take a member out of the workspace."""
+    if _role_of(member_id) in services.MANAGING and not proof.is_fresh(request):
+        return proof.ask(request)
     removed = done(
         request,
         lambda: services.remove_member(request.user, request.workspace, member_id),
@@ -137,8 +150,14 @@ def leave(request: WorkspaceRequest, slug: str) -> HttpResponse:
 @require_POST
 def resend_invitation(request: WorkspaceRequest, slug: str, invitation_id: UUID) -> HttpResponse:
     """Send an invitation once more."""
-    invitations.resend(request.user, request.workspace, invitation_id, link_on(request))
-    messages.success(request, "The invitation is sent again. The message before is worth nothing any more.")
+    require(request.user, Verb.MANAGE_WORKSPACE)
+    if invitations.invitation(invitation_id).role in services.MANAGING and not proof.is_fresh(request):
+        return proof.ask(request)
+    done(
+        request,
+        lambda: invitations.resend(request.user, request.workspace, invitation_id, link_on(request)),
+        "The invitation is sent again. The message before is worth nothing any more.",
+    )
     return redirect("web:members", slug=slug)
 
 

@@ -28,7 +28,6 @@ from apps.workspaces.permissions import Verb, may, require
 from apps.workspaces.scope import scope
 
 LIFETIMES = ((1, "1 day"), (7, "7 days"), (30, "30 days"), (365, "1 year"))
-MOST_SHOWN = 500
 MOST_RESULT = 100_000
 
 
@@ -53,7 +52,7 @@ def shares(request: WorkspaceRequest, slug: str) -> HttpResponse:
             errors = errors_of(refusal)
     context = {
         "workspace": request.workspace,
-        "links": list(selectors.links()[:MOST_SHOWN]),
+        "links": list(selectors.links()),
         "may_share": may(request.membership.role, Verb.SHARE),
         "manages": may(request.membership.role, Verb.MANAGE_WORKSPACE),
         "address": address,
@@ -110,7 +109,9 @@ def _shown(request: HttpRequest, link: ShareLink) -> HttpResponse:
         run = Run.objects.select_related("graph_version__graph").get(pk=link.run_id)
         name = run.graph_version.graph.name
         context |= {"run": run, "version": run.graph_version, "title": f"{name}, seed {run.seed}"}
-        context["result"] = json.dumps(run.result, indent=2)[:MOST_RESULT]
+        result = json.dumps(run.result, indent=2)
+        context |= {"result": result[:MOST_RESULT], "shown": MOST_RESULT}
+        context["characters"] = len(result) if len(result) > MOST_RESULT else 0
     else:
         graph = Graph.objects.get(pk=str(link.graph_id))
         context |= {"version": latest_version(graph), "title": graph.name}

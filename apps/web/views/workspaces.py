@@ -12,12 +12,12 @@ from django.views.decorators.http import require_http_methods, require_POST
 
 from apps.accounts import proof
 from apps.ops.refusal import Invalid
-from apps.runs.retention import keep_for, retention
+from apps.runs.retention import keep_for, retention, shortens
 from apps.web.views.outcome import done, errors_of
 from apps.web.views.request import SignedInRequest, WorkspaceRequest
 from apps.workspaces import deletion, services
 from apps.workspaces.models import Visibility
-from apps.workspaces.permissions import Verb, may, require
+from apps.workspaces.permissions import Verb, may, refuse_suspended, require
 
 NAME_LENGTH = 160
 MOST_DAYS = 36_500
@@ -93,7 +93,10 @@ def set_retention(request: WorkspaceRequest, slug: str) -> HttpResponse:
         else:
             errors[name] = f"Give a whole number of days, {least} to {most}."
     if not errors:
-        keep_for(request.user, request.workspace, found["artifact_days"], found["checkpoint_days"] or 0)
+        days = found["artifact_days"], found["checkpoint_days"] or 0
+        if shortens(*days) and not proof.is_fresh(request):
+            return proof.ask(request)
+        keep_for(request.user, request.workspace, *days)
         messages.success(request, "What is older goes within minutes.")
         return redirect("web:settings", slug=slug)
     here = request.workspace
@@ -105,6 +108,7 @@ def set_retention(request: WorkspaceRequest, slug: str) -> HttpResponse:
 def delete_workspace(request: WorkspaceRequest, slug: str) -> HttpResponse:
     """Asks for the workspace's name; POST with it begins to delete the workspace."""
     require(request.user, Verb.OWN_WORKSPACE, while_closing=True)
+    refuse_suspended(request.workspace)
     error = ""
     if not proof.is_fresh(request):
         return proof.ask(request)

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from allauth.account.models import EmailAddress
 from authenticators import Clock, Person
+from django.core.cache import cache
 from django.db import connection
 from tenants import PASSWORD, Tenant, end_run, join, make_tenant
 
@@ -18,6 +19,12 @@ from apps.accounts.models import User
 from apps.accounts.services import register
 from apps.runs.models import Run
 from apps.workspaces.models import Role
+
+
+@pytest.fixture(autouse=True)
+def _nothing_was_tried_yet() -> None:
+    """The cache counts logins, mails and invitations, and there is one cache for all tests."""
+    cache.clear()
 
 
 @pytest.fixture

@@ -12,7 +12,10 @@ from django.urls import reverse
 
 from apps.accounts.models import User
 from apps.accounts.services import register
-from apps.workspaces.models import ApiKey
+from apps.runs.models import Retention
+from apps.workspaces import invitations
+from apps.workspaces.members import add_member
+from apps.workspaces.models import ApiKey, AuditEvent, Invitation, Membership, Role
 from apps.workspaces.scope import scope
 from apps.workspaces.selectors import workspaces_of
 
@@ -41,8 +44,28 @@ def stale(ada: User) -> Client:
     return client
 
 
+def invited(user: User, role: str) -> UUID:
+    """An open invitation to the person's workspace."""
+    (workspace,) = workspaces_of(user)
+    return invitations.invite(user, workspace, f"{role}@example.net", role, str).pk
+
+
+def own_row(user: User) -> UUID:
+    (workspace,) = workspaces_of(user)
+    with scope(workspace.id):
+        return Membership.objects.get(user=user).pk
+
+
+def another(user: User, role: Role) -> UUID:
+    """Another member of the person's workspace."""
+    (workspace,) = workspaces_of(user)
+    return add_member(user, workspace, register(f"{role.value}@example.org", PASSWORD), role).pk
+
+
 def dangerous(user: User) -> list[tuple[str, dict[str, str]]]:
     (workspace,) = workspaces_of(user)
+    members, own, viewer = f"/w/{workspace.slug}/members", own_row(user), another(user, Role.VIEWER)
+    admin = another(user, Role.ADMIN)
     new = {"password1": "new of mallory", "password2": "new of mallory"}
     return [
         ("/accounts/email/", {"action_add": "", "email": "mallory@example.org"}),
@@ -59,13 +82,25 @@ def dangerous(user: User) -> list[tuple[str, dict[str, str]]]:
         (f"/w/{workspace.slug}/keys/{UUID(int=0)}/rotate/", {}),
         (f"/w/{workspace.slug}/security/", {"require_mfa": "true"}),
         (f"/w/{workspace.slug}/settings/delete/", {"name": workspace.name}),
-        (f"/w/{workspace.slug}/members/{UUID(int=0)}/transfer/", {}),
+        (f"{members}/{UUID(int=0)}/transfer/", {}),
+        (f"{members}/", {"email": "mallory@example.org", "role": "owner"}),
+        (f"{members}/", {"email": "mallory@example.org", "role": "admin"}),
+        (f"{members}/{viewer}/role/", {"role": "owner"}),
+        (f"{members}/{viewer}/role/", {"role": "admin"}),
+        (f"{members}/{admin}/role/", {"role": "viewer"}),
+        (f"{members}/{admin}/remove/", {}),
+        (f"{members}/{own}/remove/", {}),
+        (f"/w/{workspace.slug}/invitations/{invited(user, 'admin')}/resend/", {}),
+        (f"/w/{workspace.slug}/settings/retention/", {"artifact_days": "1", "checkpoint_days": "0"}),
     ]  # fmt: skip
 
 
 def test_what_is_dangerous_asks_first(ada: User, stale: Client) -> None:
     (workspace,) = workspaces_of(ada)
-    for path, form in dangerous(ada):
+    asked = dangerous(ada)
+    with scope(workspace.id):
+        before = AuditEvent.objects.count()
+    for path, form in asked:
         answer = stale.post(path, form)
         assert (answer.status_code, answer.url.split("?")[0]) == (302, PROVE), path
     ada.refresh_from_db()
@@ -73,6 +108,8 @@ def test_what_is_dangerous_asks_first(ada: User, stale: Client) -> None:
     assert ada.is_active
     with scope(workspace.id):
         assert not ApiKey.objects.exists()
+        assert not Retention.objects.exists()
+        assert AuditEvent.objects.count() == before
         workspace.refresh_from_db()
     assert workspace.delete_at is None
 
@@ -80,7 +117,18 @@ def test_what_is_dangerous_asks_first(ada: User, stale: Client) -> None:
 def test_the_api_says_where_to_prove_it(ada: User, stale: Client) -> None:
     (workspace,) = workspaces_of(ada)
     root = f"/api/v1/workspaces/{workspace.slug}"
+    viewer, admin, offer = another(ada, Role.VIEWER), another(ada, Role.ADMIN), invited(ada, "owner")
+    json, any_state = {"content_type": "application/json"}, {"headers": {"If-Match": "*"}}
+    guest = "mallory@example.org"
     for answer in (
+        stale.post(f"{root}/invitations/", {"email": guest, "role": "owner"}, **json),
+        stale.post(f"{root}/invitations/", {"email": guest, "role": "admin"}, **json),
+        stale.post(f"{root}/invitations/{offer}/resend/", {}, **json),
+        stale.patch(f"{root}/members/{viewer}/", {"role": "owner"}, **json, **any_state),
+        stale.patch(f"{root}/members/{viewer}/", {"role": "admin"}, **json, **any_state),
+        stale.patch(f"{root}/members/{admin}/", {"role": "viewer"}, **json, **any_state),
+        stale.delete(f"{root}/members/{admin}/", **any_state),
+        stale.put(f"{root}/retention/", {"artifact_days": 1, "checkpoint_days": 0}, **json, **any_state),
         stale.post(f"{root}/keys/", {"name": "x"}, content_type="application/json"),
         stale.post(f"{root}/keys/{UUID(int=0)}/rotate/", {}, content_type="application/json"),
         stale.put(f"{root}/security/", {"require_mfa": False}, content_type="application/json"),
@@ -91,6 +139,32 @@ def test_the_api_says_where_to_prove_it(ada: User, stale: Client) -> None:
         assert answer.headers["Content-Type"] == "application/problem+json"
         assert answer.json()["code"] == "proof_needed"
         assert PROVE in answer.json()["problems"][0]["mend"]
+
+
+def test_what_does_little_harm_asks_for_nothing(ada: User, stale: Client) -> None:
+    (workspace,) = workspaces_of(ada)
+    root, pages = f"/api/v1/workspaces/{workspace.slug}", f"/w/{workspace.slug}"
+    json, any_state = {"content_type": "application/json"}, {"headers": {"If-Match": "*"}}
+    viewer, offer = another(ada, Role.VIEWER), invited(ada, "editor")
+    for path, form in (
+        (f"{pages}/members/", {"email": "a@example.net", "role": "editor"}),
+        (f"{pages}/members/{viewer}/role/", {"role": "editor"}),
+        (f"{pages}/invitations/{offer}/resend/", {}),
+        (f"{pages}/settings/retention/", {"artifact_days": "", "checkpoint_days": "9"}),
+    ):
+        answer = stale.post(path, form)
+        assert (answer.status_code, answer.url.startswith(pages)) == (302, True), path
+    for answer, status in (
+        (stale.post(f"{root}/invitations/", {"email": "b@example.net", "role": "viewer"}, **json), 201),
+        (stale.post(f"{root}/invitations/{offer}/resend/", {}, **json), 202),
+        (stale.put(f"{root}/retention/", {"artifact_days": None, "checkpoint_days": 20}, **json, **any_state), 200),
+        (stale.patch(f"{root}/members/{viewer}/", {"role": "viewer"}, **json, **any_state), 200),
+        (stale.delete(f"{root}/members/{viewer}/", **any_state), 204),
+    ):
+        assert answer.status_code == status, answer.content
+    with scope(workspace.id):
+        assert Invitation.objects.count() == 3
+        assert Retention.objects.get().checkpoint_days == 20
 
 
 def test_the_password_proves_it_and_leads_back(ada: User, stale: Client) -> None:

@@ -10,10 +10,11 @@ from typing import Any
 import pytest
 from authenticators import Person
 from django.conf import settings
-from django.db import ProgrammingError, connection, transaction
+from django.db import IntegrityError, ProgrammingError, connection, transaction
 from django.test import Client
 from django.utils import timezone
 
+from apps.accounts.deletion import delete_account
 from apps.accounts.models import User
 from apps.console import looking
 from apps.console import runs as run_services
@@ -129,6 +130,67 @@ def test_a_suspended_workspace_is_only_read(console: Client, ann: Any, bob: Any,
     assert log_of(ann)[-1].action == "workspace.resume"
     assert Client().get(f"/s/{token}/").status_code == 200
     ann.submit()
+
+
+def evidence(tenant: Any) -> tuple[Workspace | None, int]:
+    with scope(tenant.workspace.pk):
+        return Workspace.objects.filter(pk=tenant.workspace.pk).first(), AuditEvent.objects.count()
+
+
+def test_its_owner_neither_deletes_nor_restores_a_suspended_one(console: Client, ann: Any, bob: Any) -> None:
+    deletion.close(bob.user, bob.workspace)
+    for tenant in (ann, bob):
+        act(console, f"/admin/workspaces/{tenant.workspace.pk}/", "suspend")
+    before = [evidence(tenant)[1] for tenant in (ann, bob)]
+    page = f"/w/{ann.workspace.slug}/settings/"
+    json: dict[str, Any] = {"content_type": "application/json", "headers": {"If-Match": "*"}}
+    for answer in (ann.client.delete(f"{ann.root}/", **json), bob.client.post(f"{bob.root}/restore/", **json)):
+        assert (answer.status_code, answer.json()["code"]) == (403, "workspace_suspended")
+    assert ann.client.get(f"{page}delete/").status_code == 403
+    assert ann.client.post(f"{page}delete/", {"name": ann.workspace.name}).status_code == 403
+    assert bob.client.post(f"/w/{bob.workspace.slug}/settings/restore/").status_code == 403
+    assert "Delete this workspace" not in ann.client.get(page).content.decode()
+    assert [evidence(tenant)[1] for tenant in (ann, bob)] == before
+    found = [evidence(tenant)[0] for tenant in (ann, bob)]
+    assert [one is not None and one.delete_at is not None for one in found] == [False, True]
+
+
+def test_a_suspended_workspace_outlives_its_last_members_account(
+    console: Client, ann: Any, django_capture_on_commit_callbacks: Any
+) -> None:
+    path = f"/admin/workspaces/{ann.workspace.pk}/"
+    act(console, path, "suspend")
+    with scope(ann.workspace.pk):
+        # Long enough that the days of the suspension tell.
+        Workspace.objects.filter(pk=ann.workspace.pk).update(suspended_at=timezone.now() - timedelta(hours=1))
+    before = evidence(ann)[1]
+    with django_capture_on_commit_callbacks(execute=True):
+        delete_account(ann.user)
+    assert not User.objects.get(pk=ann.user.pk).is_active
+    assert deletion.to_purge() == []
+    assert not deletion.purge(ann.workspace.pk)
+    workspace, entries = evidence(ann)
+    assert workspace is not None
+    assert entries > before
+    with pytest.raises(IntegrityError, match="never deleted"), scope(ann.workspace.pk):
+        AuditEvent.objects.all().delete()
+    assert act(console, path, "end_grace", slug=ann.workspace.slug).status_code == 400
+    assert deletion.to_purge() == []
+    act(console, path, "resume")
+    assert act(console, path, "end_grace", slug=ann.workspace.slug).status_code == 302
+    assert deletion.to_purge() == [ann.workspace.pk]
+
+
+def test_the_time_of_a_suspension_is_none_of_the_grace(root: Person, ann: Any) -> None:
+    until = deletion.close(ann.user, ann.workspace).delete_at
+    services.suspend(root.user, ann.workspace.pk, WHY)
+    long_ago = timezone.now() - timedelta(days=30)
+    with scope(ann.workspace.pk):
+        Workspace.objects.update(suspended_at=long_ago, delete_at=until - timedelta(days=30))
+    assert deletion.to_purge() == [], "its days are over, and it is suspended"
+    resumed = services.resume(root.user, ann.workspace.pk, WHY)
+    assert until <= resumed.delete_at < until + timedelta(minutes=1)
+    deletion.restore(ann.user, ann.workspace)
 
 
 def test_its_runs_are_cancelled_if_the_operator_says_so(console: Client, ann: Any, bob: Any) -> None:

@@ -25,6 +25,8 @@ from apps.live.login import Caller
 from apps.live.permit import Permit
 from apps.live.selectors import Knock, let_in, permits_now
 from apps.ops.refusal import Invalid
+from apps.runs import artifacts
+from apps.runs.models import Artifact, Export, Run
 from apps.workspaces.keys import create_key
 from apps.workspaces.members import add_member
 from apps.workspaces.models import ApiKey, AuditEvent, Membership, Role, Workspace
@@ -195,6 +197,32 @@ def test_neither_does_the_api(acting: Client, ann: Any, method: str, path: str, 
         f"{ann.root}{path}", body, content_type="application/json", headers={"If-Match": "*"}
     )  # fmt: skip
     assert (answer.status_code, answer.json()["code"]) == (403, "impersonating")
+
+
+def test_nothing_is_cancelled_and_no_file_deleted(
+    acting: Client, ann: Any, ended_run: Callable[..., Run], django_capture_on_commit_callbacks: Any
+) -> None:
+    """Neither comes back; a pause does."""
+    over, waiting = ended_run(ann), ann.submit()
+    with scope(ann.workspace.pk):
+        recording = artifacts.recording_of(over)
+        assert recording is not None
+        export = Export.objects.create(workspace_id=ann.workspace.pk, run=over, format="csv", created_by=ann.user)
+    json: dict[str, Any] = {"content_type": "application/json"}
+    for answer in (
+        acting.delete(f"{ann.root}/artifacts/{recording.pk}/", headers={"If-Match": "*"}),
+        acting.post(f"{ann.root}/runs/{waiting.pk}/cancel/", {}, **json),
+        acting.post(f"{ann.root}/runs/cancel/", {"runs": [str(waiting.pk)]}, **json),
+        acting.post(f"{ann.root}/runs/cancel/", {"runs": [str(over.pk)]}, **json),
+        acting.post(f"{ann.root}/exports/{export.pk}/cancel/", {}, **json),
+    ):
+        assert (answer.status_code, answer.json()["code"]) == (403, "impersonating")
+    with scope(ann.workspace.pk):
+        assert Artifact.objects.filter(pk=recording.pk).exists()
+        assert Export.objects.get().state == Export.State.QUEUED
+    assert ann.look(waiting).state == "queued"
+    assert acting.post(f"{ann.root}/runs/{waiting.pk}/pause/", {}, **json).status_code == 202
+    assert ann.post(f"/runs/{waiting.pk}/cancel/", {}).status_code == 202, "the person does"
 
 
 def test_a_key_is_its_holder_s_also_in_that_browser(acting: Client, ann: Any, bob: Any) -> None:

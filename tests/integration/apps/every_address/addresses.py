@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
+from urllib.parse import urlencode
 
 from django.apps import apps
 from django.test import Client
@@ -58,6 +59,7 @@ class Row:
         ids: what fills the path, where it differs from the place's ids.
         headers: of the request, made from the place.
         query: of the address, made from the place.
+        media: type of the body, of the API.
     """
 
     owner: int = 200
@@ -68,6 +70,7 @@ class Row:
     ids: Callable[[Place], Mapping[str, Any]] = lambda _: {}
     headers: Callable[[Place], dict[str, str]] = field(default=lambda _: {})
     query: Callable[[Place], dict[str, str]] = field(default=lambda _: {})
+    media: str = "application/json"
 
 
 def command(status: int = 202, body: Callable[[Place], Any] = lambda _: {}) -> Row:
@@ -309,12 +312,18 @@ def fill(name: str, ids: Mapping[str, Any]) -> str:
 def send(client: Client, place: Place, name: str, method: str, row: Row, ids: Mapping[str, Any] | None = None) -> Any:
     """Ask as that client; `ids` over the place's own."""
     url = fill(name, {**place.ids, **row.ids(place), **(ids or {})})
-    options = {"headers": row.headers(place)}
     if method == "get":
-        return client.get(url, row.query(place), **options)
-    if (name, method) in PAGES:
-        return client.post(url, row.body(place), **options)
-    return getattr(client, method)(url, row.body(place), content_type="application/json", **options)
+        return client.get(url, row.query(place), headers=row.headers(place))
+    return write(client, name, method, url, row.body(place), row, place)
+
+
+def write(client: Client, name: str, method: str, url: str, body: Any, row: Row, place: Place) -> Any:
+    """Send a body to an address: a form to a page, JSON or what the row says to the API."""
+    headers = row.headers(place)
+    if name.startswith("web:"):
+        return client.post(url, body, headers=headers)
+    query = urlencode(row.query(place))
+    return getattr(client, method)(f"{url}?{query}" if query else url, body, content_type=row.media, headers=headers)
 
 
 def everything(workspace: Workspace) -> list[Any]:

@@ -94,7 +94,7 @@ api-workspace-security      get     workspace.read
 api-workspace-security      put     workspace.secure
 api-keys                    get     workspace.read
 api-keys                    post    key.make
-api-key-rotate              post    key.make            editor=404
+api-key-rotate              post    key.make            administrator=403 editor=404
 api-key-revoke              post    key.make            editor=404
 api-webhooks                get     webhook.manage
 api-webhooks                post    webhook.manage
@@ -117,7 +117,7 @@ web:run                     get     workspace.read
 web:compare                 get     workspace.read
 web:keys                    get     workspace.read
 web:keys                    post    key.make
-web:rotate_key              post    key.make            editor=404
+web:rotate_key              post    key.make            administrator=403 editor=404
 web:revoke_key              post    key.make            editor=404
 web:workspace_security      get     workspace.secure
 web:workspace_security      post    workspace.secure

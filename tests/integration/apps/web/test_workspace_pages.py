@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+import json
 import re
 from collections.abc import Callable
 from datetime import UTC
@@ -15,7 +16,9 @@ from django.test import Client
 from django.utils import timezone
 
 from apps.accounts.models import User
+from apps.runs import services
 from apps.runs.retention import retention
+from apps.sharing.services import share
 from apps.workspaces import invitations, keys
 from apps.workspaces.models import AuditEvent, Membership, Role, Workspace
 from apps.workspaces.scope import scope
@@ -226,6 +229,36 @@ def test_a_graph_is_shared_by_the_form_on_its_page(ann: Any) -> None:
     assert ann.graph.name in text(Client().get(address[1]))
     assert address[1] not in ann.client.get(f"{root(ann)}/shares/").content.decode()
     assert ann.client.post(f"{root(ann)}/shares/", {**form, "days": "9999"}).status_code == 422
+
+
+def test_no_member_is_left_out(ann: Any, member_of: Callable[..., User], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("apps.web.views.members.PAGE_SIZE", 2)
+    people = {ann.user, *(member_of(ann, role) for role in (Role.ADMIN, Role.EDITOR, Role.VIEWER))}
+    page, seen = f"{root(ann)}/members/", ""
+    while page:
+        answer = ann.client.get(page)
+        shown = text(answer)
+        assert "of 2, 4 members" in shown
+        seen += shown
+        later = re.search(r'href="(\?page=\d+)">Later members', answer.content.decode())
+        page = f"{root(ann)}/members/{later[1]}" if later else ""
+    assert all(seen.count(f" {one.email} ") == 1 for one in people if one != ann.user)
+    monkeypatch.setattr("apps.web.views.members.PAGE_SIZE", 4)
+    assert "Later members" not in text(ann.client.get(f"{root(ann)}/members/"))
+
+
+@pytest.mark.parametrize(("values", "cut"), [(10, False), (30_000, True)])
+def test_a_shared_result_that_is_cut_says_so(ann: Any, values: int, cut: bool) -> None:
+    run, result = ann.submit(), {"values": list(range(values)), "after_that": "the end"}
+    with scope(ann.workspace.pk):
+        services.finish(services.claim(run.pk, "w"), "succeeded", result=result, result_hash="h")
+    _, token = share(ann.user, run, visibility="anyone")
+    shown = text(Client().get(f"/s/{token}/"))
+    assert ("the end" in shown) is not cut
+    assert ("it goes on after the last line" in shown) is cut
+    if cut:
+        length = len(json.dumps(result, indent=2))
+        assert f"The first 100\u202f000 of {length:,} characters".replace(",", "\u202f") in shown
 
 
 def test_empty_pages_say_what_belongs_there(ann: Any) -> None:

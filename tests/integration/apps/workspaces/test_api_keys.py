@@ -154,3 +154,28 @@ def test_the_page_of_a_viewer_has_no_form(ann: Any, member_of: Any) -> None:
     page = viewer.get(f"/w/{ann.workspace.slug}/keys/")
     assert page.status_code == 200
     assert "role of editor" in page.content.decode()
+
+
+def test_who_manages_the_workspace_draws_no_secret_of_somebody_elses_key(ann: Any, member_of: Any) -> None:
+    """With it an administrator would be the owner. The workspace's own keys are another thing, and so is revoking."""
+    key, secret = keys.create_key(ann.user, ann.workspace, "of Ann")
+    admin = Client()
+    admin.force_login(member_of(ann, Role.ADMIN))
+    page = f"/w/{ann.workspace.slug}/keys/"
+    told = admin.post(f"{ann.root}/keys/{key.pk}/rotate/", {}, content_type="application/json")
+    assert (told.status_code, told.headers["Content-Type"]) == (403, "application/problem+json")
+    answer = admin.post(f"{page}{key.pk}/rotate/")
+    assert answer.status_code == 403
+    assert keys.PREFIX not in answer.content.decode()
+    assert with_key(secret).get("/api/v1/me/").json()["email"] == ann.user.email
+    assert "New secret" not in admin.get(page).content.decode()
+    assert "New secret" in ann.client.get(page).content.decode()
+
+    own, _ = keys.create_key(ann.user, ann.workspace, "CI", of_workspace=True)
+    assert "New secret" in admin.get(page).content.decode()
+    drawn = admin.post(f"{ann.root}/keys/{own.pk}/rotate/", {}, content_type="application/json").json()["secret"]
+    assert with_key(drawn).get("/api/v1/me/").json()["email"] != ann.user.email
+
+    revoked = admin.post(f"{ann.root}/keys/{key.pk}/revoke/", content_type="application/json")
+    assert revoked.status_code == 204
+    assert with_key(secret).get("/api/v1/me/").status_code == 401

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import email
 import re
+import time
 from collections.abc import Callable
 from datetime import timedelta
 from email import policy
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -24,7 +26,7 @@ from apps.workspaces import deletion, invitations, members
 from apps.workspaces.models import AuditEvent, Invitation, Membership, Role
 from apps.workspaces.refusals import InvitationVoid
 from apps.workspaces.scope import scope
-from apps.workspaces.services import change_workspace
+from apps.workspaces.services import change_workspace, create_workspace
 
 GUEST = "guest@example.net"
 
@@ -299,3 +301,61 @@ def test_a_server_of_mail_that_is_away_is_seen_on_the_page(
     with django_capture_on_commit_callbacks(execute=True):
         invitations.invite(ann.user, ann.workspace, GUEST, "viewer", str)
     assert "Not sent" in ann.client.get(f"/w/{ann.workspace.slug}/members/").content.decode()
+
+
+def written(tenant: Any) -> list[Any]:
+    with scope(tenant.workspace.id):
+        return [*Invitation.objects.order_by("pk").values(), *AuditEvent.objects.order_by("at").values()]
+
+
+@pytest.mark.django_db
+def test_nobody_is_flooded_with_invitations(
+    ann: Any, bob: Any, monkeypatch: Any, django_capture_on_commit_callbacks: Any
+) -> None:
+    """Neither by sending again, nor by taking back and inviting anew, nor from another workspace."""
+    with django_capture_on_commit_callbacks(execute=True):
+        made = ann.post("/invitations/", {"email": GUEST, "role": "viewer"}).json()
+        assert ann.post(f"/invitations/{made['id']}/resend/", {}).status_code == 202
+        assert ann.client.post(f"/w/{ann.workspace.slug}/invitations/{made['id']}/resend/").status_code == 302
+        before = written(ann)
+        refused = ann.post(f"/invitations/{made['id']}/resend/", {})
+        assert refused.status_code == 422
+        assert refused.json()["problems"][0]["place"] == "email"
+        assert "went to this address" in refused.json()["problems"][0]["message"]
+        page = ann.client.post(f"/w/{ann.workspace.slug}/invitations/{made['id']}/resend/", follow=True)
+        assert "went to this address" in page.content.decode()
+        assert written(ann) == before, "the message before still opens it"
+        assert ann.post(f"/invitations/{made['id']}/revoke/", {}).status_code == 204
+        assert ann.post("/invitations/", {"email": GUEST.upper(), "role": "viewer"}).status_code == 422
+        assert bob.post("/invitations/", {"email": GUEST, "role": "viewer"}).status_code == 422
+        form = bob.client.post(f"/w/{bob.workspace.slug}/members/", {"email": GUEST, "role": "viewer"})
+        assert "went to this address" in form.content.decode()
+        assert bob.post("/invitations/", {"email": "else@example.net", "role": "viewer"}).status_code == 201
+    assert [sent.to for sent in mail.outbox] == [[GUEST]] * 3 + [["else@example.net"]]
+    later = time.time() + 601
+    clock = SimpleNamespace(time=lambda: later, monotonic=time.monotonic, sleep=time.sleep)
+    monkeypatch.setattr("allauth.core.internal.ratelimit.time", clock)
+    assert bob.post("/invitations/", {"email": GUEST, "role": "viewer"}).status_code == 201
+
+
+@pytest.mark.django_db
+def test_a_person_and_a_workspace_send_so_many_a_day(
+    ann: Any, bob: Any, member_of: Callable[..., User], settings: Any
+) -> None:
+    chosen = settings.ATTRACTOR.workspaces.model_copy(update={"invitations_per_day": 2})
+    settings.ATTRACTOR = settings.ATTRACTOR.model_copy(update={"workspaces": chosen})
+    admin, another = member_of(ann, Role.ADMIN), create_workspace(ann.user, "another")
+
+    def why(actor: User, workspace: Any, name: str) -> str:
+        try:
+            invitations.invite(actor, workspace, f"{name}@example.net", "viewer", str)
+        except Invalid as refused:
+            (fault,) = refused.faults
+            return fault.message
+        return ""
+
+    assert [why(ann.user, ann.workspace, name) for name in "ab"] == ["", ""]
+    assert "You have sent 2" in why(ann.user, ann.workspace, "c")
+    assert "You have sent 2" in why(ann.user, another, "c"), "nor from another workspace"
+    assert "from this workspace" in why(admin, ann.workspace, "c"), "nor by another person"
+    assert [why(bob.user, bob.workspace, name) for name in "ac"] == ["", ""], "what was refused counts for nobody"

@@ -10,11 +10,13 @@ from django.core.exceptions import PermissionDenied
 from django.test import Client
 from tenants import PASSWORD
 
+from apps.accounts.deletion import delete_account
 from apps.accounts.models import User
 from apps.accounts.services import register
+from apps.sharing.services import share, unshare
 from apps.workspaces import keys, members
 from apps.workspaces.missing import NotFound
-from apps.workspaces.models import Membership, Role
+from apps.workspaces.models import AuditEvent, Membership, Role
 from apps.workspaces.refusals import LastOwner
 from apps.workspaces.scope import scope
 
@@ -144,6 +146,29 @@ def test_who_leaves_or_is_removed_leaves_no_key_behind(ann: Any, member_of: Call
     assert keys.holder_of(secret) is None
     members.add_member(ann.user, ann.workspace, editor, Role.EDITOR)
     assert keys.holder_of(secret) is None
+
+
+@pytest.mark.parametrize("way", ["leaves", "is removed", "deletes the account"])
+def test_what_somebody_shared_leads_nowhere_once_they_have_gone(
+    ann: Any, member_of: Callable[..., User], way: str
+) -> None:
+    run, editor = ann.submit(), member_of(ann, Role.EDITOR)
+    tokens = [share(editor, one, visibility="anyone")[1] for one in (run, ann.graph)]
+    _, of_ann = share(ann.user, run, visibility="anyone")
+    link, _ = share(editor, run)
+    unshare(editor, ann.workspace, link.pk)
+    keys.create_key(editor, ann.workspace, "of the editor")
+    assert [Client().get(f"/s/{token}/").status_code for token in tokens] == [200, 200]
+    if way == "leaves":
+        members.leave(editor, ann.workspace)
+    elif way == "is removed":
+        members.remove_member(ann.user, ann.workspace, membership_of(ann, editor).pk)
+    else:
+        delete_account(editor)
+    assert [Client().get(f"/s/{token}/").status_code for token in (*tokens, of_ann)] == [404, 404, 200]
+    with scope(ann.workspace.pk):
+        entry = AuditEvent.objects.filter(action__in=("member.leave", "member.remove")).get()
+    assert (entry.data["links"], entry.data["keys"], entry.data["invitations"]) == (2, 1, 0)
 
 
 def test_a_workspace_is_handed_over(ann: Any, member_of: Callable[..., User]) -> None:
