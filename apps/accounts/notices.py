@@ -107,6 +107,8 @@ class Notice(Enum):
         "operator.sign_out", "You were signed out everywhere",
         "An operator of this site has ended all sessions of your account, for this reason: {reason}",
     )  # fmt: skip
+    # No mail: what was sent is one.
+    CONFIRMATION_SENT = ("operator.resend_confirmation", "", "")
     RIGHTS = (
         "operator.rights", "Your rights as an operator were changed",
         "A superuser of this site has changed what you may do as an operator, for this reason: {reason}",
