@@ -24,7 +24,7 @@ from apps.ops.preconditions import ANY, Precondition
 from apps.ops.refusal import Fault
 from apps.workspaces.domains import MACHINES
 from apps.workspaces.models import Membership, Workspace
-from apps.workspaces.permissions import Verb, require
+from apps.workspaces.permissions import Verb, refuse_suspended, require
 from apps.workspaces.refusals import Closing, NotClosing
 from apps.workspaces.rows import WorkspaceModel
 from apps.workspaces.scope import scope
@@ -56,6 +56,7 @@ def close(actor: User, workspace: Workspace, precondition: Precondition = ANY) -
     with scope(workspace.id, actor.pk):
         require(actor, Verb.OWN_WORKSPACE, while_closing=True)
         held = locked_workspace()
+        refuse_suspended(held)
         if held.delete_at is not None:
             raise Closing([Fault("workspace", "It is being deleted already.", "There is nothing more to do.")])
         precondition.check(held.revision)
@@ -90,6 +91,7 @@ def restore(actor: User, workspace: Workspace) -> Workspace:
     with scope(workspace.id, actor.pk):
         require(actor, Verb.OWN_WORKSPACE, while_closing=True)
         held = locked_workspace()
+        refuse_suspended(held)
         if held.delete_at is None:
             raise NotClosing([Fault("workspace", "It is not being deleted.", "There is nothing to take back.")])
         held.delete_at = None

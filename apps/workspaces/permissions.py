@@ -7,7 +7,7 @@ from django.core.exceptions import PermissionDenied
 
 from apps.accounts import acting
 from apps.workspaces.missing import NotFound
-from apps.workspaces.models import Membership, Role
+from apps.workspaces.models import Membership, Role, Workspace
 from apps.workspaces.scope import current_workspace_id
 
 if TYPE_CHECKING:
@@ -105,13 +105,19 @@ def require(actor: "User", verb: Verb, *, while_closing: bool = False) -> Member
         )
     if verb in OUTLASTING:
         acting.refuse()
-    if found.workspace.suspended_at is not None and verb is not Verb.READ and not while_closing:
-        raise WorkspaceSuspended("The operators of this site have suspended it: it can only be read. Write to them.")
+    if verb is not Verb.READ and not while_closing:
+        refuse_suspended(found.workspace)
     if found.workspace.delete_at is not None and verb is not Verb.READ and not while_closing:
         raise WorkspaceClosing(
             f"It can only be read until it is deleted on {found.workspace.delete_at:%d %B %Y}. An owner can restore it."
         )
     return found
+
+
+def refuse_suspended(workspace: Workspace) -> None:
+    """Raises `WorkspaceSuspended` if it is."""
+    if workspace.suspended_at is not None:
+        raise WorkspaceSuspended("The operators of this site have suspended it: it can only be read. Write to them.")
 
 
 def _by_key(actor: "User", verb: Verb) -> bool:
