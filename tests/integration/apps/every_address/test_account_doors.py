@@ -46,7 +46,7 @@ password/change/                                               login/ login/ log
 password/reset/                                                200    200
 password/reset/done/                                           200    405
 password/reset/key/done/                                       200    405
-password/set/                                 login/ login/ login/ login/ prove/ prove/ password/change/ password/change/
+password/set/                              login/ login/ login/ login/ prove/ prove/ password/change/ password/change/
 reauthenticate/                                                prove/ prove/
 signup/                                                        200    200    200    200    /      /      /      /
 social/connections/                                            3rdparty/ 3rdparty/
