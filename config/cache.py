@@ -1,5 +1,9 @@
-"""A cache on Valkey that may vanish at any moment: what cannot be reached is not cached."""
+"""A cache on Valkey that may vanish at any moment: what cannot be reached is not cached.
 
+It holds JSON. Django's own form of a value is a pickle, which runs what its writer likes in whoever reads it.
+"""
+
+import json
 from typing import Any
 
 import structlog
@@ -10,11 +14,35 @@ from redis.exceptions import TimeoutError as TooSlow
 log = structlog.get_logger(__name__)
 
 
+class NotJson(ValueError):
+    """What lies in the cache was not put there by us."""
+
+
+class JsonValues:
+    """How values lie in the cache: as JSON, whole numbers as the server's own counters have them."""
+
+    def dumps(self, value: Any) -> bytes:
+        """Raises `TypeError` for what is of no type of JSON."""
+        return json.dumps(value, allow_nan=False, separators=(",", ":")).encode()
+
+    def loads(self, kept: bytes) -> Any:
+        """Raises `NotJson`."""
+        try:
+            return json.loads(kept.decode())
+        except (ValueError, RecursionError) as error:
+            raise NotJson(f"{len(kept)} bytes are no JSON: {type(error).__name__}") from None
+
+
 class LossTolerantCache(RedisCache):
-    """Django's Redis cache, except that an unreachable server is a miss, logged, and never an error.
+    """Django's Redis cache of plain values, except that an unreachable server is a miss, logged, and never an error; so
+    is a value that is no JSON.
 
     Nothing may be kept in the cache that is not in PostgreSQL too, so a miss only costs time.
+    Tuples come back as lists.
     """
+
+    def __init__(self, server: str, params: dict[str, Any]) -> None:
+        super().__init__(server, {**params, "OPTIONS": {**params.get("OPTIONS", {}), "serializer": JsonValues}})
 
     def get(self, key: str, default: Any = None, version: int | None = None) -> Any:
         return self._or(default, super().get, key, default, version)
@@ -56,4 +84,7 @@ class LossTolerantCache(RedisCache):
             return operation(*args, **options)
         except (Unreachable, TooSlow) as error:
             log.warning("cache_unreachable", operation=operation.__name__, error=str(error))
+            return miss
+        except NotJson as error:
+            log.warning("cache_value_refused", operation=operation.__name__, error=str(error))
             return miss

@@ -12,8 +12,6 @@ from django.utils import timezone
 from django_otp.models import Device
 
 if TYPE_CHECKING:
-    from datetime import datetime
-
     from apps.workspaces.models import ApiKey
 
 
@@ -72,8 +70,8 @@ class User(AbstractBaseUser, PermissionsMixin):
 
     # The API key that this person's request came with; what is done with one is bounded by it.
     api_key: "ApiKey | None" = None
-    # Until when an operator acts in this person's name in the session that this was read for.
-    impersonated_until: "datetime | None" = None
+    # By which impersonation an operator acts in this person's name in the session that this was read for.
+    impersonation_id: "uuid.UUID | None" = None
 
     USERNAME_FIELD = "email"
     EMAIL_FIELD = "email"

@@ -114,6 +114,8 @@ class Notice(Enum):
         "You are signed out everywhere. Signing in asks for no second step until you set one up again in Security. "
         "Your recovery codes are worthless, and so are passkeys, if you had any.",
     )  # fmt: skip
+    # No mail: what was sent is one.
+    CONFIRMATION_SENT = ("operator.resend_confirmation", "", "")
     RIGHTS = (
         "operator.rights", "Your rights as an operator were changed",
         "Those who run this site have changed what you may do as an operator, for this reason: {reason}",

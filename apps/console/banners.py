@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 from uuid import UUID
 
 from django.core.exceptions import ValidationError
@@ -48,7 +48,7 @@ def shown(dismissed: Collection[str] = ()) -> list[Shown]:
     now = timezone.now()
     found = [
         one
-        for one in board.kept(_BOARD, _read)
+        for one in map(_shown, board.kept(_BOARD, _read))
         if one.begins_at <= now and (one.ends_at is None or now < one.ends_at)
         and not (one.dismissible and str(one.id) in dismissed)
     ]  # fmt: skip
@@ -110,5 +110,19 @@ def current() -> QuerySet[Banner]:
     return Banner.objects.exclude(ends_at__lte=timezone.now()).order_by("begins_at", "pk")
 
 
-def _read() -> list[Shown]:
-    return [Shown(row.pk, row.text, row.severity, row.begins_at, row.ends_at, row.dismissible) for row in current()]
+def _read() -> list[dict[str, Any]]:
+    return [
+        {
+            "id": str(row.pk), "text": row.text, "severity": row.severity, "begins_at": row.begins_at.isoformat(),
+            "ends_at": None if row.ends_at is None else row.ends_at.isoformat(), "dismissible": row.dismissible,
+        }
+        for row in current()
+    ]  # fmt: skip
+
+
+def _shown(kept: dict[str, Any]) -> Shown:
+    ends = kept["ends_at"]
+    return Shown(
+        UUID(kept["id"]), kept["text"], kept["severity"], datetime.fromisoformat(kept["begins_at"]),
+        None if ends is None else datetime.fromisoformat(ends), kept["dismissible"],
+    )  # fmt: skip

@@ -19,7 +19,7 @@ T = TypeVar("T")
 
 
 def kept(name: str, read: Callable[[], T]) -> T:
-    """What `read` gives, which can be pickled, or what it gave a few seconds ago; never None."""
+    """What `read` gives, of JSON's types only, or what it gave a few seconds ago; never None."""
     key = f"console:{name}"
     found: T | None = cache.get(key)
     if found is None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 from uuid import UUID
 
 from django.db import transaction
@@ -18,8 +18,11 @@ from apps.console import board
 from apps.console.log import given, note
 from apps.console.models import Flag
 from apps.console.rights import Right, require
-from apps.ops.refusal import Fault, Refusal
+from apps.ops.refusal import Fault, Invalid, Refusal
 from apps.workspaces.missing import NotFound
+from apps.workspaces.models import Workspace
+from apps.workspaces.scope import scope
+from apps.workspaces.services import audit
 
 if TYPE_CHECKING:
     from apps.accounts.models import User
@@ -62,8 +65,8 @@ class SwitchedOff(Refusal):
 
 def is_on(name: str, workspace_id: UUID | None = None) -> bool:
     """Whether a part of the site is switched on, for a workspace if one is given."""
-    on, workspaces = board.kept(_BOARD, _read).get(name, (FLAGS[name].on, {}))
-    return bool(workspaces.get(str(workspace_id), on))
+    found = board.kept(_BOARD, _read).get(name) or {"on": FLAGS[name].on, "workspaces": {}}
+    return bool(found["workspaces"].get(str(workspace_id), found["on"]))
 
 
 def demand(name: str, workspace_id: UUID | None = None, place: str | None = None) -> None:
@@ -100,21 +103,28 @@ def set_flag(actor: User, name: str, on: bool, reason: str) -> Flag:
 
 
 def set_for_workspace(actor: User, name: str, workspace_id: UUID, on: bool | None, reason: str) -> Flag:
-    """Set a workspace apart, or (None) no longer.
+    """Set a workspace apart, or (None) no longer. The workspace's own log says so too.
 
-    Raises as `set_flag`; `NotFound`: also for a flag that is of the whole site only.
+    Raises as `set_flag`; `Invalid`: also for a workspace that there is not, unless it was set apart once and is gone by
+    now; `NotFound`: also for a flag that is of the whole site only.
     """
     require(actor, Right.SITE)
     why = given(reason)
-    with transaction.atomic():
+    with scope(workspace_id):
         held = _held(name)
         if not FLAGS[name].per_workspace:
             raise NotFound(f"flag {name} of a workspace")
+        workspace = Workspace.objects.filter(pk=workspace_id).first()
         before = held.workspaces.pop(str(workspace_id), None)
+        if workspace is None and (on is not None or before is None):
+            raise Invalid([Fault("workspace", "There is no such workspace.", "Copy the id from its page.")])
         if on is not None:
             held.workspaces[str(workspace_id)] = on
         held.save()
-        note(actor, "flag.set_for_workspace", held, why, workspace=str(workspace_id), on=on, on_before=before)
+        facts = {"on": on, "on_before": before}
+        if workspace is not None:
+            audit(actor, "flag.set", workspace, reason=why, flag=name, **facts)
+        note(actor, "flag.set_for_workspace", held, why, workspace=str(workspace_id), **facts)
         board.changed(_BOARD)
     return held
 
@@ -125,5 +135,5 @@ def _held(name: str) -> Flag:
     return Flag.objects.select_for_update().get(pk=name)
 
 
-def _read() -> dict[str, tuple[bool, dict[str, bool]]]:
-    return {row.pk: (row.on, row.workspaces) for row in Flag.objects.filter(pk__in=list(FLAGS))}
+def _read() -> dict[str, dict[str, Any]]:
+    return {row.pk: {"on": row.on, "workspaces": row.workspaces} for row in Flag.objects.filter(pk__in=list(FLAGS))}

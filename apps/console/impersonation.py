@@ -10,7 +10,7 @@ written names both.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 from uuid import UUID
@@ -121,6 +121,21 @@ def end_all_of(operator: User) -> int:
     return sum(end(*one) for one in list(open_ones))
 
 
+def end_all_in_name_of(user: User) -> int:
+    """End whatever operators do in this person's name; how many. For who becomes one of them."""
+    open_ones = Impersonation.objects.filter(ended_at=None, user=user).values_list("pk", "operator_id")
+    return sum(end(*one) for one in list(open_ones))
+
+
+def still(ids: Collection[UUID]) -> set[UUID]:
+    """Those of these impersonations that may go on: by their own rows, their operators' rights and the people's."""
+    if not ids:
+        return set()
+    rows = Impersonation.objects.select_related("operator", "user")
+    going_on = rows.filter(pk__in=ids, ended_at=None, until__gt=timezone.now())
+    return {row.pk for row in going_on if may(row.operator, Right.IMPERSONATE) and not why_not(row.operator, row.user)}
+
+
 def enter(request: HttpRequest, made: Impersonation) -> None:
     """Go on with this session in the person's name. Sockets that are open close: the session has another key."""
     leave(request)
@@ -157,7 +172,7 @@ def going_on(session: Mapping[str, Any], operator: Any) -> Impersonation | None:
     found.operator = operator
     if why_not(operator, found.user):
         return None
-    found.user.impersonated_until = found.until
+    found.user.impersonation_id = found.pk
     return found
 
 

@@ -17,6 +17,7 @@ from uuid import UUID
 
 from django.db import connection, transaction
 
+from apps.accounts import visit
 from apps.console.log import note, request_id
 from apps.console.rights import Right, require
 from apps.workspaces.missing import NotFound
@@ -166,6 +167,8 @@ def looking_into(actor: User, workspace_id: UUID) -> Iterator[Workspace]:
 def _called(call: str, actor: User, *given: Any) -> list[tuple[Any, ...]]:
     # One transaction: the event of the look is written with it or there was no look.
     with transaction.atomic(), connection.cursor() as cursor:
+        # Read by `operator_enters`: the event says from where, as those that `note` writes do.
+        cursor.execute("SELECT set_config('app.visit_address', %s, true)", [visit.current().address or ""])
         cursor.execute(f"SELECT * FROM {call}", [actor.pk, request_id(), *given])  # noqa: S608  # nosec B608: a call of ours
         return list(cursor.fetchall())
 

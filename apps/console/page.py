@@ -95,7 +95,9 @@ def page(
     if request.method == "POST":
         act = next((act for act in acts if act.name == request.POST.get("act")), None)
         if act is None:
-            return HttpResponse("There is no such thing to do here.", status=400, content_type="text/plain")
+            return HttpResponse(
+                "There is no such thing to do here.", status=400, content_type="text/plain; charset=utf-8"
+            )
         require(person, act.right)
         if act.proof and not proof.is_fresh(request):
             return proof.ask(request)

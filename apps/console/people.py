@@ -1,4 +1,5 @@
-"""What operators do with accounts. Each leaves an event in their log and one in the person's own.
+"""What operators do with accounts. Each act leaves an event in their log and one in the person's own; each look, one in
+theirs.
 
 Two things can also be done by whoever has the server's shell (`manage.py`): there nobody is asked who it is, the event
 names no operator, and everything else is the same.
@@ -14,6 +15,7 @@ from allauth.account.models import EmailAddress
 from django.contrib.auth.models import Permission
 from django.core.exceptions import PermissionDenied
 from django.db import transaction
+from django.db.models import Q, QuerySet
 
 from apps.accounts import acting, visit
 from apps.accounts.mfa import enrolment
@@ -23,6 +25,7 @@ from apps.console import impersonation, rights
 from apps.console.log import given, note
 from apps.console.rights import Right
 from apps.ops.refusal import Fault, Refusal
+from apps.workspaces.domains import MACHINES
 from apps.workspaces.missing import NotFound
 
 if TYPE_CHECKING:
@@ -30,6 +33,7 @@ if TYPE_CHECKING:
 
 SAFE: Final = "Choose another account."
 SHELL: Final = "manage.py"
+_STATES: Final = {"active": Q(is_active=True), "off": Q(is_active=False), "operators": Q(is_staff=True)}
 
 
 class NotSo(Refusal):
@@ -134,6 +138,7 @@ def resend_confirmation(actor: User, user_id: UUID, reason: str, request: HttpRe
         if address is None:
             address = EmailAddress.objects.create(user=user, email=user.email, primary=True)
         note(actor, "person.resend_confirmation", user, why, email=address.email)
+        _tell(user, Notice.CONFIRMATION_SENT, email=address.email, reason=why)
         sent = address
         transaction.on_commit(lambda: sent.send_confirmation(request))
     return str(address.email)
@@ -161,6 +166,8 @@ def set_rights(actor: User, user_id: UUID, staff: bool, chosen: Collection[Right
         user.is_staff = staff
         user.save(update_fields=["is_staff"])
         impersonation.end_all_of(user)
+        if staff:
+            impersonation.end_all_in_name_of(user)
         user.groups.clear()
         user.user_permissions.set(
             Permission.objects.filter(content_type__app_label="console", codename__in=[str(one) for one in held])
@@ -203,11 +210,32 @@ def rights_of(user: User) -> list[Right]:
 
 
 def person(actor: User, user_id: UUID) -> User:
-    """An account, to look at. Raises `NotFound`, `PermissionDenied`."""
+    """An account, to look at, which is noted. Raises `NotFound`, `PermissionDenied`."""
     rights.require(actor, Right.PEOPLE)
     found = User.objects.filter(pk=user_id).first()
     if found is None:
         raise NotFound(f"person {user_id}")
+    note(actor, "person.look", found)
+    return found
+
+
+def listed(actor: User, sought: str, state: str) -> QuerySet[User]:
+    """Accounts, the newest first, without those of machines; the look is noted.
+
+    Args:
+        sought: part of an address or name; empty: all.
+        state: active, off or operators; empty: all.
+
+    Raises `PermissionDenied`.
+    """
+    rights.require(actor, Right.PEOPLE)
+    found = User.objects.exclude(email__endswith=f"@{MACHINES}").order_by("-date_joined", "pk")
+    if sought:
+        found = found.filter(Q(email__icontains=sought) | Q(name__icontains=sought))
+    if state:
+        found = found.filter(_STATES[state])
+    asked = {"sought": sought, "state": state}
+    note(actor, "people.list", None, **{name: value for name, value in asked.items() if value})
     return found
 
 

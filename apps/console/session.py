@@ -1,9 +1,10 @@
 """The operators' session: inside that of the site, and stricter.
 
-It begins with a second factor given at the console's own door, ends `console.idle_minutes` after it was
-last used, and at the latest `console.session_minutes` after it began. What opens it is a cookie of its own, which
-browsers send to the console's path only: who learns the site's cookie, or runs a script in one of its pages, has not
-got it. Only its digest is kept, in the site's session, so that signing out ends it too.
+It begins with a second factor shown at the console's own door (a code of the authenticator, a recovery code or a
+passkey), ends `console.idle_minutes` after it was last used, at the latest `console.session_minutes` after it began,
+and when the operator closes it. What opens it is a cookie of its own, which browsers send to the console's path only:
+who learns the site's cookie, or runs a script in one of its pages, has not got it. Only its digest is kept, in the
+site's session, so that signing out ends it too.
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ def cookie_name() -> str:
 
 
 def begin(request: HttpRequest, answer: HttpResponse) -> None:
-    """Begin it: the person has just given a second factor."""
+    """Begin it: the person has just shown the second factor."""
     token, now = secrets.token_urlsafe(32), int(time.time())
     request.session[KEY] = {"digest": _digest(token), "of": str(request.user.pk), "began": now, "seen": now}
     answer.set_cookie(
@@ -44,9 +45,10 @@ def begin(request: HttpRequest, answer: HttpResponse) -> None:
     )
 
 
-def end(request: HttpRequest) -> None:
+def end(request: HttpRequest, answer: HttpResponse) -> None:
     """End it; the person stays signed in to the site."""
     request.session.pop(KEY, None)
+    answer.delete_cookie(cookie_name(), path=path(), samesite="Strict")
 
 
 def is_open(request: HttpRequest) -> bool:

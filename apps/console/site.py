@@ -1,4 +1,4 @@
-"""The admin of the operators: for staff who have given a code at its door a short while ago."""
+"""The admin of the operators: for staff who have shown the second factor at its door a short while ago."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from django.urls import URLPattern, URLResolver, path, reverse
 from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.decorators.cache import never_cache
 from django.views.decorators.debug import sensitive_post_parameters
+from django.views.decorators.http import require_POST
 
 from apps.console import session
 from apps.console.rights import Right, is_operator, may
@@ -37,7 +38,7 @@ PAGES: tuple[tuple[Right, str, str], ...] = (
 
 
 class OperatorSite(AdminSite):
-    """Django's admin with pages of its own and a door of its own: a code of the authenticator, each time."""
+    """Django's admin with pages of its own and a door of its own: the second factor, each time."""
 
     site_header = "Attractor console"
     site_title = "Attractor console"
@@ -96,7 +97,8 @@ class OperatorSite(AdminSite):
         own: list[URLResolver | URLPattern] = [
             path(route, self.admin_view(view), name=name) for route, view, name in pages
         ]
-        return own + super().get_urls()
+        # Whoever closes it need not be let in first: to who is shut out already it is closed.
+        return [*own, path("close/", _close, name="close"), *super().get_urls()]
 
     def get_app_list(self, request: HttpRequest, app_label: str | None = None) -> list[dict[str, Any]]:
         """The console's pages, then Django's lists of what may only be looked at."""
@@ -116,6 +118,17 @@ class OperatorSite(AdminSite):
             "models": offered,
         }  # fmt: skip
         return [own, *listed]
+
+
+@never_cache
+@require_POST
+def _close(request: HttpRequest) -> HttpResponse:
+    """Close the console; the person stays signed in to the site."""
+    answer = redirect("web:landing")
+    if session.KEY in request.session:
+        messages.success(request, "The console is closed. You are still signed in to the site.")
+    session.end(request, answer)
+    return answer
 
 
 @never_cache

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
 from typing import TYPE_CHECKING
 from uuid import UUID
 
@@ -21,7 +20,7 @@ class Permit:
         user_id, password: who it is; a change of the password ends logins.
         workspace_id, slug, role: where, by which address, and as what.
         session_key, key_id: how the person came, by a login or by an API key; the other is None.
-        until: when an operator's time in the person's name is over; None: it is the person.
+        impersonation_id: in which an operator acts in the person's name; None: it is the person.
     """
 
     user_id: UUID
@@ -31,7 +30,7 @@ class Permit:
     role: str
     session_key: str | None
     key_id: UUID | None
-    until: datetime | None = None
+    impersonation_id: UUID | None = None
 
     @classmethod
     def of(cls, user: User, membership: Membership, session_key: str | None) -> Permit:
@@ -44,5 +43,5 @@ class Permit:
             role=str(membership.role),
             session_key=None if user.api_key is not None else session_key,
             key_id=None if user.api_key is None else user.api_key.pk,
-            until=user.impersonated_until,
+            impersonation_id=user.impersonation_id,
         )

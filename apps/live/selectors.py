@@ -13,9 +13,9 @@ from channels.db import database_sync_to_async
 from django.conf import settings
 from django.contrib.auth import get_user_model
 from django.db import connection
-from django.utils import timezone
 
 from apps.accounts.sessions import holding
+from apps.console import impersonation
 from apps.live.login import Caller, users_of
 from apps.live.messages import event_message
 from apps.live.permit import Permit
@@ -113,12 +113,12 @@ def _readers(user: User, slug: str | None) -> list[Membership]:
 
 
 def permits_now(permits: Iterable[Permit]) -> dict[Permit, Permit | None]:
-    """Each of the permits as its rows say by now; None when a login, a key, a person or a membership is gone or over.
+    """Each of the permits as its rows say by now; None when a login, a key, a person, a membership or what an operator
+    does in the person's name is gone or over.
 
-    Three queries, however many permits and workspaces there are.
+    Three queries, however many permits and workspaces there are; a few more while operators act in somebody's name.
     """
     asked = set(permits)
-    now = timezone.now()
     sessions = import_module(settings.SESSION_ENGINE).SessionStore.get_model_class().objects
     logins = set(
         sessions.filter(
@@ -127,12 +127,13 @@ def permits_now(permits: Iterable[Permit]) -> dict[Permit, Permit | None]:
     )
     people = get_user_model().objects.filter(pk__in={permit.user_id for permit in asked}, is_active=True)
     known = {pk: (password, mfa_since) for pk, password, mfa_since in people.values_list("pk", "password", "mfa_since")}
+    acted = impersonation.still({permit.impersonation_id for permit in asked if permit.impersonation_id is not None})
     left = [
         permit
         for permit in asked
         if permit.user_id in known
         and known[permit.user_id][0] == permit.password
-        and (permit.until is None or now < permit.until)
+        and (permit.impersonation_id is None or permit.impersonation_id in acted)
         and (permit.key_id is not None if permit.session_key is None else permit.session_key in logins)
     ]
     rows: dict[Permit, Permit | None] = dict.fromkeys(asked)

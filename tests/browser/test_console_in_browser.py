@@ -130,3 +130,9 @@ def test_the_console_and_somebody_s_name(
     expect(own.get_by_text("You are yourself again.")).to_be_visible()
     own.goto(person.home)
     expect(own).to_have_title(re.compile("There is nothing", re.IGNORECASE))
+
+    own.goto(f"{operator.url}/admin/")
+    own.get_by_role("button", name="Close the console").click()
+    expect(own.get_by_text("The console is closed. You are still signed in to the site.")).to_be_visible()
+    own.goto(f"{operator.url}/admin/")
+    expect(own.get_by_role("heading", name="Operators' console")).to_be_visible()

@@ -73,21 +73,32 @@ def audit(request: HttpRequest) -> HttpResponse:
         Link(f"As {title}", f"{reverse('admin:audit_export')}?{urlencode({'as': form})}{'&' if kept else ''}{kept}")
         for form, title in (("csv", "CSV"), ("jsonl", "JSON lines"))
     ]
-    return page(request, "Audit log", tables=(table,), search=search, links=files, older=search.older(rows))
+    lead = (
+        f"A file has the newest {MOST_EXPORTED:,} of the entries that are searched for, and its last line says if "
+        "there are more."
+    )
+    return page(
+        request, "Audit log", tables=(table,), search=search, links=files, older=search.older(rows), lead=lead
+    )  # fmt: skip
 
 
 @require_safe
 def export(request: HttpRequest) -> HttpResponse:
-    """The same as a file, `MOST_EXPORTED` entries at most."""
+    """The same as a file, `MOST_EXPORTED` entries at most; its last line says so if there are more."""
     operator = cast(User, request.user)
     search = AuditSearch(request.GET)
     form = request.GET.get("as", "csv")
     if not search.is_valid() or form not in ("csv", "jsonl"):
-        return HttpResponse("This cannot be searched for.", status=400, content_type="text/plain")
-    rows = looking.audit_entries(operator, **_narrowed(search), at_most=MOST_EXPORTED)
-    note(operator, "audit.export", None, entries=len(rows), form=form)
+        return HttpResponse("This cannot be searched for.", status=400, content_type="text/plain; charset=utf-8")
+    # One more than there may be tells whether there are.
+    rows = looking.audit_entries(operator, **_narrowed(search), at_most=MOST_EXPORTED + 1)
+    left_out = len(rows) > MOST_EXPORTED
+    rows = rows[:MOST_EXPORTED]
+    note(operator, "audit.export", None, entries=len(rows), form=form, left_out=left_out)
     text = "".join(_csv(rows) if form == "csv" else (json.dumps(_plain(one), default=str) + "\n" for one in rows))
-    answer = HttpResponse(text, content_type="text/csv" if form == "csv" else "application/jsonl")
+    if left_out:
+        text += f'"{_cut()}"\r\n' if form == "csv" else json.dumps({"left_out": _cut()}) + "\n"
+    answer = HttpResponse(text, content_type="text/csv; charset=utf-8" if form == "csv" else "application/jsonl")
     answer.headers["Content-Disposition"] = f'attachment; filename="audit.{form}"'
     answer.headers["Cache-Control"] = "no-store"
     return answer
@@ -125,6 +136,10 @@ def _narrowed(search: AuditSearch) -> dict[str, Any]:
         "workspace": asked["workspace"], "person": asked["person"] or "", "action": asked["action"] or "",
         "object_id": asked["object"] or "", "after": asked["after"], "before": asked["before"],
     }  # fmt: skip
+
+
+def _cut() -> str:
+    return f"There are older entries than these {MOST_EXPORTED:,}. Search for those until a time, and take them too."
 
 
 def _plain(line: AuditLine) -> dict[str, Any]:

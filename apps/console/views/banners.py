@@ -7,6 +7,7 @@ from uuid import UUID
 
 from django import forms
 from django.http import HttpRequest, HttpResponse
+from django.views.decorators.http import require_http_methods
 
 from apps.accounts.models import User
 from apps.console import banners as services
@@ -26,6 +27,7 @@ class BannerForm(ReasonForm):
     field_order = ("text", "severity", "begins_at", "ends_at", "dismissible", "reason")
 
 
+@require_http_methods(["GET", "HEAD", "POST"])
 def banners(request: HttpRequest) -> HttpResponse:
     """Those that are shown or will be. POST puts one up or takes one down."""
     operator = cast(User, request.user)

@@ -8,6 +8,7 @@ from uuid import UUID
 from django import forms
 from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
+from django.views.decorators.http import require_http_methods, require_safe
 
 from apps.accounts.models import User
 from apps.console import flags as services
@@ -27,6 +28,7 @@ class WorkspaceFlagForm(ReasonForm):
     field_order = ("workspace", "state", "reason")
 
 
+@require_safe
 def flags(request: HttpRequest) -> HttpResponse:
     """All of them."""
     require(cast(User, request.user), Right.SITE)
@@ -48,6 +50,7 @@ def flags(request: HttpRequest) -> HttpResponse:
     return page(request, "Feature flags", tables=(table,), lead=lead)
 
 
+@require_http_methods(["GET", "HEAD", "POST"])
 def flag(request: HttpRequest, name: str) -> HttpResponse:
     """One of them. POST switches it."""
     operator = cast(User, request.user)

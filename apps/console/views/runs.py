@@ -9,6 +9,7 @@ from uuid import UUID
 from django import forms
 from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
+from django.views.decorators.http import require_http_methods, require_safe
 
 from apps.accounts.models import User
 from apps.console import looking
@@ -32,6 +33,7 @@ class RunSearch(Search):
     before = forms.DateTimeField(label="Until", required=False)
 
 
+@require_safe
 def runs(request: HttpRequest) -> HttpResponse:
     """Runs, the newest first."""
     search = RunSearch(request.GET)
@@ -69,6 +71,7 @@ def runs(request: HttpRequest) -> HttpResponse:
     return page(request, "Runs", tables=(table,), search=search, older=search.older(rows))
 
 
+@require_http_methods(["GET", "HEAD", "POST"])
 def run(request: HttpRequest, workspace_id: UUID, run_id: UUID) -> HttpResponse:
     """One run with its attempts. POST cancels it or queues it again."""
     operator = cast(User, request.user)

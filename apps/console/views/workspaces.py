@@ -8,6 +8,7 @@ from uuid import UUID
 from django import forms
 from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
+from django.views.decorators.http import require_http_methods, require_safe
 
 from apps.accounts.models import User
 from apps.console import looking
@@ -54,6 +55,7 @@ class QuotaForm(ReasonForm):
     field_order = ("name", "value", "reason")
 
 
+@require_safe
 def workspaces(request: HttpRequest) -> HttpResponse:
     """Workspaces, the newest first."""
     search = WorkspaceSearch(request.GET)
@@ -80,6 +82,7 @@ def workspaces(request: HttpRequest) -> HttpResponse:
     return page(request, "Workspaces", tables=(table,), search=search, older=search.older(rows))
 
 
+@require_http_methods(["GET", "HEAD", "POST"])
 def workspace(request: HttpRequest, workspace_id: UUID) -> HttpResponse:
     """One workspace. POST does one of the things that are offered."""
     operator = cast(User, request.user)

@@ -95,6 +95,35 @@ def test_it_ends_with_the_login(console: Client, root: Person) -> None:
     assert client.get("/admin/").status_code == 302
 
 
+def test_it_is_closed_without_signing_out(console: Client, settings: Any) -> None:
+    name = f"console_{settings.SESSION_COOKIE_NAME}"
+    page = console.get("/admin/people/").content.decode()
+    assert 'action="/admin/close/"' in page
+    assert console.get("/admin/close/").status_code == 405
+    assert console.get("/admin/").status_code == 200
+    token = console.cookies[name].value
+    answer = console.post("/admin/close/")
+    assert (answer.status_code, answer.url) == (302, reverse("web:landing"))
+    gone = answer.cookies[name]
+    assert (gone.value, gone["max-age"], gone["path"]) == ("", 0, "/admin/")
+    assert "console" not in console.session
+    console.cookies[name] = token
+    assert console.get("/admin/").status_code == 302
+    assert console.get("/api/v1/me/").status_code == 200, "the site's session goes on"
+    assert console.post("/admin/close/").status_code == 302, "it is closed to who is out already"
+
+
+def test_no_other_site_closes_it(root: Person) -> None:
+    console = enter(root)
+    console.handler.enforce_csrf_checks = True
+    assert console.post("/admin/close/").status_code == 403
+    assert console.get("/admin/").status_code == 200
+    page = console.get("/admin/").content.decode().partition('action="/admin/close/"')[2]
+    token = page.partition('name="csrfmiddlewaretoken" value="')[2].partition('"')[0]
+    assert console.post("/admin/close/", {"csrfmiddlewaretoken": token}).status_code == 302
+    assert console.get("/admin/").status_code == 302
+
+
 def test_staff_without_a_second_factor_and_people_do_not_get_in(enrolled: Any) -> None:
     for fields, where in (
         ({"is_staff": True, "is_superuser": True}, reverse("web:enrol_second_factor")),

@@ -132,7 +132,20 @@ def test_the_confirmation_is_sent_again(transactional_db: None, console: Client,
     Client().post(link.partition("testserver")[2])
     assert EmailAddress.objects.get(user=ann.user).verified
     assert events() == ["person.resend_confirmation"]
+    told = AccountEvent.objects.get(user=ann.user, action="operator.resend_confirmation")
+    assert (told.data, told.address) == ({"email": ann.user.email, "reason": WHY}, None)
     assert act(console, ann.user, "resend_confirmation").status_code == 400
+
+
+def test_whoever_is_looked_at_is_noted(console: Client, root: Person, ann: Any) -> None:
+    console.get("/admin/people/?q=ann&state=active")
+    console.get(f"/admin/people/{ann.user.pk}/")
+    rows = OperatorEvent.objects.filter(action__in=("people.list", "person.look")).order_by("at")
+    assert [(row.action, row.operator, row.object_id, row.data, row.address) for row in rows] == [
+        ("people.list", root.user, "", {"sought": "ann", "state": "active"}, "127.0.0.1"),
+        ("person.look", root.user, str(ann.user.pk), {}, "127.0.0.1"),
+    ]
+    assert all(row.request_id for row in rows)
 
 
 @pytest.mark.parametrize("reason", ["", "  ", "x" * 501])

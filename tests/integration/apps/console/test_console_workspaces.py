@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
@@ -329,6 +330,43 @@ def test_the_logs_of_all_are_searched_and_taken_away(console: Client, ann: Any, 
     assert OperatorEvent.objects.filter(action="audit.export").count() == 2
     log = console.get("/admin/operators/?action=audit").content.decode()
     assert "audit.export" in log
+
+
+def test_a_look_at_a_list_says_from_where(console: Client, root: Person) -> None:
+    for page in ("workspaces", "runs", "audit"):
+        console.get(f"/admin/{page}/", REMOTE_ADDR="2001:db8::7")
+    looks = OperatorEvent.objects.filter(action__in=("workspaces.list", "runs.list", "audit.search"))
+    assert sorted((row.action, row.address) for row in looks) == [
+        ("audit.search", "2001:db8::7"), ("runs.list", "2001:db8::7"), ("workspaces.list", "2001:db8::7")
+    ]  # fmt: skip
+    assert "2001:db8::7" in console.get("/admin/operators/?action=runs").content.decode()
+    looking.runs(root.user)  # outside of any request it is from nowhere
+    assert OperatorEvent.objects.filter(action="runs.list", address=None).count() == 1
+
+
+@pytest.mark.parametrize("form", ["csv", "jsonl"])
+def test_a_file_that_leaves_entries_out_says_so(
+    console: Client, ann: Any, monkeypatch: pytest.MonkeyPatch, form: str
+) -> None:
+    monkeypatch.setattr("apps.console.views.audit.MOST_EXPORTED", 2)
+    ann.submit()
+    address = f"/admin/audit/export/?as={form}&workspace={ann.workspace.pk}"
+    cut = console.get(address)
+    *lines, last = cut.content.decode().splitlines()
+    assert len(lines) == (3 if form == "csv" else 2)
+    said = last.strip('"') if form == "csv" else json.loads(last)["left_out"]
+    assert said == "There are older entries than these 2. Search for those until a time, and take them too."
+    assert OperatorEvent.objects.get(action="audit.export").data["left_out"] is True
+    whole = console.get(f"{address}&action=run.submit").content.decode()
+    assert "older entries" not in whole
+    assert len(whole.splitlines()) == (2 if form == "csv" else 1)
+    assert "A file has the newest 2 of the entries" in console.get("/admin/audit/").content.decode()
+
+
+def test_texts_name_their_characters(console: Client) -> None:
+    assert console.get("/admin/audit/export/?as=csv").headers["Content-Type"] == "text/csv; charset=utf-8"
+    for answer in (console.get("/admin/audit/export/?as=exe"), console.post("/admin/banners/", {"act": "nothing"})):
+        assert (answer.status_code, answer.headers["Content-Type"]) == (400, "text/plain; charset=utf-8")
 
 
 def test_each_kind_of_write_needs_its_own_right(ann: Any, operator: Callable[..., Person]) -> None:

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import json
+import os
+import pickle
 import subprocess
 import sys
 from collections.abc import Callable
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from authenticators import Person
+from django.core.cache import cache
 from django.core.exceptions import PermissionDenied
 from django.test import Client
 from django.urls import reverse
@@ -24,6 +30,8 @@ from apps.console.models import Banner, Flag, OperatorEvent
 from apps.console.rights import Right
 from apps.ops.refusal import Invalid
 from apps.workspaces.missing import NotFound
+from apps.workspaces.models import AuditEvent
+from apps.workspaces.scope import scope
 
 pytestmark = pytest.mark.django_db
 
@@ -108,6 +116,82 @@ def test_each_change_is_logged_once_with_its_reason(console: Client, ann: Any, e
     assert console.post(path, {"act": "switch", "switch-reason": ""}).status_code == 422
     assert console.get("/admin/flags/nobody-asks-for-it/").status_code == 404
     assert console.post(f"/admin/flags/{SIGN_UP}/", {"act": "set_apart", **given}).status_code == 400
+
+
+def test_the_workspace_that_is_set_apart_is_told(root: Person, ann: Any, bob: Any) -> None:
+    def told(tenant: Any) -> list[Any]:
+        with scope(tenant.workspace.pk):
+            rows = AuditEvent.objects.filter(action="flag.set").order_by("at")
+            return [(row.actor.email, row.object_id, row.data) for row in rows.select_related("actor")]
+
+    for on in (False, None):
+        flags.set_for_workspace(root.user, SHARE_LINKS, ann.workspace.pk, on, WHY)
+    of = ("root@example.org", str(ann.workspace.pk))
+    assert told(ann) == [
+        (*of, {"flag": SHARE_LINKS, "reason": WHY, "on": False, "on_before": None}),
+        (*of, {"flag": SHARE_LINKS, "reason": WHY, "on": None, "on_before": False}),
+    ]
+    assert told(bob) == []
+
+
+def test_a_workspace_that_there_is_not_is_not_set_apart(console: Client, root: Person, events: Any) -> None:
+    mistyped = uuid4()
+    given = {"set_apart-workspace": str(mistyped), "set_apart-state": "off", "set_apart-reason": WHY}
+    answer = console.post(f"/admin/flags/{SUBMIT_RUNS}/", {"act": "set_apart", **given})
+    assert answer.status_code == 422
+    assert "There is no such workspace." in answer.content.decode()
+    for on in (True, False, None):
+        with pytest.raises(Invalid, match="no such workspace"):
+            flags.set_for_workspace(root.user, SUBMIT_RUNS, mistyped, on, WHY)
+    assert events() == []
+    assert not Flag.objects.filter(pk=SUBMIT_RUNS).exists()
+    # One that was purged meanwhile is tidied away.
+    Flag.objects.create(name=SUBMIT_RUNS, on=True, workspaces={str(mistyped): False})
+    flags.set_for_workspace(root.user, SUBMIT_RUNS, mistyped, None, WHY)
+    assert Flag.objects.get(pk=SUBMIT_RUNS).workspaces == {}
+
+
+class Harmful:
+    """Makes a folder in whoever unpickles it."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def __reduce__(self) -> Any:
+        return os.mkdir, (str(self._folder),)
+
+
+def test_a_page_runs_nothing_that_lies_in_valkey(ann: Any, switch: Any, put_up: Any, tmp_path: Path) -> None:
+    switch(SUBMIT_RUNS, False)
+    put_up("Back at noon.")
+    server = cache._cache.get_client(write=True)
+    for board in ("console:flags", "console:banners"):
+        server.set(cache.make_key(board), pickle.dumps(Harmful(tmp_path / "harm")), ex=60)
+    assert "Back at noon." in ann.client.get("/presets/").content.decode()
+    assert ann.post("/runs/", {"graph": str(ann.graph.pk)}).json()["code"] == "switched_off"
+    assert not (tmp_path / "harm").exists()
+
+
+def test_all_that_the_site_keeps_in_the_cache_is_json(ann: Any, switch: Any, put_up: Any) -> None:
+    """Flags, banners, and what is counted of sign-ins, sign-ups and mails."""
+    switch(SHARE_LINKS, False, ann.workspace)
+    put_up("Back at noon.", ends_at=timezone.now() + timedelta(days=1))
+    for _ in range(2):
+        assert "Back at noon." in ann.client.get("/presets/").content.decode()
+        assert not flags.is_on(SHARE_LINKS, ann.workspace.pk)
+    browser = Client()
+    for name, fields in (
+        ("account_login", {"login": ann.user.email, "password": "wrong"}),
+        ("account_reset_password", {"email": ann.user.email}),
+        ("account_signup", {"email": "new@example.org", "password1": PASSWORD, "password2": PASSWORD}),
+    ):
+        assert browser.post(reverse(name), fields).status_code in (200, 302, 422), name
+    server = cache._cache.get_client()
+    keys = list(server.scan_iter(match=cache.make_key("*")))
+    assert {cache.make_key("console:flags").encode(), cache.make_key("console:banners").encode()} <= set(keys)
+    assert len(keys) > 4, keys
+    for key in keys:
+        json.loads(server.get(key).decode())
 
 
 def test_nobody_switches_without_the_right(operator: Callable[..., Person], ann: Any) -> None:

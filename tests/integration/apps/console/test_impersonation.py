@@ -352,14 +352,61 @@ def test_sockets_are_the_person_s_and_close_with_it(acting: Client, root: Person
     assert found is not None
     watched, permit = found
     assert watched.run.pk == run.pk
-    assert permit.until == Impersonation.objects.get().until
+    assert permit.impersonation_id == Impersonation.objects.get().pk
     assert none is None
     own = Permit.of(ann.user, membership(ann.user, ann.workspace.slug), ann.client.session.session_key)
     assert permits_now([permit, own]) == {permit: permit, own: own}
-    over_now = Permit(**{name: getattr(permit, name) for name in permit.__slots__} | {"until": timezone.now()})
-    assert permits_now([over_now]) == {over_now: None}
     acting.post(END)
     assert permits_now([permit, own]) == {permit: None, own: own}
+
+
+def _unstaffed(root: User, olga: User, ann: User) -> None:
+    people.set_rights(root, olga.pk, False, [], WHY)
+
+
+def _with_fewer_rights(root: User, olga: User, ann: User) -> None:
+    people.set_rights(root, olga.pk, True, set(Right) - {Right.IMPERSONATE}, WHY)
+
+
+def _made_an_operator(root: User, olga: User, ann: User) -> None:
+    people.set_rights(root, ann.pk, True, [Right.LOOK], WHY)
+
+
+def _without_permission(root: User, olga: User, ann: User) -> None:
+    olga.user_permissions.clear()
+
+
+def _made_a_superuser(root: User, olga: User, ann: User) -> None:
+    User.objects.filter(pk=ann.pk).update(is_superuser=True)
+
+
+def _without_a_factor(root: User, olga: User, ann: User) -> None:
+    User.objects.filter(pk=olga.pk).update(mfa_since=None)
+
+
+@pytest.mark.parametrize(
+    ("change", "ends"),
+    [
+        (_unstaffed, True), (_with_fewer_rights, True), (_made_an_operator, True), (_without_permission, False),
+        (_made_a_superuser, False), (_without_a_factor, False), (lambda *_: over(), False),
+    ],
+)  # fmt: skip
+def test_sockets_close_when_it_may_not_go_on(
+    operator: Callable[..., Person], root: Person, ann: Any, change: Any, ends: bool
+) -> None:
+    """Also when no request of the operator comes any more; `ends`: it is over in the logs too."""
+    olga = operator(Right.PEOPLE, Right.IMPERSONATE)
+    browser = enter(olga)
+    assert begin(browser, ann.user).url == "/"
+    (found,) = let_in([Knock(Caller(session_key=browser.session.session_key), None, ann.submit().pk)])
+    assert found is not None
+    permit = found[1]
+    assert permits_now([permit]) == {permit: permit}
+    change(root.user, olga.user, ann.user)
+    assert permits_now([permit]) == {permit: None}
+    assert (Impersonation.objects.get().ended_at is not None) is ends
+    assert (log_of(ann)[-1].action == "impersonation.end") is ends
+    assert whose(browser) != ann.user.email
 
 
 def test_the_session_stays_the_operator_s(acting: Client, root: Person, ann: Any) -> None:

@@ -36,13 +36,15 @@ def routes(resolver: URLResolver | None = None, prefix: str = "") -> Iterator[st
 
 
 ROUTES = sorted(set(routes()))
+SOMETHING = {"uuid": "00000000-0000-4000-8000-000000000000", "int": "1"}
 
 
 def address_of(route: str, ids: dict[str, Any]) -> str:
     """An address of that route, with what there is for its gaps and something for those for which there is nothing."""
     given = {**{str(key): str(value) for key, value in ids.items()}, "object_id": str(ids["user"])}
-    route = re.sub(r"<(?:\w+:)?(\w+)>", lambda gap: given.get(gap.group(1), "x"), route)
+    # First those of regular expressions, whose names stand in such brackets too.
     route = re.sub(r"\(\?P<(\w+)>(?:\[[^]]*\]|\.|[^)])+\)", lambda gap: given.get(gap.group(1), "x"), route)
+    route = re.sub(r"<(?:(\w+):)?(\w+)>", lambda gap: given.get(gap.group(2), SOMETHING.get(gap.group(1), "x")), route)
     return "/" + re.sub(r"[\^$\\]|\(\?:.*?\)\??", "", route)
 
 

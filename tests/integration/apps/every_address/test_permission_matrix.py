@@ -11,17 +11,19 @@ import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
 from actors import LOGIN, Actor, invented, is_page, keys, members, nobodies, of_use, reached, words
 from addresses import API, FOREIGN_CODE, OF_PERSON, OPEN, OPEN_API, PAGES, Place, Row, addresses, fill, send
+from django.utils import timezone
 from out_of_scope import out_of_scope
 from row_changes import Rows, attempts, taken_back
 from test_half_signed_in import address_of
 from test_half_signed_in import routes as all_routes
-from truth import HAS, KEY, ROLES, TRUTH, WHILE_CLOSING
+from truth import HAS, KEY, ROLES, TRUTH, WHILE_CLOSING, WHILE_SUSPENDED
 
 from apps.accounts.models import Session, User
 from apps.workspaces import deletion
@@ -83,7 +85,7 @@ def nothing_out_of_scope(request: pytest.FixtureRequest) -> Iterator[None]:
 
 def test_every_address_has_a_row_of_truth() -> None:
     assert set(TRUTH) == set(OWNED)
-    assert set(WHILE_CLOSING) <= set(TRUTH)
+    assert set(WHILE_CLOSING) | set(WHILE_SUSPENDED) <= set(TRUTH)
     listed = {name for name, _ in (*TRUTH, *OPEN_API)} | OPEN | OF_PERSON
     assert {name for _, name, _ in addresses()} == listed
     ours = {route for route, _, _ in addresses()}
@@ -271,6 +273,29 @@ def test_a_workspace_that_is_being_deleted_is_only_read(stage: Stage) -> None:
                 found = response.status_code, stage.rows.digest() != standing
             if found != expected:
                 wrong.append(f"{method} {name} ({truth.needs}): {found}, not {expected}: {_text(response)[:300]}")
+    assert not wrong, "\n".join(wrong)
+
+
+def test_a_workspace_that_is_suspended_is_only_read(stage: Stage) -> None:
+    """By an owner, who may more than anybody else; also where it is being deleted besides."""
+    place, owner = stage.place, stage.own[0]
+    wrong = []
+    for delete_at in (None, timezone.now() + timedelta(days=1)):
+        with taken_back():
+            with scope(place.tenant.workspace.pk):
+                here = Workspace.objects.filter(pk=place.tenant.workspace.pk)
+                here.update(suspended_at=timezone.now(), delete_at=delete_at)
+            standing = stage.rows.digest()
+            for (name, method), truth in TRUTH.items():
+                row = OWNED[name, method]
+                expected = WHILE_SUSPENDED.get((name, method), (row.owner if method == "get" else 403, False))
+                with taken_back():
+                    response = owner.ask(place, name, method, row)
+                    found = response.status_code, stage.rows.digest() != standing
+                if found != expected:
+                    wrong.append(f"{method} {name} ({truth.needs}): {found}, not {expected}: {_text(response)[:300]}")
+                elif found[0] == 403 and name.startswith("api-") and response.json()["code"] != "workspace_suspended":
+                    wrong.append(f"{method} {name} says {response.json()['code']}")
     assert not wrong, "\n".join(wrong)
 
 

@@ -171,6 +171,18 @@ web:unshare                 post    302*
 """What an owner is answered while the workspace is being deleted, where that is not 403: everything can be looked at,
 and nothing made or changed but what takes something away, or takes the deletion back."""
 
+SUSPENDED: Final = """
+api-leave                   post    409
+api-share-revoke            post    204*
+api-graph-check             post    200
+api-key-revoke              post    204*
+web:revoke_key              post    302*
+web:leave                   post    302
+web:unshare                 post    302*
+"""
+"""What an owner is answered while operators have suspended the workspace, where that is not 403: as while it is being
+deleted, but that neither is it deleted now nor is a deletion taken back. The last owner cannot leave in any case."""
+
 ROLES: Final = ("owner", "administrator", "editor", "viewer", "machine")
 KEY: Final = "api key"
 
@@ -196,6 +208,7 @@ TRUTH: Final[dict[tuple[str, str], Truth]] = {
     for name, method, needs, *others in _rows(TABLE)
 }
 WHILE_CLOSING: Final = {(name, method): _answer(text) for name, method, text in _rows(CLOSING)}
+WHILE_SUSPENDED: Final = {(name, method): _answer(text) for name, method, text in _rows(SUSPENDED)}
 
 
 def has() -> dict[str, set[str]]:

@@ -35,6 +35,9 @@ from django.contrib.messages.storage import default_storage
 storage = default_storage(request)
 storage.add(INFO, "saved")
 storage.update(answer)
+from apps.accounts import known_browsers
+known_browsers.note(request, "ada@example.org")
+known_browsers.KnownBrowserMiddleware(lambda _: answer)(request)
 from django.middleware.csrf import get_token, CsrfViewMiddleware
 get_token(request)
 CsrfViewMiddleware(lambda _: answer)._set_csrf_cookie(request, answer)
@@ -62,12 +65,15 @@ def test_every_cookie_is_for_this_host_over_https_only(tmp_path: Any) -> None:
     told = json.loads(asked.stdout)
     assert told["session"] == ["__Host-sessionid", True, True, "Lax", None, "/"]
     assert told["console"] == "__Secure-console_sessionid", "its own path and __Host- exclude each other"
-    assert len(told["set"]) == 3, "theme, messages, csrftoken"
+    names = {cookie.partition("=")[0] for cookie in told["set"]}
+    assert names == {"__Host-theme", "__Host-messages", "__Host-known", "__Host-csrftoken"}
     for cookie in told["set"]:
         assert cookie.startswith("__Host-"), cookie
         parts = {part.strip().lower() for part in cookie.split(";")[1:]}
         assert {"secure", "path=/", "samesite=lax"} <= parts, cookie
         assert not [part for part in parts if part.startswith("domain")], cookie
+        # The theme alone is for scripts to read and write.
+        assert ("httponly" in parts) is (not cookie.startswith("__Host-theme=")), cookie
 
 
 @pytest.fixture
