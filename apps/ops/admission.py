@@ -15,7 +15,8 @@ from django.http.response import HttpResponseBase
 
 from apps.ops import body_limit
 
-UNTURNED: Final = "/health/"
+UNTURNED: Final = frozenset({"/health/live", "/health/ready"})
+"""What is asked of the process itself. They use nothing up: the one asks nobody, the other once a second at most."""
 
 
 class AdmittingHandler(ASGIHandler):
@@ -54,7 +55,7 @@ class AdmittingHandler(ASGIHandler):
 
     async def get_response_async(self, request: HttpRequest) -> HttpResponseBase:
         """What the middlewares and the view answer, in its turn."""
-        turn = contextlib.nullcontext() if request.path_info.startswith(UNTURNED) else self._turns
+        turn = contextlib.nullcontext() if request.path_info in UNTURNED else self._turns
         async with turn:
             return await sync_to_async(self._answer)(request)
 
