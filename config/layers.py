@@ -163,7 +163,7 @@ def load(
     }
     store = store_of(configuration.secrets, environ)
     loaded = Loaded(configuration, {key: value.place for key, value in merged.items()}, store, public_secrets=public)
-    if problems := [*_read_named(loaded), *_unfit_oauth(loaded), *_unfit_passwords(loaded)]:
+    if problems := [*_read_named(loaded), *_unfit_oauth(loaded), *_unfit_passwords(loaded), *_unfit_limits(loaded)]:
         raise ConfigurationRefused(problems)
     if environment == "production" and (unsafe := unsafe_in_production(loaded)):
         raise ConfigurationRefused(unsafe)
@@ -370,6 +370,14 @@ def _unfit_passwords(loaded: Loaded) -> list[ConfigProblem]:
         for password, url in pairs
         if password in there and url not in there
     ]
+
+
+def _unfit_limits(loaded: Loaded) -> list[ConfigProblem]:
+    """Files that a workspace may bring and that no request may."""
+    most, file = loaded.configuration.limits.file_bytes, loaded.configuration.quotas.upload
+    if file <= most:
+        return []
+    return [ConfigProblem("quotas.upload", loaded.places["quotas.upload"], f"is more than limits.file_bytes, {most}")]
 
 
 def _nested(values: Mapping[str, Any]) -> dict[str, Any]:

@@ -205,6 +205,12 @@ def test_a_key_said_twice_in_one_file_is_refused(folder: Path) -> None:
     assert problems({}, folder)[0] == f"{path}:2: debug: is said twice; first at {path}:1"
 
 
+def test_a_file_that_a_workspace_may_bring_must_be_one_that_a_request_may() -> None:
+    (problem,) = problems({"ATTRACTOR__QUOTAS__UPLOAD": "200000000"})
+    assert problem.startswith("environment variable ATTRACTOR__QUOTAS__UPLOAD: quotas.upload: is more than limits")
+    assert load({"ATTRACTOR__QUOTAS__UPLOAD": "200000000", "ATTRACTOR__LIMITS__FILE_BYTES": "200000000"})
+
+
 def test_a_list_where_a_section_belongs_is_refused(folder: Path) -> None:
     (folder / "development.yaml").write_text("web: [1]\n")
     assert "must be a mapping" in problems({}, folder)[0]
