@@ -1,5 +1,6 @@
 """`make run` for real: it starts, starts again, refuses a twin, heals, and leaves no process behind."""
 
+import http.client
 import http.cookiejar
 import json
 import os
@@ -119,6 +120,32 @@ def test_a_caller_s_word_about_its_address_is_nothing_without_a_proxy(stack: Run
         page = person._send(f"{stack.url}account/sessions/", None, said)
     assert "127.0.0.1" in page
     assert "203.0.113.77" not in page
+
+
+def test_of_a_long_file_nothing_is_read_before_it_is_known_whose_it_is(stack: RunningStack) -> None:
+    """The answer comes before a byte of the body has been sent, to whoever makes a session or a key up."""
+    person = Person(stack)
+    most = load({"ATTRACTOR_ENV": "test"}).configuration.limits
+    (held,) = [cookie for cookie in person.cookies if cookie.name.startswith("sessionid")]
+
+    def answer(size: int, body: bytes = b"", **headers: str) -> int:
+        server = urllib.parse.urlsplit(stack.url)
+        connection = http.client.HTTPConnection(str(server.hostname), server.port, timeout=60)
+        try:
+            connection.putrequest("POST", f"/api/v1/{person.workspace()}imports/?name=a.csv")
+            for name, value in {"Content-Length": str(size), **headers}.items():
+                connection.putheader(name, value)
+            connection.endheaders(body)
+            return connection.getresponse().status
+        finally:
+            connection.close()
+
+    size = most.request_bytes + 1
+    for made_up in ({"Cookie": f"{held.name}={'a' * 32}"}, {"Authorization": f"Bearer atk_{'a' * 43}"}, {}):
+        assert answer(size, **made_up) == 413
+    # Of somebody it is read, to be refused by what is looked at next: this request has no token against forgeries.
+    assert answer(size, bytes(size), Cookie=f"{held.name}={held.value}") == 403
+    assert answer(most.file_bytes + 1, Cookie=f"{held.name}={held.value}") == 413
 
 
 def test_a_second_start_on_the_same_data_is_refused_with_the_address(stack: RunningStack) -> None:

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
 from datetime import timedelta
 from typing import Any
 
 import pytest
-from asgiref.testing import ApplicationCommunicator
 from django.conf import settings as django_settings
 from django.utils import timezone
 from tenants import Tenant, logged_in
@@ -69,23 +67,3 @@ def test_a_key_that_opens_is_somebody_s(ann: Tenant) -> None:
     with scope(ann.workspace.pk):
         ApiKey.objects.update(expires_at=timezone.now())
     assert not is_somebody(asked("192.0.2.7", **bearer))
-
-
-def test_the_site_itself_reads_nothing_of_a_stranger_s_file() -> None:
-    """The application as the server runs it, with its own look: a made-up cookie, and a body that is said to be long."""
-    from config.asgi import application
-
-    most = django_settings.ATTRACTOR.limits
-    told = asked(**cookie("a" * 32), **{"content-length": str(most.request_bytes + 1)})
-    assert most.file_bytes > most.request_bytes + 1
-
-    async def ask() -> dict[str, Any]:
-        request = ApplicationCommunicator(application, told)
-        start: dict[str, Any] = await request.receive_output(timeout=60)
-        assert request.input_queue.empty()
-        await request.receive_output(timeout=60)
-        await request.wait(timeout=60)
-        return start
-
-    start = asyncio.run(ask())
-    assert start["status"] == 413
