@@ -62,7 +62,7 @@ class SchemaView(SpectacularAPIView):
         document = DOCUMENTS.of(renderer)
         charset = f"; charset={renderer.charset}" if renderer.charset else ""
         answer = HttpResponse(document.text, content_type=f"{renderer.media_type}{charset}")
-        answer.headers["Content-Disposition"] = f'inline; filename="{self._get_filename(request, None)}"'
+        answer.headers["Content-Disposition"] = f'inline; filename="attractor.{renderer.format}"'
         answer.headers["ETag"] = document.etag
         answer.headers["Cache-Control"] = "private, no-cache"
         return get_conditional_response(request._request, etag=document.etag, response=answer) or answer

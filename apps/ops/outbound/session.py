@@ -68,6 +68,10 @@ class _Call:
     until: float
 
 
+def _begun(url: str) -> _Call:
+    return _Call(origin_of(url), monotonic() + WHOLE_S)
+
+
 class _Session(requests.Session):
     def get_redirect_target(self, resp: requests.Response) -> str | None:
         """Where to go on. What was posted, secrets of ours, goes nowhere else."""
@@ -79,11 +83,11 @@ class _Session(requests.Session):
         """`requests` comes here for the first address and, with what it was given, for each that it is led on to."""
         url = str(request.url)
         try:
-            origin = origin_of(url)
+            call = call or _begun(url)
+            another = origin_of(url) != call.origin
         except ValueError as odd:
             raise Refused(f"{url[:200]} is not called: {odd}", request=request) from odd
-        call = call or _Call(origin, monotonic() + WHOLE_S)
-        if origin != call.origin:
+        if another:
             raise Refused(f"{url[:200]} is not called: another server led there.", request=request)
         return super().send(request, call=call, **options)
 
@@ -101,13 +105,15 @@ class _GuardedAdapter(HTTPAdapter):
             "https": _pool(HTTPSConnectionPool, HTTPSConnection, self._trusted, self._deadline),
         }
 
-    def send(self, request: requests.PreparedRequest, *args: Any, call: _Call, **options: Any) -> requests.Response:
+    def send(
+        self, request: requests.PreparedRequest, *args: Any, call: _Call | None = None, **options: Any
+    ) -> requests.Response:
         url = str(request.url)
         try:
             if origin_of(url) not in self._trusted:
                 check_url(url)
             options["timeout"] = options.get("timeout") or PATIENCE_S
-            with self._deadline.until(call.until):
+            with self._deadline.until((call or _begun(url)).until):
                 answer = super().send(request, *args, **{**options, "stream": True, "proxies": None})
                 _read(answer)
         except Late as late:
