@@ -11,9 +11,10 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
 django.setup(set_prefix=False)
 
 from apps.live.asgi import with_sockets  # noqa: E402 models can be imported once Django is set up
+from apps.live.login import is_somebody  # noqa: E402
 from apps.ops.admission import AdmittingHandler  # noqa: E402
 
-application = with_sockets(AdmittingHandler())
+application = with_sockets(AdmittingHandler(is_somebody))
 
 
 def load_engine() -> None:

@@ -163,7 +163,7 @@ def load(
     }
     store = store_of(configuration.secrets, environ)
     loaded = Loaded(configuration, {key: value.place for key, value in merged.items()}, store, public_secrets=public)
-    if problems := [*_read_named(loaded), *_unfit_oauth(loaded), *_unfit_passwords(loaded)]:
+    if problems := [*_read_named(loaded), *_unfit_oauth(loaded), *_unfit_passwords(loaded), *_unfit_limits(loaded)]:
         raise ConfigurationRefused(problems)
     if environment == "production" and (unsafe := unsafe_in_production(loaded)):
         raise ConfigurationRefused(unsafe)
@@ -372,6 +372,14 @@ def _unfit_passwords(loaded: Loaded) -> list[ConfigProblem]:
     ]
 
 
+def _unfit_limits(loaded: Loaded) -> list[ConfigProblem]:
+    """Files that a workspace may bring and that no request may."""
+    most, file = loaded.configuration.limits.file_bytes, loaded.configuration.quotas.upload
+    if file <= most:
+        return []
+    return [ConfigProblem("quotas.upload", loaded.places["quotas.upload"], f"is more than limits.file_bytes, {most}")]
+
+
 def _nested(values: Mapping[str, Any]) -> dict[str, Any]:
     tree: dict[str, Any] = {}
     for key, value in values.items():
@@ -412,6 +420,13 @@ def _is_secret(info: FieldInfo) -> bool:
     return info.annotation is SecretStr or SecretStr in get_args(info.annotation)
 
 
+SHORTEST_KEYS = {"security.secret_key": 50, "security.key_pepper": 32}
+"""Characters that a key of ours has at least, the present and the former one."""
+DIFFERENT = 10
+"""So many of them are different: fewer are typed, not drawn."""
+MAKE_ONE = "; `openssl rand -base64 60` makes one"
+
+
 def unsafe_in_production(loaded: Loaded) -> list[ConfigProblem]:
     """What production never starts with: default secrets, debug pages, any host, a missing partner."""
     configuration, problems = loaded.configuration, []
@@ -419,20 +434,20 @@ def unsafe_in_production(loaded: Loaded) -> list[ConfigProblem]:
     def refuse(key: str, message: str) -> None:
         problems.append(ConfigProblem(key, loaded.places[key], message))
 
-    secret = configuration.security.secret_key
-    text = secret.get_secret_value() if secret else ""
-    if not text:
+    secrets = {key: secret.get_secret_value() for key, secret in secrets_of(configuration).items()}
+    if "security.secret_key" not in secrets:
         refuse("security.secret_key", "is needed in production: set ATTRACTOR_SECRET_KEY or a secret file")
-    elif text in loaded.public_secrets or text.startswith("django-insecure-"):
-        refuse("security.secret_key", "is a default that everybody knows; `openssl rand -base64 60` makes one")
-    elif len(text) < 50 or len(set(text)) < 10:
-        refuse("security.secret_key", "is too weak: at least 50 characters, 10 of them different")
-    for key in ("key_pepper", "old_key_pepper"):
-        pepper = getattr(configuration.security, key)
-        if pepper is not None and len(pepper.get_secret_value()) < 32:
-            refuse(f"security.{key}", "is too weak: at least 32 characters")
+    for key, text in secrets.items():
+        # A former key opens as much as the present one.
+        least = SHORTEST_KEYS.get(key.replace(".old_", "."))
+        if text in loaded.public_secrets or text.startswith("django-insecure-"):
+            refuse(key, f"is a default that everybody knows{MAKE_ONE if least else ''}")
+        elif least and (len(text) < least or len(set(text)) < DIFFERENT):
+            refuse(key, f"is too weak: at least {least} characters, {DIFFERENT} of them different{MAKE_ONE}")
     if configuration.debug:
         refuse("debug", "must be false in production")
+    if configuration.webhooks.insecure:
+        refuse("webhooks.insecure", "must be false in production: users would reach what only the server can reach")
     if not configuration.web.allowed_hosts:
         refuse("web.allowed_hosts", "is needed in production: the host names, e.g. attractor.example.org")
     if any("*" in host or host.startswith(".") for host in configuration.web.allowed_hosts):
@@ -449,8 +464,6 @@ def unsafe_in_production(loaded: Loaded) -> list[ConfigProblem]:
     for key, url in (("database.url", configuration.database.url), ("valkey.url", configuration.valkey.url)):
         if url is None:
             refuse(key, "is needed in production; the embedded server is for development and tests")
-        elif url.get_secret_value() in loaded.public_secrets:
-            refuse(key, "is a default that everybody knows")
     for key, address in (
         ("secrets.vault.url", configuration.secrets.vault.url),
         ("secrets.aws.endpoint", configuration.secrets.aws.endpoint),

@@ -4,12 +4,11 @@ Anything bound by `structlog.contextvars` (request_id, workspace_id, run_id) is 
 context, also on lines of libraries that use the standard `logging`.
 """
 
-import re
 from typing import Any
 
 import structlog
 
-from config.secrets.redactor import REDACTOR
+from config.secrets.masking import masked
 
 _SHARED: list[Any] = [
     structlog.contextvars.merge_contextvars,
@@ -20,23 +19,11 @@ _SHARED: list[Any] = [
     structlog.processors.StackInfoRenderer(),
 ]
 
-# API keys, of which each of the first letters may be written as an address may write it; and the tokens of invitations
-# and shared links, which are in addresses.
-_SECRET = re.compile(
-    r"(?:a|%61)(?:t|%74)(?:k|%6[Bb])(?:_|%5[Ff])[A-Za-z0-9_%-]+|(?<![A-Za-z0-9])(?:inv|shr)_[A-Za-z0-9_-]{16,}"
-)
-# What stands in addresses of mails that reset a password or confirm an address, and in answers of other sites.
-_IN_ADDRESS = re.compile(
-    r"(?P<before>/accounts/(?:password/reset/key|confirm-email)/|[?&](?:code|state|id_token|access_token)=)"
-    r"[^\s/&?#\"'\\]{12,}"
-)
-HIDDEN = "(secret)"
-
 
 def hide_secrets(_: Any, __: str, line: str) -> str:
     """The last processor: leaves no key, no token and no secret of the configuration in a line, wherever in it one got
     to, as the address of a request."""
-    return REDACTOR.hide(_IN_ADDRESS.sub(rf"\g<before>{HIDDEN}", _SECRET.sub(HIDDEN, line)))
+    return masked(line)
 
 
 def configure(level: str, style: str) -> dict[str, Any]:
@@ -52,10 +39,15 @@ def configure(level: str, style: str) -> dict[str, Any]:
         wrapper_class=structlog.stdlib.BoundLogger,
         cache_logger_on_first_use=True,
     )
+    # Of an exception the places, never the variables of its frames, which hold passwords and codes as they were typed.
+    # The text's formatter is named, for structlog would take whichever prettier one is installed.
     renderers: list[Any] = (
-        [structlog.processors.dict_tracebacks, structlog.processors.JSONRenderer()]
+        [
+            structlog.processors.ExceptionRenderer(structlog.tracebacks.ExceptionDictTransformer(show_locals=False)),
+            structlog.processors.JSONRenderer(),
+        ]
         if style == "json"
-        else [structlog.dev.ConsoleRenderer(colors=False)]
+        else [structlog.dev.ConsoleRenderer(colors=False, exception_formatter=structlog.dev.plain_traceback)]
     )
     own = {
         "handlers": [],

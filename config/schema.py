@@ -364,7 +364,9 @@ class Limits(Section):
     workspace_requests_per_minute: int = Field(ge=1, description="API requests in one workspace per minute.")
     request_bytes: int = Field(ge=1024, description="Largest body of a request, bytes; checked before it is parsed.")
     file_bytes: int = Field(
-        ge=1024, description="Largest body of a request that brings a file, bytes; at least every plan's quotas.upload."
+        ge=1024,
+        description="Largest body of a request that brings a file, bytes; at least every plan's quotas.upload. It is "
+        "read only of who has come with a key or a session.",
     )
     request_values: int = Field(
         ge=1000,

@@ -382,12 +382,4 @@ if ATTRACTOR.sentry.dsn:
 
     from config import sentry_hooks
 
-    sentry_sdk.init(
-        dsn=ATTRACTOR.sentry.dsn.get_secret_value(),
-        environment=ATTRACTOR.environment,
-        traces_sample_rate=ATTRACTOR.sentry.traces,
-        send_default_pii=False,
-        before_send=sentry_hooks.before_send,
-        before_send_transaction=sentry_hooks.before_send,
-        before_send_log=sentry_hooks.before_send,
-    )
+    sentry_sdk.init(**sentry_hooks.options(ATTRACTOR))

@@ -33,6 +33,9 @@ def unprotected(configuration: Configuration) -> Iterator[tuple[str, str]]:
     mail = configuration.email
     if mail.backend == "smtp" and not mail.starttls and not _is_own(mail.host, own):
         yield "email.starttls", "must be true for a server of mail on another machine"
+    dsn = configuration.sentry.dsn
+    if dsn is not None and _is_plain_http(dsn.get_secret_value(), own):
+        yield "sentry.dsn", "must begin with https://"
     oauth = configuration.oauth
     sites = [("oauth.google.issuer", oauth.google.issuer), ("oauth.github.url", oauth.github.url)]
     sites += [("oauth.oidc", server.issuer) for server in oauth.oidc]

@@ -3,9 +3,10 @@
     make audit
 
 Each service is first asked about a release of which weaknesses are known. One that does not name them, because it
-cannot be reached or because a mirror in between answers for it with nothing, has audited nothing, and that is said.
+cannot be reached or because a mirror in between answers for it with nothing, has audited nothing, and that is said; as
+it is of a package that the service does not know.
 
-Exit status: 0 nothing is known, 1 something is, 3 a service could not be asked (and of the others nothing is known).
+Exit status: 0 nothing is known, 1 something is, 3 something could not be asked (and of the rest nothing is known).
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -30,7 +31,11 @@ CLEAN, FOUND, NOT_AUDITED = 0, 1, 3
 
 
 class NotAudited(Exception):
-    """The service gave no answer that means anything."""
+    """The service gave no answer that means anything, or none of some packages: `known` is what it said of others."""
+
+    def __init__(self, reason: str, known: Sequence[str] = ()) -> None:
+        super().__init__(reason)
+        self.known = list(known)
 
 
 def run(arguments: list[str | Path], cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
@@ -68,24 +73,27 @@ def python(folder: Path) -> list[str]:
     """Weaknesses of what requirements/ locks. Raises NotAudited."""
     weak = folder / "weak.txt"
     weak.write_text(f"{WEAK_PYTHON}\n", "utf-8")
-    reasons = []
+    reasons, known = [], dict[str, None]()
     for service in SERVICES:
         try:
-            return known_of_locks(service, weak)
+            return list(known | dict.fromkeys(known_of_locks(service, weak)))
         except NotAudited as reason:
             reasons.append(f"{service}: {reason}")
-    raise NotAudited("; ".join(reasons))
+            known |= dict.fromkeys(reason.known)
+    raise NotAudited("; ".join(reasons), list(known))
 
 
 def known_of_locks(service: str, weak: Path) -> list[str]:
     if not pip_audit(service, weak)[0]:
         raise NotAudited(f"it names no weakness of {WEAK_PYTHON}, of which some are known")
     found: list[str] = []
-    for file in ("lock.txt", "torch.txt"):
-        known, unknown = pip_audit(service, HERE / file)
+    skipped: list[str] = []
+    for file in sorted(HERE.glob("*.txt")):
+        known, unknown = pip_audit(service, file)
         found += known
-        for one in unknown:
-            print(f"  not known to {service}: {one}")
+        skipped += unknown
+    if skipped:
+        raise NotAudited(f"it says nothing of {len(skipped)} packages: {', '.join(skipped)}", found)
     return found
 
 
@@ -121,16 +129,16 @@ def main() -> int:
     for title, ask in parts:
         with tempfile.TemporaryDirectory() as folder:
             try:
-                found = ask(Path(folder))
+                found, audited = ask(Path(folder)), True
             except NotAudited as reason:
                 print(f"{title}: NOT AUDITED. {reason}")
                 status = status or NOT_AUDITED
-                continue
+                found, audited = reason.known, False
         if found:
             status = FOUND
             print(f"{title}: {len(found)} weaknesses are known:")
             print("".join(f"  {one}\n" for one in found), end="")
-        else:
+        elif audited:
             print(f"{title}: no weakness is known.")
     return status
 

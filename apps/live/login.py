@@ -94,23 +94,33 @@ class KeyOrSession:
         receive: Callable[[], Awaitable[dict[str, Any]]],
         send: Callable[[dict[str, Any]], Awaitable[None]],
     ) -> None:
-        headers = dict(scope.get("headers", []))
-        if socket_is_plain(scope.get("scheme", "ws"), headers):
+        if socket_is_plain(scope.get("scheme", "ws"), dict(scope.get("headers", []))):
             await receive()
             await refuse(scope, send, PLAIN)
             return
-        secret = secret_in(headers.get(b"authorization", b"").decode("latin-1"))
         if key_in(scope.get("query_string", b"").decode("latin-1")):
             # As in the API: what others can read opens nothing, not even beside a login.
             await self._application({**scope, CALLER: Caller()}, receive, send)
-        elif secret is not None:
-            forwarded = headers.get(b"x-forwarded-for", b"").decode("latin-1")
-            caller = Caller(secret=secret, address=address_of_socket(scope.get("client"), forwarded))
-            await self._application({**scope, CALLER: caller}, receive, send)
-        else:
-            cookies = parse_cookie(headers.get(b"cookie", b"").decode("latin-1"))
-            caller = Caller(session_key=cookies.get(settings.SESSION_COOKIE_NAME))
-            await self._of_pages({**scope, CALLER: caller}, receive, send)
+            return
+        caller = caller_of(scope)
+        await (self._of_pages if caller.secret is None else self._application)({**scope, CALLER: caller}, receive, send)
+
+
+def caller_of(scope: Mapping[str, Any]) -> Caller:
+    """What an ASGI scope comes with: the key of its header, else the cookie of a session."""
+    headers = dict(scope.get("headers", []))
+    secret = secret_in(headers.get(b"authorization", b"").decode("latin-1"))
+    if secret is not None:
+        forwarded = headers.get(b"x-forwarded-for", b"").decode("latin-1")
+        return Caller(secret=secret, address=address_of_socket(scope.get("client"), forwarded))
+    cookies = parse_cookie(headers.get(b"cookie", b"").decode("latin-1"))
+    return Caller(session_key=cookies.get(settings.SESSION_COOKIE_NAME))
+
+
+def is_somebody(scope: Mapping[str, Any]) -> bool:
+    """Whether what a scope comes with opens anything, before more of the request is taken in."""
+    caller = caller_of(scope)
+    return (caller.secret or caller.session_key) is not None and users_of([caller])[caller] is not None
 
 
 def _is_of(digest: str, user: User) -> bool:

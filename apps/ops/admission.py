@@ -4,18 +4,24 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from collections.abc import Callable, Mapping
 from typing import Any, Final
 
+import structlog
 from asgiref.sync import sync_to_async
 from django.conf import settings
 from django.core.handlers.asgi import ASGIHandler
+from django.db import Error as DatabaseFault
 from django.db import close_old_connections
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 
 from apps.ops import body_limit
 
-UNTURNED: Final = "/health/"
+UNTURNED: Final = frozenset({"/health/live", "/health/ready"})
+"""What is asked of the process itself. They use nothing up: the one asks nobody, the other once a second at most."""
+
+log = structlog.get_logger(__name__)
 
 
 class AdmittingHandler(ASGIHandler):
@@ -33,8 +39,10 @@ class AdmittingHandler(ASGIHandler):
     takes longer than most views do. Nothing that we serve is asynchronous.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, is_somebody: Callable[[Mapping[str, Any]], bool] | None = None) -> None:
+        """`is_somebody`: whether what a scope comes with, a key or a session, opens anything; None: nothing does."""
         super().__init__()
+        self._is_somebody = is_somebody
         self._turns = asyncio.Semaphore(settings.ATTRACTOR.web.requests_at_once)
 
     def load_middleware(self, is_async: bool = False) -> None:
@@ -43,8 +51,13 @@ class AdmittingHandler(ASGIHandler):
 
     async def handle(self, scope: Any, receive: Any, send: Any) -> None:
         """As Django does, of a body that is not too long."""
-        most = body_limit.most_bytes(scope)
-        if body_limit.declared(scope) > most:
+        try:
+            most = await self._most_bytes(scope)
+        except DatabaseFault as error:
+            log.warning("database_unreachable", error=str(error))
+            await body_limit.put_off(send)
+            return
+        if (body_limit.declared(scope) or 0) > most:
             await body_limit.refuse(send, most)
             return
         try:
@@ -52,9 +65,19 @@ class AdmittingHandler(ASGIHandler):
         except body_limit.BodyTooLong:
             await body_limit.refuse(send, most)
 
+    async def _most_bytes(self, scope: Any) -> int:
+        """Bytes that the body may have: files are taken of somebody, which costs a turn and the look of any request."""
+        limits = settings.ATTRACTOR.limits
+        known = self._is_somebody
+        if known is not None and body_limit.brings_file(scope):
+            async with self._turns:
+                if await sync_to_async(_looked)(known, scope):
+                    return int(limits.file_bytes)
+        return int(limits.request_bytes)
+
     async def get_response_async(self, request: HttpRequest) -> HttpResponseBase:
         """What the middlewares and the view answer, in its turn."""
-        turn = contextlib.nullcontext() if request.path_info.startswith(UNTURNED) else self._turns
+        turn = contextlib.nullcontext() if request.path_info in UNTURNED else self._turns
         async with turn:
             return await sync_to_async(self._answer)(request)
 
@@ -63,3 +86,10 @@ class AdmittingHandler(ASGIHandler):
             return self.get_response(request)
         finally:
             close_old_connections()
+
+
+def _looked(known: Callable[[Mapping[str, Any]], bool], scope: Mapping[str, Any]) -> bool:
+    try:
+        return known(scope)
+    finally:
+        close_old_connections()

@@ -1,7 +1,5 @@
 """Probes for whoever watches over the processes."""
 
-from dataclasses import asdict
-
 from django.http import HttpRequest, JsonResponse
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
@@ -19,10 +17,8 @@ def live(request: HttpRequest) -> JsonResponse:
 @never_cache
 @require_safe
 def ready(request: HttpRequest) -> JsonResponse:
-    """What can be served: `ready`; `degraded` (200) without Valkey, which nothing is lost with, or with secrets that
-    could not be read anew; `unavailable` (503) without PostgreSQL."""
-    database = health.database()
-    checks = [database, *filter(None, (health.valkey(), health.secrets()))]
-    status = "unavailable" if not database.ok else "ready" if all(one.ok for one in checks) else "degraded"
-    body = {"status": status, "checks": [asdict(one) for one in checks]}
-    return JsonResponse(body, status=200 if database.ok else 503)
+    """What can be served, in one word: `ready`; `degraded` (200) without Valkey, which nothing is lost with, or with
+    secrets that could not be read anew; `unavailable` (503) without PostgreSQL. Anybody may ask: what is wrong, and the
+    mend, is in the log and said by `manage.py check_services`."""
+    status = health.WATCH.found().status
+    return JsonResponse({"status": status}, status=503 if status == "unavailable" else 200)

@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
+from typing import Any
 
 from config.launch import front_end
 from config.launch.endpoints import kept_secret, write_private
@@ -93,11 +94,19 @@ class Stack:
             return
         with step("Migrating the database as its owner"):
             self.manage("migrate", "migrate", "--no-input", owner=True)
-        with step("Seeding the built-in presets and the demo account"):
+        with step("Seeding the built-in presets"):
             self.manage("seed_presets", "seed_presets")
-            kept_secret(self.data_dir / "demo_password", 12)
-            self.manage("seed_demo", "seed_demo", "--email", DEMO_EMAIL, "--password-file", self._demo_password)
-        done.set(inputs)
+        if self._has_demo:
+            with step("Seeding the demo account"):
+                kept_secret(self.data_dir / "demo_password", 12)
+                self.manage("seed_demo", "seed_demo", "--email", DEMO_EMAIL, "--password-file", self._demo_password)
+        if self.configuration.database.url is None:
+            done.set(inputs)
+
+    @property
+    def _has_demo(self) -> bool:
+        """A site that people use has no account that nobody has made, whoever knows its password."""
+        return self.configuration.environment != "production"
 
     @property
     def _demo_password(self) -> str:
@@ -151,6 +160,9 @@ class Stack:
                 "--timeout-graceful-shutdown",
                 "3",
                 "--no-server-header",
+                # Whose word about a caller's address and scheme is taken, `web.behind_proxy` says, and the application
+                # reads it itself. uvicorn would take that of every program of this machine.
+                "--no-proxy-headers",
             ],
             self.data_dir,
             cwd=ROOT,
@@ -238,12 +250,16 @@ class Stack:
         front_end.build()
         self.prepare()
         url = self.serve()
-        password = Path(self._demo_password).read_text(encoding="utf-8")
-        running = {"pid": os.getpid(), "url": url, "email": DEMO_EMAIL, "password": password}
+        running: dict[str, Any] = {"pid": os.getpid(), "url": url}
+        login = ""
+        if self._has_demo:
+            password = Path(self._demo_password).read_text(encoding="utf-8")
+            running |= {"email": DEMO_EMAIL, "password": password}
+            login = f"  demo login:  {DEMO_EMAIL}  {password}\n"
         write_private(self.data_dir / RUNNING, json.dumps(running))
         say(
             f"\nAttractor is ready after {time.monotonic() - begin:.1f} s:  {url}\n"
-            f"  demo login:  {DEMO_EMAIL}  {password}\n"
+            f"{login}"
             f"  logs:        {self.data_dir / 'logs'}\n"
             "  Ctrl-C stops everything.\n"
         )

@@ -60,7 +60,8 @@ def _forms(secret: str) -> Iterator[str]:
         parts |= {password, unquote(password)}
     for part in parts:
         yield from (part, json.dumps(part)[1:-1], json.dumps(part, ensure_ascii=False)[1:-1])
-        yield from (repr(part)[1:-1], quote(part, safe=""))
+        # The last as an error repeats it, in a line that is JSON.
+        yield from (repr(part)[1:-1], quote(part, safe=""), json.dumps(repr(part)[1:-1])[1:-1])
 
 
 REDACTOR = Redactor()

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Collection, Iterable
+from dataclasses import dataclass
+from time import monotonic
 from typing import Any, Final
 from urllib.parse import urlsplit
 
@@ -15,9 +17,12 @@ from urllib3.exceptions import ConnectTimeoutError, NameResolutionError, NewConn
 from urllib3.util.connection import create_connection
 
 from apps.ops.outbound.address import Forbidden, IPAddress, check_ip, check_url, resolve
+from apps.ops.outbound.deadline import Deadline, Late
 
 PATIENCE_S: Final = 5.0
 """For connecting, and for each part of an answer."""
+WHOLE_S: Final = 10.0
+"""For a call with all that it is led on to, but for the looking up of names, which the system limits."""
 ANSWER_BYTES: Final = 2**20
 """Of an answer, unpacked; a longer one is refused."""
 REDIRECTS: Final = 3
@@ -26,7 +31,7 @@ Origin = tuple[str, str, int]
 
 
 class Refused(requests.RequestException):
-    """The address may not be called, or its answer is too long."""
+    """The address may not be called, or its answer is too long or takes too long."""
 
 
 def origin_of(url: str) -> Origin:
@@ -55,34 +60,66 @@ def guarded_session(trusted: Iterable[str]) -> requests.Session:
     return session
 
 
+@dataclass(frozen=True, slots=True)
+class _Call:
+    """What was asked for first: whatever it leads on to is of the same server, and in the same time."""
+
+    origin: Origin
+    until: float
+
+
+def _begun(url: str) -> _Call:
+    return _Call(origin_of(url), monotonic() + WHOLE_S)
+
+
 class _Session(requests.Session):
     def get_redirect_target(self, resp: requests.Response) -> str | None:
-        """Where to go on; each step is judged like the first. What was posted, secrets of ours, goes nowhere else."""
+        """Where to go on. What was posted, secrets of ours, goes nowhere else."""
         return super().get_redirect_target(resp) if resp.request.method in ("GET", "HEAD") else None
+
+    def send(
+        self, request: requests.PreparedRequest, *, call: _Call | None = None, **options: Any
+    ) -> requests.Response:
+        """`requests` comes here for the first address and, with what it was given, for each that it is led on to."""
+        url = str(request.url)
+        try:
+            call = call or _begun(url)
+            another = origin_of(url) != call.origin
+        except ValueError as odd:
+            raise Refused(f"{url[:200]} is not called: {odd}", request=request) from odd
+        if another:
+            raise Refused(f"{url[:200]} is not called: another server led there.", request=request)
+        return super().send(request, call=call, **options)
 
 
 class _GuardedAdapter(HTTPAdapter):
     def __init__(self, trusted: Collection[Origin]) -> None:
         self._trusted = trusted
+        self._deadline = Deadline()
         super().__init__(max_retries=0)
 
     def init_poolmanager(self, connections: int, maxsize: int, block: bool = False, **options: Any) -> None:
         self.poolmanager = PoolManager(num_pools=connections, maxsize=maxsize, block=block, **options)
         self.poolmanager.pool_classes_by_scheme = {
-            "http": _pool(HTTPConnectionPool, HTTPConnection, self._trusted),
-            "https": _pool(HTTPSConnectionPool, HTTPSConnection, self._trusted),
+            "http": _pool(HTTPConnectionPool, HTTPConnection, self._trusted, self._deadline),
+            "https": _pool(HTTPSConnectionPool, HTTPSConnection, self._trusted, self._deadline),
         }
 
-    def send(self, request: requests.PreparedRequest, *args: Any, **options: Any) -> requests.Response:
+    def send(
+        self, request: requests.PreparedRequest, *args: Any, call: _Call | None = None, **options: Any
+    ) -> requests.Response:
         url = str(request.url)
         try:
             if origin_of(url) not in self._trusted:
                 check_url(url)
             options["timeout"] = options.get("timeout") or PATIENCE_S
-            answer = super().send(request, *args, **{**options, "stream": True, "proxies": None})
+            with self._deadline.until((call or _begun(url)).until):
+                answer = super().send(request, *args, **{**options, "stream": True, "proxies": None})
+                _read(answer)
+        except Late as late:
+            raise Refused(f"{url[:200]} took longer than {WHOLE_S:.0f} s.", request=request) from late
         except (Forbidden, ValueError) as forbidden:
             raise Refused(f"{url[:200]} is not called: {forbidden}", request=request) from forbidden
-        _read(answer)
         return answer
 
 
@@ -99,7 +136,7 @@ def _read(answer: requests.Response) -> None:
     answer._content_consumed = True
 
 
-def _pool(pool: type[Any], connection: type[Any], trusted: Collection[Origin]) -> type[Any]:
+def _pool(pool: type[Any], connection: type[Any], trusted: Collection[Origin], deadline: Deadline) -> type[Any]:
     """A pool of urllib3 whose connections lead where they may, judged by the place that they are made to."""
 
     class Connection(connection):  # type: ignore[misc]
@@ -107,7 +144,11 @@ def _pool(pool: type[Any], connection: type[Any], trusted: Collection[Origin]) -
             # Before a TLS connection knows the name that it is to be shown: the certificate is still that of the host.
             scheme = "https" if issubclass(connection, HTTPSConnection) else "http"
             mine = (scheme, self._dns_host, self.port) in trusted
-            return _connected(self, _anywhere if mine else check_ip)
+            return _connected(self, _anywhere if mine else check_ip, deadline)
+
+        def connect(self) -> None:
+            super().connect()
+            deadline.watch(self.sock)
 
     return type(pool.__name__, (pool,), {"ConnectionCls": Connection})
 
@@ -116,7 +157,7 @@ def _anywhere(ip: IPAddress) -> None:
     """The operator has named the host."""
 
 
-def _connected(connection: Any, check: Any) -> Any:
+def _connected(connection: Any, check: Any, deadline: Deadline) -> Any:
     """A socket to the first of the host's places that takes it. Each was checked, and none is looked up again."""
     host, port = connection._dns_host, connection.port
     try:
@@ -126,9 +167,11 @@ def _connected(connection: Any, check: Any) -> Any:
     failure: Exception = OSError(f"{host} has no address")
     for ip in places:
         try:
-            return create_connection(
-                (str(ip), port), connection.timeout, connection.source_address, connection.socket_options
-            )
+            # The handshake of TLS has what is said here too, as a whole.
+            patience = min(connection.timeout, deadline.left())
+            return create_connection((str(ip), port), patience, connection.source_address, connection.socket_options)
+        except Late:
+            raise
         except TimeoutError as late:
             failure = ConnectTimeoutError(connection, f"{host} does not answer ({late})")
         except OSError as refused:

@@ -25,6 +25,7 @@ from django.db import connection  # noqa: E402
 from django.test import Client  # noqa: E402
 
 from apps.accounts.other_sites import OtherSitesAdapter  # noqa: E402
+from apps.ops import health  # noqa: E402
 from apps.webhooks import secret  # noqa: E402
 from apps.workspaces import digests  # noqa: E402
 
@@ -73,7 +74,8 @@ ACTS: dict[str, Callable[..., Any]] = {
     "store": lambda: outcome(stored),
     "site": lambda: OtherSitesAdapter().list_apps(None, provider="campus")[0].secret,
     "standing": lambda: asdict(settings.ROTATION.standing()),
-    "ready": lambda: Client().get("/health/ready").json(),
+    "ready": lambda: asdict(found := health.look()) | {"status": found.status},
+    "probe": lambda: Client().get("/health/ready").json(),
 }
 
 if __name__ == "__main__":

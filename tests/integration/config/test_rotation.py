@@ -226,6 +226,7 @@ def test_what_needs_a_restart_is_said(bao: OpenBao, tmp_path: Path, eventually: 
         eventually(lambda: ask("standing")["restart"] == ["valkey.url"], "the news")
         ready = ask("ready")
         assert ready["status"] == "degraded"
+        assert ask("probe") == {"status": "degraded"}
         (said,) = [one for one in ready["checks"] if one["name"] == "secrets"]
         assert "Restart" in said["mend"]
         assert "restart for: valkey.url" in ask.log.read_text()

@@ -1,5 +1,6 @@
 """`make run` for real: it starts, starts again, refuses a twin, heals, and leaves no process behind."""
 
+import http.client
 import http.cookiejar
 import json
 import os
@@ -109,6 +110,42 @@ def test_everything_runs_below_the_launcher(stack: RunningStack) -> None:
     lines = " ".join(map(command_line, descendants(stack.pid)))
     for program in ("postgres", "valkey-server", "celery", "sweep", "uvicorn"):
         assert program in lines
+
+
+def test_a_caller_s_word_about_its_address_is_nothing_without_a_proxy(stack: RunningStack) -> None:
+    """Also of a program on this machine, as a forwarder of ports, behind which everybody would choose the own."""
+    person = Person(stack)
+    said = {"X-Forwarded-For": "203.0.113.77", "X-Forwarded-Proto": "https", "X-Real-IP": "203.0.113.77"}
+    for _ in range(2):  # the second shows what the first has left
+        page = person._send(f"{stack.url}account/sessions/", None, said)
+    assert "127.0.0.1" in page
+    assert "203.0.113.77" not in page
+
+
+def test_of_a_long_file_nothing_is_read_before_it_is_known_whose_it_is(stack: RunningStack) -> None:
+    """The answer comes before a byte of the body has been sent, to whoever makes a session or a key up."""
+    person = Person(stack)
+    most = load({"ATTRACTOR_ENV": "test"}).configuration.limits
+    (held,) = [cookie for cookie in person.cookies if cookie.name.startswith("sessionid")]
+
+    def answer(size: int, body: bytes = b"", **headers: str) -> int:
+        server = urllib.parse.urlsplit(stack.url)
+        connection = http.client.HTTPConnection(str(server.hostname), server.port, timeout=60)
+        try:
+            connection.putrequest("POST", f"/api/v1/{person.workspace()}imports/?name=a.csv")
+            for name, value in {"Content-Length": str(size), **headers}.items():
+                connection.putheader(name, value)
+            connection.endheaders(body)
+            return connection.getresponse().status
+        finally:
+            connection.close()
+
+    size = most.request_bytes + 1
+    for made_up in ({"Cookie": f"{held.name}={'a' * 32}"}, {"Authorization": f"Bearer atk_{'a' * 43}"}, {}):
+        assert answer(size, **made_up) == 413
+    # Of somebody it is read, to be refused by what is looked at next: this request has no token against forgeries.
+    assert answer(size, bytes(size), Cookie=f"{held.name}={held.value}") == 403
+    assert answer(most.file_bytes + 1, Cookie=f"{held.name}={held.value}") == 413
 
 
 def test_a_second_start_on_the_same_data_is_refused_with_the_address(stack: RunningStack) -> None:
@@ -262,6 +299,32 @@ def test_external_servers_need_the_owners_url_too(monkeypatch: pytest.MonkeyPatc
     with pytest.raises(StepFailed, match="role that owns the database"):
         stack.prepare()
     stack.stop()
+
+
+def test_production_is_given_no_demo_account(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    secret = "n8Ynq3vKxA0rT5mZ1cW7uE4oH9pL2sD6fG8jB0yQkXhVtRwM3e"
+    stack = a_stack(
+        monkeypatch, ATTRACTOR_ENV="production", ATTRACTOR_DATA_DIR=str(tmp_path), ATTRACTOR_SECRET_KEY=secret,
+        ATTRACTOR_DATABASE_URL="postgresql://app:x@127.0.0.1:9/x", ATTRACTOR_VALKEY_URL="redis://127.0.0.1:9",
+        ATTRACTOR_DATABASE_OWNER_URL="postgresql://owner:x@127.0.0.1:9/x", ATTRACTOR__WEB__ALLOWED_HOSTS="a.example",
+    )  # fmt: skip
+    commands: list[str] = []
+    monkeypatch.setattr(stack, "manage", lambda name, *_, **__: commands.append(name))
+    monkeypatch.setattr(stack, "serve", lambda: "http://127.0.0.1:9/")
+    monkeypatch.setattr(stack, "watch", lambda: None)
+    monkeypatch.setattr(stack_module.front_end, "build", lambda: None)
+    stack.up()
+    running = json.loads((tmp_path / RUNNING).read_text())
+    assert running.keys() == {"pid", "url"}
+    assert str(stack.already_running()).endswith(f"http://127.0.0.1:9/ (process {os.getpid()})")
+    stack.stop()
+    assert commands == ["migrate", "seed_presets"]
+    assert not (tmp_path / "demo_password").exists()
+    assert "demo login" not in capsys.readouterr().out
+    # A stamp would say that the embedded database, which there is not, is up to date.
+    assert not (tmp_path / "stamps" / "database").exists()
 
 
 def test_a_program_that_keeps_dying_is_given_up(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -58,6 +58,7 @@ def refused(changes: dict[str, str]) -> list[str]:
         ({"ATTRACTOR__EMAIL__HOST": "mail.example", "ATTRACTOR__EMAIL__STARTTLS": "false"}, "email.starttls"),
         ({"ATTRACTOR__OAUTH__OIDC": OIDC}, "oauth.oidc"),
         ({"ATTRACTOR__OAUTH__GITHUB__URL": "http://git.example"}, "oauth.github.url"),
+        ({"ATTRACTOR__SENTRY__DSN": "http://key@sentry.example/1"}, "sentry.dsn"),
     ],
 )
 def test_production_does_not_start_with_an_open_wire(changes: dict[str, str], key: str) -> None:
@@ -75,6 +76,8 @@ def test_production_does_not_start_with_an_open_wire(changes: dict[str, str], ke
         {**S3, "ATTRACTOR__STORAGE__ENDPOINT": "https://s3.example"},
         S3,
         {"ATTRACTOR__EMAIL__HOST": "localhost", "ATTRACTOR__EMAIL__STARTTLS": "false"},
+        {"ATTRACTOR__SENTRY__DSN": "https://key@sentry.example/1"},
+        {"ATTRACTOR__SENTRY__DSN": "http://key@127.0.0.1:9000/1"},
         # The operator's word that nobody else is on the wire.
         {"ATTRACTOR_VALKEY_URL": "redis://:x@valkey:6379/0", "ATTRACTOR__SECURITY__PLAIN_HOSTS": "valkey"},
     ],

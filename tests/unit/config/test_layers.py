@@ -12,8 +12,9 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from config import layers
 from config.layers import ROOT as CHECKOUT
-from config.layers import YAML_FOLDER, ConfigurationRefused, Loaded, load
+from config.layers import SHORT_NAMES, YAML_FOLDER, ConfigurationRefused, Loaded, load
 
 STRONG = "n8Ynq3vKxA0rT5mZ1cW7uE4oH9pL2sD6fG8jB0yQkXhVtRwM3e"
 PRODUCTION = {
@@ -204,6 +205,12 @@ def test_a_key_said_twice_in_one_file_is_refused(folder: Path) -> None:
     assert problems({}, folder)[0] == f"{path}:2: debug: is said twice; first at {path}:1"
 
 
+def test_a_file_that_a_workspace_may_bring_must_be_one_that_a_request_may() -> None:
+    (problem,) = problems({"ATTRACTOR__QUOTAS__UPLOAD": "200000000"})
+    assert problem.startswith("environment variable ATTRACTOR__QUOTAS__UPLOAD: quotas.upload: is more than limits")
+    assert load({"ATTRACTOR__QUOTAS__UPLOAD": "200000000", "ATTRACTOR__LIMITS__FILE_BYTES": "200000000"})
+
+
 def test_a_list_where_a_section_belongs_is_refused(folder: Path) -> None:
     (folder / "development.yaml").write_text("web: [1]\n")
     assert "must be a mapping" in problems({}, folder)[0]
@@ -231,6 +238,14 @@ def test_a_list_where_a_section_belongs_is_refused(folder: Path) -> None:
         ({"ATTRACTOR__SECRETS__VAULT__URL": "http://vault.example:8200"}, "secrets.vault.url"),
         ({"ATTRACTOR__SECRETS__AWS__ENDPOINT": "http://aws.example"}, "secrets.aws.endpoint"),
         ({"ATTRACTOR_SECRET_KEY": "env:WEAK", "WEAK": "a" * 60}, "security.secret_key"),
+        ({"ATTRACTOR__SECURITY__OLD_SECRET_KEY": "x"}, "security.old_secret_key"),
+        ({"ATTRACTOR__SECURITY__OLD_SECRET_KEY": "a" * 60}, "security.old_secret_key"),
+        ({"ATTRACTOR__SECURITY__OLD_SECRET_KEY": f"django-insecure-{STRONG}"}, "security.old_secret_key"),
+        ({"ATTRACTOR__SECURITY__OLD_SECRET_KEY": "env:WEAK", "WEAK": "a" * 60}, "security.old_secret_key"),
+        ({"ATTRACTOR__SECURITY__KEY_PEPPER": STRONG[:31]}, "security.key_pepper"),
+        ({"ATTRACTOR__SECURITY__KEY_PEPPER": "a" * 32}, "security.key_pepper"),
+        ({"ATTRACTOR__SECURITY__OLD_KEY_PEPPER": "ab" * 20}, "security.old_key_pepper"),
+        ({"ATTRACTOR__WEBHOOKS__INSECURE": "true"}, "webhooks.insecure"),
     ],
 )
 def test_production_refuses_what_is_unsafe(changes: dict[str, str], key: str) -> None:
@@ -238,10 +253,51 @@ def test_production_refuses_what_is_unsafe(changes: dict[str, str], key: str) ->
     assert [text for text in told if f": {key}: " in text] == told
 
 
-def test_production_refuses_the_key_that_a_committed_file_gives_away() -> None:
+def test_production_takes_strong_keys_and_former_ones() -> None:
+    keys = {"OLD_SECRET_KEY": STRONG[::-1], "KEY_PEPPER": STRONG[:32], "OLD_KEY_PEPPER": STRONG[-32:]}
+    assert load(PRODUCTION | {f"ATTRACTOR__SECURITY__{name}": value for name, value in keys.items()})
+
+
+@pytest.mark.parametrize("name", ["ATTRACTOR_SECRET_KEY", "ATTRACTOR__SECURITY__OLD_SECRET_KEY"])
+def test_production_refuses_the_key_that_a_committed_file_gives_away(name: str) -> None:
     public = yaml.safe_load((YAML_FOLDER / "test.yaml").read_text())["security"]["secret_key"]
-    (problem,) = problems(PRODUCTION | {"ATTRACTOR_SECRET_KEY": public})
+    (problem,) = problems(PRODUCTION | {name: public})
     assert "everybody knows" in problem
+
+
+# What each secret may be, so that nothing but its place is wrong with it.
+COMMITTED = {
+    "database.url": "postgresql://app:x@127.0.0.1/attractor",
+    "database.owner_url": "postgresql://owner:x@127.0.0.1/attractor",
+    "valkey.url": "redis://:x@127.0.0.1/0",
+    "sentry.dsn": "https://key@sentry.example/1",
+}
+
+
+@pytest.mark.parametrize("key", [key for key, info in layers.leaves() if layers._is_secret(info)])
+def test_production_refuses_every_secret_that_a_committed_file_gives_away(key: str, folder: Path) -> None:
+    """The file is committed, whichever environment it is of."""
+    section, _, name = key.partition(".")
+    owner = (
+        {} if key != "database.owner_password" else {"ATTRACTOR_DATABASE_OWNER_URL": COMMITTED["database.owner_url"]}
+    )
+    said = {k: v for k, v in PRODUCTION.items() if SHORT_NAMES.get(k) != key} | owner
+    assert load(said | {_variable(key): COMMITTED.get(key, STRONG[::-1])}, yaml_folder=folder)  # in its right place
+    for file in ("production.yaml", "test.yaml"):
+        path = folder / file
+        before = path.read_text()
+        tree = yaml.safe_load(before) or {}
+        tree.setdefault(section, {})[name] = COMMITTED.get(key, STRONG[::-1])
+        path.write_text(yaml.safe_dump(tree))
+        there = {} if file == "production.yaml" else {_variable(key): COMMITTED.get(key, STRONG[::-1])}
+        told = problems(said | there, folder)
+        path.write_text(before)
+        assert [text for text in told if f": {key}: " in text and "everybody knows" in text] == told
+        assert told
+
+
+def _variable(key: str) -> str:
+    return f"ATTRACTOR__{key.upper().replace('.', '__')}"
 
 
 def test_secrets_are_masked_and_never_part_of_a_message() -> None:
@@ -305,16 +361,16 @@ def test_settings_are_printed_without_secrets() -> None:
         "ATTRACTOR_SECRET_KEY": "env:KEY", "KEY": STRONG, "ATTRACTOR__EMAIL__PASSWORD": 'a "quoted" pass\\word',
         "ATTRACTOR__OAUTH__GITHUB__CLIENT_ID": "x", "ATTRACTOR__OAUTH__GITHUB__CLIENT_SECRET": "env:HUB",
         "HUB": "secret-of-the-hub", "ATTRACTOR__SECURITY__OLD_SECRET_KEY": STRONG[::-1],
-        "ATTRACTOR__SECURITY__KEY_PEPPER": "pepper" * 6, "ATTRACTOR__STORAGE__SECRET_KEY": "secret-of-the-bucket",
-        "ATTRACTOR__DATABASE__PASSWORD": "another of app", "ATTRACTOR__STORAGE__BACKEND": "s3",
-        "ATTRACTOR__STORAGE__BUCKET": "runs",
+        "ATTRACTOR__SECURITY__KEY_PEPPER": "pepper-of-1234567" * 3, "ATTRACTOR__STORAGE__BACKEND": "s3",
+        "ATTRACTOR__STORAGE__SECRET_KEY": "secret-of-the-bucket", "ATTRACTOR__STORAGE__BUCKET": "runs",
+        "ATTRACTOR__DATABASE__PASSWORD": "another of app",
     }  # fmt: skip
     for arguments in (["diffsettings"], ["diffsettings", "--all", "--output", "unified"], ["show_config"]):
         shown = manage(environ, *arguments)
         assert shown.returncode == 0, shown.stderr
         assert "********" in shown.stdout
         for secret in (
-            STRONG, STRONG[::-1], "quoted", "secret-of-the-hub", "pepperpepper", "secret-of-the-bucket",
+            STRONG, STRONG[::-1], "quoted", "secret-of-the-hub", "pepper-of-1234567", "secret-of-the-bucket",
             "another of app", "another%20of%20app", "secret-of-valkey", "secret-of-app",
         ):  # fmt: skip
             assert secret not in shown.stdout, arguments

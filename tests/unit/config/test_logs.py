@@ -14,13 +14,19 @@ from config import logs
 
 
 @pytest.fixture
-def written() -> Iterator[io.StringIO]:
+def style() -> str:
+    """The format of the log; a test that wants the other, or both, says so by `parametrize`."""
+    return "json"
+
+
+@pytest.fixture
+def written(style: str) -> Iterator[io.StringIO]:
     """What the configured handler writes; the session's logging is put back afterwards."""
     root = logging.getLogger()
     handlers, level = root.handlers[:], root.level
     before = structlog.get_config()
     stream = io.StringIO()
-    configuration: dict[str, Any] = logs.configure("INFO", "json")
+    configuration: dict[str, Any] = logs.configure("INFO", style)
     configuration["handlers"]["stderr"]["stream"] = stream
     logging.config.dictConfig(configuration)
     yield stream
@@ -57,6 +63,31 @@ def test_an_exception_is_one_line_with_its_place(written: io.StringIO) -> None:
     (exception,) = line["exception"]
     assert exception["exc_type"] == "ValueError"
     assert exception["frames"][-1]["name"] == "test_an_exception_is_one_line_with_its_place"
+
+
+def broken(password: str, code: list[str]) -> None:
+    kept = {"password": password, "code": code}
+    try:
+        print(kept["missing"])
+    except KeyError as missing:
+        raise RuntimeError("nobody thought of it") from missing
+
+
+@pytest.mark.parametrize("style", ["json", "text"])
+@pytest.mark.parametrize("library", [True, False])
+def test_no_variable_of_a_frame_is_in_the_line_of_an_exception(written: io.StringIO, library: bool) -> None:
+    """What a person has just typed lies in the frames of whatever breaks below, and no pattern knows it."""
+    typed, code = "correct horse battery", "493817"
+    try:
+        broken(typed, [code])
+    except RuntimeError:
+        log: Any = logging.getLogger("django.request") if library else structlog.get_logger("ours")
+        log.exception("failed")
+    text = written.getvalue()
+    # The place is there, of the cause too, and where it was called.
+    assert all(one in text for one in ("nobody thought of it", "KeyError", "broken", "test_no_variable_of_a_frame"))
+    assert typed not in text
+    assert code not in text
 
 
 def test_the_level_holds(written: io.StringIO) -> None:

@@ -6,7 +6,11 @@ import io
 import json
 import logging
 import logging.config
+import os
+import subprocess
+import sys
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -18,7 +22,8 @@ from sentry_sdk.envelope import Envelope
 from sentry_sdk.transport import Transport
 
 from config import exception_filter, logs, sentry_hooks
-from config.secrets import redactor
+from config.layers import ROOT, load
+from config.secrets import masking, redactor
 from config.secrets.redactor import Redactor
 
 SECRETS = ("plain-secret-1", 'with "quotes" and \\ slash', "ünïcode-säcret", "per%cent and space/1")
@@ -28,7 +33,7 @@ SECRETS = ("plain-secret-1", 'with "quotes" and \\ slash', "ünïcode-säcret", 
 def known(monkeypatch: pytest.MonkeyPatch) -> Redactor:
     """What the process knows, for one test."""
     known = Redactor()
-    for module in (redactor, logs, sentry_hooks, exception_filter):
+    for module in (redactor, masking, exception_filter):
         monkeypatch.setattr(module, "REDACTOR", known)
     known.learn("test", *SECRETS, "postgresql://app:p%40ss-word-9@db.example/attractor")
     return known
@@ -111,35 +116,102 @@ class Sent(Transport):
         return b"".join(one.serialize() for one in self.envelopes).decode()
 
 
-def test_no_secret_in_a_report_to_sentry(known: Redactor) -> None:
-    def report(**hooks: Any) -> str:
-        sent = Sent()
-        with sentry_sdk.isolation_scope() as scope:
-            scope.set_client(
-                sentry_sdk.Client(
-                    dsn="https://key@sentry.example/1", transport=sent, traces_sample_rate=1.0,
-                    default_integrations=False, **hooks,
-                )
-            )  # fmt: skip
-            sentry_sdk.add_breadcrumb(message=f"asked with {SECRETS[0]}")
-            with sentry_sdk.start_transaction(name="asked", op="test") as transaction:
-                transaction.set_data("url", f"https://x/?key={SECRETS[0]}")
-            try:
-                innocent_name = {"of a frame": SECRETS[1]}
-                int(SECRETS[2] + str(len(innocent_name)))
-            except ValueError:
-                sentry_sdk.capture_exception()
-        return sent.text()
+LOCAL = "correct horse battery"
+TYPED = {
+    "an API key": "atk_abcdefghijklmnopqrstuvwxyz0123456789ABCDEFG",
+    "an invitation": "inv_abcdefghijklmnopqrstuv",
+    "a shared link": "shr_ZYXWVUTSRQPONMLKJIHGFE",
+    "the answer of another site": "4%2F0AbCdEfGhIjKlMnOpQr",
+    "the link of a mail": "1f-c0ffee-0123456789abcdef",
+}
 
+
+def fail(password: str) -> None:
+    """As something breaks below a form: what was typed is in the frame, tokens in the message."""
+    kept = {"password": password, "key": TYPED["an API key"]}
+    raise ValueError(f"{SECRETS[0]} and {TYPED['an invitation']} in {len(kept)}")
+
+
+def report(**options: Any) -> str:
+    """What a real client sends of one error and one trace."""
+    sent = Sent()
+    with sentry_sdk.isolation_scope() as scope:
+        scope.set_client(
+            sentry_sdk.Client(**{
+                "dsn": "https://key@sentry.example/1", "transport": sent, "default_integrations": False, **options,
+                "traces_sample_rate": 1.0,
+            })
+        )  # fmt: skip
+        address = f"https://x/s/{TYPED['a shared link']}/?code={TYPED['the answer of another site']}"
+        sentry_sdk.add_breadcrumb(message=f"asked with {SECRETS[0]}", data={"url": address})
+        with sentry_sdk.start_transaction(name="asked", op="test") as transaction:
+            transaction.set_data("url", f"https://x/?key={SECRETS[0]}&state={TYPED['the answer of another site']}")
+        try:
+            fail(LOCAL)
+        except ValueError:
+            scope.set_extra("innocent", {"of a list": [SECRETS[1], SECRETS[2]]})
+            scope.set_extra("path", f"/accounts/password/reset/key/{TYPED['the link of a mail']}/")
+            sentry_sdk.capture_exception()
+    return sent.text()
+
+
+def test_no_secret_in_a_report_to_sentry(known: Redactor) -> None:
+    # Without what we say to the client all of it would go out.
     open_report = report()
-    assert "plain-secret-1" in open_report  # without the hooks it would go out
-    assert "quotes" in open_report
+    for secret in (*TYPED.values(), LOCAL, SECRETS[0], "quotes"):
+        assert secret in open_report
     assert any(part in open_report for part in ("säcret", "s\\u00e4cret"))
-    sealed = report(before_send=sentry_hooks.before_send, before_send_transaction=sentry_hooks.before_send)
+    configuration = load({"ATTRACTOR__SENTRY__DSN": "https://key@sentry.example/1"}).configuration
+    sealed = report(**sentry_hooks.options(configuration))
+    assert "ValueError" in sealed
     assert "********" in sealed
-    assert "plain-secret-1" not in sealed
-    assert "quotes" not in sealed
-    assert not any(part in sealed for part in ("säcret", "s\\u00e4cret"))
+    assert "(secret)" in sealed
+    for secret in (*TYPED.values(), LOCAL, SECRETS[0], "quotes", "säcret", "s\\u00e4cret"):
+        assert secret not in sealed
+
+
+SITE = """
+import django
+django.setup()
+import sentry_sdk
+from django.conf import settings
+from django.test import Client
+from django.urls import path
+from sentry_sdk.transport import Transport
+
+class Sent(Transport):
+    def capture_envelope(self, envelope):
+        print(envelope.serialize().decode())
+
+def view(request, token):
+    form = dict(request.POST)
+    raise RuntimeError(f"of {len(form)} fields")
+
+urlpatterns = [path("s/<token>/", view)]
+settings.ROOT_URLCONF, settings.MIDDLEWARE = "__main__", []
+sentry_sdk.get_client().transport = Sent({"dsn": settings.ATTRACTOR.sentry.dsn.get_secret_value()})
+Client(raise_request_exception=False, headers={"authorization": "Bearer atk_abcdefghijklmnopqrst"}).post(
+    "/s/shr_ZYXWVUTSRQPONMLKJIHGFE/?code=4AbCdEfGhIjKlMnOpQr",
+    {"password": "correct horse battery", "login": "ada@example.org"},
+)
+"""
+
+
+def test_of_a_request_that_breaks_neither_its_form_nor_its_tokens_are_reported(tmp_path: Path) -> None:
+    """The site's own settings, Sentry's integration of Django and a form: what the operator's Sentry would get."""
+    environ = {
+        "PATH": os.environ["PATH"], "PYTHONPATH": os.pathsep.join(map(str, (ROOT, ROOT / "platform"))),
+        "DJANGO_SETTINGS_MODULE": "config.settings", "ATTRACTOR_ENV": "test", "ATTRACTOR_DATA_DIR": str(tmp_path),
+        "ATTRACTOR__SENTRY__DSN": "https://key@127.0.0.1:9/1",
+        "ATTRACTOR_DATABASE_URL": "postgresql://app:x@127.0.0.1:9/x", "ATTRACTOR_VALKEY_URL": "redis://127.0.0.1:9/0",
+    }  # fmt: skip
+    asked = subprocess.run(
+        [sys.executable, "-c", SITE], env=environ, cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert "RuntimeError" in asked.stdout, asked.stderr
+    assert "of 2 fields" in asked.stdout
+    for secret in ("ZYXWVUTSRQ", "4AbCdEfGh", "correct horse", "ada@example.org", "abcdefghijklmnopqrst"):
+        assert secret not in asked.stdout
 
 
 def test_no_secret_of_the_settings_in_djangos_own_report(known: Redactor, settings: Any) -> None:

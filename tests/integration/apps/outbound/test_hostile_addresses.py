@@ -7,19 +7,25 @@ function of the module `socket` was called, and of every name that is looked up.
 from __future__ import annotations
 
 import contextlib
+import datetime
 import ipaddress
 import socket
+import ssl
 import sys
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
 
 import pytest
 import requests
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
 
 from apps.accounts.other_sites import OtherSitesAdapter
-from apps.ops.outbound.session import ANSWER_BYTES, Refused, guarded_session
+from apps.ops.outbound.session import ANSWER_BYTES, WHOLE_S, Refused, guarded_session
 from apps.webhooks.post import post
 
 PORT = 8443
@@ -193,6 +199,40 @@ def test_a_trusted_server_is_reached_and_may_lead_on_within_itself(site: Any) ->
     assert site.seen == ["/begin", "/end"]
 
 
+@pytest.mark.parametrize(
+    "elsewhere", [f"https://{PUBLIC}/keys", "https://keys.example.org/keys", "//keys.example.org:8443/", "beside"]
+)
+def test_no_server_leads_to_another_one_be_it_public_or_trusted(
+    elsewhere: str, site: Any, connections: list[Any], resolver: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who answers for one origin does not say where keys and people of it are read."""
+    really = socket.socket.connect
+
+    def connect(self: socket.socket, place: Any) -> None:
+        if place[0] != "127.0.0.1":  # nothing leaves this machine
+            raise ConnectionRefusedError
+        really(self, place)
+
+    monkeypatch.setattr(socket.socket, "connect", connect)
+    monkeypatch.setitem(RESOLVED, "keys.example.org", [PUBLIC])
+    own = ("127.0.0.1", int(site.url.rpartition(":")[2]))
+    beside = site.url.replace("127.0.0.1", "localhost")
+    site.to = beside if elsewhere == "beside" else elsewhere
+    looked_up: list[str] = []
+    lookup = socket.getaddrinfo
+
+    def noted(host: Any, *args: Any, **more: Any) -> Any:
+        looked_up.append(str(host))
+        return lookup(host, *args, **more)
+
+    monkeypatch.setattr(socket, "getaddrinfo", noted)
+    with guarded_session([site.url, beside]) as session, pytest.raises(Refused, match="another server"):
+        session.get(f"{site.url}/keys")
+    assert site.seen == ["/keys"]
+    assert set(connections) == {own}
+    assert set(looked_up) <= {"127.0.0.1"}
+
+
 def test_what_is_posted_is_sent_nowhere_else(site: Any) -> None:
     site.to = f"{site.url}/end"
     with guarded_session([site.url]) as session:
@@ -248,6 +288,101 @@ def test_an_answer_without_end_is_not_read_to_its_end(site: Any) -> None:
     site.body = bytes(ANSWER_BYTES + 10)
     with guarded_session([site.url]) as session, pytest.raises(Refused, match="says more than"):
         session.get(site.url)
+
+
+HEAD = b"HTTP/1.1 200 OK\r\n"
+DRIPS = {
+    "the first line": b"",
+    "headers": HEAD + b"x-long: ",
+    "a body of a length": HEAD + b"content-length: 100000\r\n\r\n",
+    "a body until the connection ends": HEAD + b"connection: close\r\n\r\n",
+    "chunks": HEAD + b"transfer-encoding: chunked\r\n\r\n186a0\r\n",
+}
+
+
+class Dripping:
+    """A server that says a beginning, and then a byte now and then, until it is let go."""
+
+    def __init__(self, beginning: bytes, certificate: ssl.SSLContext | None) -> None:
+        self._beginning, self._certificate = beginning, certificate
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._serve)
+        self._thread.start()
+        scheme = "https" if certificate else "http"
+        self.url = f"{scheme}://127.0.0.1:{self._listener.getsockname()[1]}"
+
+    def _serve(self) -> None:
+        wire, _ = self._listener.accept()
+        with contextlib.suppress(OSError):
+            if self._certificate is not None:
+                wire = self._certificate.wrap_socket(wire, server_side=True)
+            wire.recv(10_000)
+            wire.sendall(self._beginning)
+            while not self._over.wait(0.02):
+                wire.sendall(b"x")
+        wire.close()
+
+    def close(self) -> None:
+        self._over.set()
+        with contextlib.suppress(OSError), socket.create_connection(self._listener.getsockname(), 1):
+            pass
+        self._thread.join()
+        self._listener.close()
+
+
+@pytest.fixture
+def certificate(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ssl.SSLContext:
+    """Of 127.0.0.1, and taken for good by sessions that are made after it."""
+    key, name = ec.generate_private_key(ec.SECP256R1()), x509.Name([])
+    now = datetime.datetime.now(datetime.UTC)
+    address = x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))])
+    made = (
+        x509.CertificateBuilder().subject_name(name).issuer_name(name).public_key(key.public_key())
+        .serial_number(x509.random_serial_number()).not_valid_before(now - datetime.timedelta(days=1))
+        .not_valid_after(now + datetime.timedelta(days=1)).add_extension(address, critical=True)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True).sign(key, hashes.SHA256())
+    )  # fmt: skip
+    secret = key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+    (tmp_path / "cert.pem").write_bytes(made.public_bytes(serialization.Encoding.PEM))
+    (tmp_path / "key.pem").write_bytes(secret)
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(tmp_path / "cert.pem"))
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(tmp_path / "cert.pem", tmp_path / "key.pem")
+    return context
+
+
+@pytest.mark.parametrize("beginning", DRIPS.values(), ids=DRIPS)
+@pytest.mark.parametrize("tls", [False, True], ids=["http", "https"])
+def test_a_server_that_drips_is_listened_to_for_a_time_altogether(
+    beginning: bytes, tls: bool, certificate: ssl.SSLContext, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each byte comes well within the patience for one: only the whole can be too long."""
+    monkeypatch.setattr("apps.ops.outbound.session.WHOLE_S", 0.4)
+    server = Dripping(beginning, certificate if tls else None)
+    try:
+        with guarded_session([server.url]) as session, pytest.raises(Refused, match="took longer"):
+            session.get(server.url)
+    finally:
+        server.close()
+
+
+def test_the_time_is_of_the_whole_call_and_of_each_anew(site: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A session is used again, on the connection it has, after a time that one call may not have."""
+    now = [1000.0]
+    monkeypatch.setattr("apps.ops.outbound.session.monotonic", lambda: now[0])
+    monkeypatch.setattr("apps.ops.outbound.deadline.monotonic", lambda: now[0])
+    monkeypatch.setattr(Site, "protocol_version", "HTTP/1.1")
+    with guarded_session([site.url]) as session:
+        for _ in range(3):
+            assert session.get(site.url).status_code == 200
+            now[0] += WHOLE_S
+        site.to = "/end"
+        monkeypatch.setattr(Site, "log_message", lambda *_: now.__setitem__(0, now[0] + WHOLE_S / 2))
+        with pytest.raises(Refused, match="took longer"):
+            session.get(f"{site.url}/begin")
 
 
 def test_an_answer_that_unpacks_to_a_lot_is_not_unpacked(site: Any, monkeypatch: pytest.MonkeyPatch) -> None:

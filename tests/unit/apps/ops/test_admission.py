@@ -139,13 +139,18 @@ async def test_a_client_that_goes_while_it_waits_gives_its_turn_away_and_health_
     gone, last = Caller(handler, "/gone"), Caller(handler, "/last")
     health = Caller(handler, "/health/live")
     await until(lambda: "/health/live" in site.here)
+    # What only begins so, as an address that there is not, waits as everything does.
+    beside = [Caller(handler, path) for path in ("/health/", "/health/nothing", "/health/ready/", "/health/live/x")]
     gone.leave()
     await gone.answered
     for one in ("/1", "/2", "/health/live"):
         site.door(one).set()
     await until(lambda: "/last" in site.here)
-    site.door("/last").set()
-    await asyncio.gather(*(caller.answered for caller in (first, second, health, last)))
+    assert site.most == 3
+    for one in ("/last", "/health/", "/health/nothing", "/health/ready/", "/health/live/x"):
+        site.door(one).set()
+    await asyncio.gather(*(caller.answered for caller in (first, second, health, last, *beside)))
+    assert site.most == 3
     assert "/gone" not in site.came
     assert gone.sent == []
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import Mapping
 from typing import Any
 
 import pytest
+from django.db import OperationalError
 from django.http import HttpRequest, HttpResponse
 from django.urls import path
 
@@ -59,7 +61,20 @@ class Sender:
         return int(self.got[0]["status"])
 
 
+asked: list[Mapping[str, Any]] = []
+KEY = (b"authorization", b"Bearer of-somebody")
+
+
+def knows(scope: Mapping[str, Any]) -> bool:
+    """Somebody has this key; the database is away for another."""
+    asked.append(scope)
+    if (b"authorization", b"Bearer away") in scope["headers"]:
+        raise OperationalError("no server")
+    return KEY in scope["headers"]
+
+
 def sent(address: str, size: int, *headers: tuple[bytes, bytes]) -> Sender:
+    asked.clear()
     sender = Sender(size)
     scope = {
         "type": "http", "method": "POST", "path": address, "query_string": b"", "http_version": "1.1", "scheme": "http",
@@ -67,7 +82,7 @@ def sent(address: str, size: int, *headers: tuple[bytes, bytes]) -> Sender:
     }  # fmt: skip
 
     async def ask() -> None:
-        handled = asyncio.ensure_future(AdmittingHandler()(scope, sender.receive, sender.send))
+        handled = asyncio.ensure_future(AdmittingHandler(knows)(scope, sender.receive, sender.send))
         while not handled.done() and not any(one["type"] == "http.response.body" for one in sender.got):
             await asyncio.sleep(0.001)
         await asyncio.wait_for(handled, 30)
@@ -108,10 +123,32 @@ def test_one_that_is_longer_than_it_says_is_refused() -> None:
     assert sent("/", 10**6, length(10)).status == 413
 
 
-@pytest.mark.parametrize("login", [(b"authorization", b"Bearer x"), (b"cookie", b"a=b")])
-def test_a_file_may_be_longer_where_files_are_taken(login: tuple[bytes, bytes], said: Any) -> None:
-    assert sent(IMPORTS, FILE, login, *said(FILE)).status == 200
-    assert sent(IMPORTS, FILE + 1, login, *said(FILE + 1)).status == 413
-    assert sent(IMPORTS, FILE, *said(FILE)).status == 413, "of somebody who does not say who it is"
+def test_a_file_of_somebody_may_be_longer_where_files_are_taken(said: Any) -> None:
+    assert sent(IMPORTS, FILE, KEY, *said(FILE)).status == 200
+    assert sent(IMPORTS, FILE + 1, KEY, *said(FILE + 1)).status == 413
     for other in (f"{IMPORTS}x/", "/w/imports/", "/api/v1/workspaces/a/b/imports/", "/api/v1/workspaces//imports/"):
-        assert sent(other, FILE, login, *said(FILE)).status == 413
+        assert sent(other, FILE, KEY, *said(FILE)).status == 413
+        assert asked == []
+
+
+@pytest.mark.parametrize(
+    "pretended", [(), ((b"cookie", b"sessionid=x"),), ((b"authorization", b"Bearer of-nobody"),), ((b"cookie", b""),)]
+)
+def test_of_a_file_of_nobody_no_more_is_read_than_of_any_body(pretended: Any, said: Any) -> None:
+    """Whatever it says that it is: what is said is looked up, before more is read."""
+    sender = sent(IMPORTS, 10**7, *pretended, *said(10**7))
+    assert sender.status == 413
+    assert sender.asked_for <= (0 if said(1) else MOST + CHUNK)
+    assert len(asked) == 1
+    assert seen == []
+
+
+def test_who_sends_a_small_file_is_not_looked_up_twice() -> None:
+    assert sent(IMPORTS, MOST, KEY, length(MOST)).status == 200
+    assert asked == []
+
+
+def test_of_a_file_nothing_is_read_while_nobody_can_say_who_sends_it(said: Any) -> None:
+    sender = sent(IMPORTS, FILE, (b"authorization", b"Bearer away"), *said(FILE))
+    assert (sender.status, sender.asked_for, seen) == (503, 0, [])
+    assert json.loads(sender.got[1]["body"])["code"] == "unavailable"
