@@ -228,8 +228,8 @@ def test_of_a_request_that_breaks_neither_its_form_nor_its_tokens_are_reported(t
     assert "of 2 fields" in asked.stdout
     assert "http://testserver/s/(secret)/" in asked.stdout
     for secret in (
-        "ZYXWVUTSRQ", "4AbCdEfGh", "correct", "horse", "ada@", "ada%40", "abcdefghijklmnopqrst", "sessionid=qwe", "0123456789",
-        "203.0.113.9",
+        "ZYXWVUTSRQ", "4AbCdEfGh", "correct", "horse", "ada@", "ada%40", "abcdefghijklmnopqrst", "sessionid=qwe",
+        "0123456789", "203.0.113.9",
     ):  # fmt: skip
         assert secret not in asked.stdout, secret
 
