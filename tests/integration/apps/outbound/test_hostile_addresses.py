@@ -301,7 +301,7 @@ DRIPS = {
 
 
 class Dripping:
-    """A server that says a beginning, and then a byte now and then, until it is let go."""
+    """A server that says a beginning, and then a byte now and then, until it is let go; at last it goes by itself."""
 
     def __init__(self, beginning: bytes, certificate: ssl.SSLContext | None) -> None:
         self._beginning, self._certificate = beginning, certificate
@@ -319,7 +319,9 @@ class Dripping:
                 wire = self._certificate.wrap_socket(wire, server_side=True)
             wire.recv(10_000)
             wire.sendall(self._beginning)
-            while not self._over.wait(0.02):
+            for _ in range(1000):
+                if self._over.wait(0.02):
+                    break
                 wire.sendall(b"x")
         wire.close()
 
