@@ -22,7 +22,7 @@ from apps.workspaces.models import Role
 
 
 @pytest.fixture(autouse=True)
-def _nothing_was_tried_yet() -> None:
+def _nothing_was_tried_yet(valkey_url: str) -> None:
     """The cache counts logins, mails and invitations, and there is one cache for all tests."""
     cache.clear()
 

@@ -179,9 +179,11 @@ api-key-revoke              post    204*
 web:revoke_key              post    302*
 web:leave                   post    302
 web:unshare                 post    302*
+web:delete_workspace        get     403
 """
-"""What an owner is answered while operators have suspended the workspace, where that is not 403: as while it is being
-deleted, but that neither is it deleted now nor is a deletion taken back. The last owner cannot leave in any case."""
+"""What an owner is answered while operators have suspended the workspace, where that is not 403, or for GET not what it
+is otherwise: as while it is being deleted, but that neither is it deleted now nor is a deletion taken back. The last
+owner cannot leave in any case."""
 
 ROLES: Final = ("owner", "administrator", "editor", "viewer", "machine")
 KEY: Final = "api key"

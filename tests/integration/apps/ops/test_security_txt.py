@@ -11,6 +11,8 @@ from django.test import Client
 
 from apps.ops.security_txt import contact_is_named
 
+pytestmark = pytest.mark.django_db  # the page that says that there is nothing asks for notices
+
 ADDRESS = "/.well-known/security.txt"
 # Section 4 of the RFC, for the fields that are written; date-time is that of RFC 3339.
 FIELD = re.compile(
