@@ -258,44 +258,38 @@ def test_methods_that_an_address_does_not_know(stage: Stage, name: str) -> None:
 # --- Workspaces in another state --------------------------------------------------------------------------------------
 
 
+def _answered_otherwise(stage: Stage, otherwise: dict[tuple[str, str], tuple[int, bool]]) -> Iterator[str]:
+    """By an owner, who may more than anybody else: what is answered neither as there, nor as ever (GET) or 403."""
+    place, owner, standing = stage.place, stage.own[0], stage.rows.digest()
+    for (name, method), truth in TRUTH.items():
+        row = OWNED[name, method]
+        expected = otherwise.get((name, method), (row.owner if method == "get" else 403, False))
+        with taken_back():
+            response = owner.ask(place, name, method, row)
+            found = response.status_code, stage.rows.digest() != standing
+        if found != expected:
+            yield f"{method} {name} ({truth.needs}): {found}, not {expected}: {_text(response)[:300]}"
+        elif otherwise is WHILE_SUSPENDED and found[0] == 403 and name.startswith("api-"):
+            code = response.json()["code"]
+            if code != "workspace_suspended":
+                yield f"{method} {name} says {code}"
+
+
 def test_a_workspace_that_is_being_deleted_is_only_read(stage: Stage) -> None:
-    """By an owner, who may more than anybody else."""
-    place, owner = stage.place, stage.own[0]
-    wrong = []
     with taken_back():
-        deletion.close(place.tenant.user, place.tenant.workspace)
-        standing = stage.rows.digest()
-        for (name, method), truth in TRUTH.items():
-            row = OWNED[name, method]
-            expected = WHILE_CLOSING.get((name, method), (row.owner if method == "get" else 403, False))
-            with taken_back():
-                response = owner.ask(place, name, method, row)
-                found = response.status_code, stage.rows.digest() != standing
-            if found != expected:
-                wrong.append(f"{method} {name} ({truth.needs}): {found}, not {expected}: {_text(response)[:300]}")
+        deletion.close(stage.place.tenant.user, stage.place.tenant.workspace)
+        wrong = list(_answered_otherwise(stage, WHILE_CLOSING))
     assert not wrong, "\n".join(wrong)
 
 
 def test_a_workspace_that_is_suspended_is_only_read(stage: Stage) -> None:
-    """By an owner, who may more than anybody else; also where it is being deleted besides."""
-    place, owner = stage.place, stage.own[0]
-    wrong = []
+    """Also where it is being deleted besides."""
+    here, wrong = stage.place.tenant.workspace.pk, []
     for delete_at in (None, timezone.now() + timedelta(days=1)):
         with taken_back():
-            with scope(place.tenant.workspace.pk):
-                here = Workspace.objects.filter(pk=place.tenant.workspace.pk)
-                here.update(suspended_at=timezone.now(), delete_at=delete_at)
-            standing = stage.rows.digest()
-            for (name, method), truth in TRUTH.items():
-                row = OWNED[name, method]
-                expected = WHILE_SUSPENDED.get((name, method), (row.owner if method == "get" else 403, False))
-                with taken_back():
-                    response = owner.ask(place, name, method, row)
-                    found = response.status_code, stage.rows.digest() != standing
-                if found != expected:
-                    wrong.append(f"{method} {name} ({truth.needs}): {found}, not {expected}: {_text(response)[:300]}")
-                elif found[0] == 403 and name.startswith("api-") and response.json()["code"] != "workspace_suspended":
-                    wrong.append(f"{method} {name} says {response.json()['code']}")
+            with scope(here):
+                Workspace.objects.filter(pk=here).update(suspended_at=timezone.now(), delete_at=delete_at)
+            wrong += _answered_otherwise(stage, WHILE_SUSPENDED)
     assert not wrong, "\n".join(wrong)
 
 
