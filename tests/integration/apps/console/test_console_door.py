@@ -53,6 +53,7 @@ def test_a_fresh_code_opens_it_and_nothing_else(root: Person) -> None:
     assert (answer.status_code, answer.url) == (302, "/admin/runs/")
     for name in ("admin:index", *LISTS):
         assert client.get(reverse(name)).status_code == 200, name
+    assert "Recent actions" not in client.get("/admin/").content.decode(), "they are in the operators' log"
 
 
 def test_it_leads_nowhere_else_afterwards(root: Person) -> None:
