@@ -4,7 +4,7 @@ import { isFinal } from "../api/run";
 import { useLive, useSnapshot } from "../live/context";
 import { percent } from "../shared/format";
 import { toast } from "../site/toasts";
-import { type Artifact, type Export, type Files, type Format, type Page, type Recording, FORMAT_NAMES, askAgain, isActive, recorded, size } from "./files";
+import { type Artifact, type Export, type Files, type Format, type Recording, FORMAT_NAMES, askAgain, isActive, readFiles, recorded, size } from "./files";
 
 /** What a run recorded, the files made of it, and the way to make more. */
 export function FilesPanel() {
@@ -18,13 +18,8 @@ export function FilesPanel() {
 
   const read = useCallback(async () => {
     try {
-      const [kept, made, known, become] = await Promise.all([
-        store.get<Page<Artifact>>(artifacts!),
-        store.get<Page<Export>>(exports!),
-        store.get<Format[]>(formats!),
-        store.get<Recording>(recording!),
-      ]);
-      setFiles({ artifacts: kept.results, exports: made.results, formats: known, recording: become });
+      const urls = { artifacts: artifacts!, exports: exports!, formats: formats!, recording: recording! };
+      setFiles(await readFiles((url) => store.get(url), urls));
       setProblem("");
     } catch (refused) {
       setProblem(refused instanceof Error ? refused.message : String(refused));

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { type Export, type Files, type Recording, askAgain, isActive, recorded, size } from "./files";
+import { type Export, type Files, type Recording, askAgain, isActive, readFiles, recorded, size } from "./files";
 
 const recording = (...every: number[]) => ({
   kind: "single" as const,
@@ -16,6 +16,20 @@ describe("files of a run", () => {
     expect(recorded(recording(1, 1))).toBe("Records osc.x0, osc.x1, every tick.");
     expect(recorded(recording(1, 7))).toBe("Records osc.x0 (every tick), osc.x1 (every 7 ticks).");
     expect(recorded(recording(...Array<number>(9).fill(2)))).toContain("and 3 more, every 2 ticks");
+  });
+
+  it("never shows a kept recording with lists of before it was kept", async () => {
+    for (let kept_at = 0; kept_at <= 4; kept_at += 1) {
+      let answered = 0;
+      const get = (async (url: string) => {
+        const kept = answered++ >= kept_at;
+        await Promise.resolve();
+        if (url === "formats") return kept ? [{ format: "csv" }] : [];
+        return url === "recording" ? { state: kept ? "kept" : "pending" } : { results: kept && url === "artifacts" ? [{ id: "1" }] : [] };
+      }) as <T>(url: string) => Promise<T>;
+      const files = await readFiles(get, { artifacts: "artifacts", exports: "exports", formats: "formats", recording: "recording" });
+      if (askAgain(files, true) === null) expect([files.artifacts.length, files.formats.length]).toEqual([1, 1]);
+    }
   });
 
   it("asks again while something is under way, and more rarely while it waits", () => {

@@ -10,7 +10,7 @@ export type Export = Schemas["Export"];
 export type Format = Schemas["Format"];
 export type Recording = Schemas["Recording"];
 
-export interface Page<T> {
+interface Page<T> {
   results: T[];
 }
 
@@ -19,6 +19,23 @@ export interface Files {
   exports: Export[];
   formats: Format[];
   recording: Recording;
+}
+
+/**
+ * What there is, the state of the recording first: once it is kept nothing is asked again, and a list that was answered
+ * before that would stay without the recording and its formats.
+ */
+export async function readFiles(
+  get: <T>(url: string) => Promise<T>,
+  urls: { artifacts: string; exports: string; formats: string; recording: string },
+): Promise<Files> {
+  const recording = await get<Recording>(urls.recording);
+  const [kept, made, formats] = await Promise.all([
+    get<Page<Artifact>>(urls.artifacts),
+    get<Page<Export>>(urls.exports),
+    get<Format[]>(urls.formats),
+  ]);
+  return { artifacts: kept.results, exports: made.results, formats, recording };
 }
 
 /** A size as people say it. */
