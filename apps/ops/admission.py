@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Coroutine, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Final
 
 import structlog
 from asgiref.sync import sync_to_async
 from django.conf import settings
-from django.core.handlers.asgi import ASGIHandler
+from django.core.exceptions import RequestAborted
+from django.core.handlers.asgi import ASGIHandler, get_script_prefix
+from django.core.signals import request_started
 from django.db import Error as DatabaseFault
 from django.db import close_old_connections
-from django.http import HttpRequest
+from django.http import FileResponse
 from django.http.response import HttpResponseBase
+from django.urls import set_script_prefix
 
 from apps.ops import body_limit
 
@@ -34,16 +37,21 @@ class AdmittingHandler(ASGIHandler):
     The body has been read and the answer is sent outside of a turn, and without a connection: a slow client holds up
     nobody. Requests about the health of the process do not wait: they would call a busy process a dead one.
 
-    A request goes through middlewares and view in one piece, as in a synchronous server. Django's own handler would
-    carry it to and fro between its thread and the event loop, once or twice for each middleware that can do both, which
-    takes longer than most views do. Nothing that we serve is asynchronous.
+    A request is carried into a thread once, for everything from the signal of its beginning to that of its end, and the
+    thread answers others after it. Django's own handler makes a thread for every request and another that waits for the
+    first, carries the request to and fro between it and the event loop for each signal, for each middleware that can
+    do both and for the end, and watches over all of it with two tasks: that takes longer than most views do. Nothing
+    that we serve is asynchronous.
     """
 
     def __init__(self, is_somebody: Callable[[Mapping[str, Any]], bool] | None = None) -> None:
         """`is_somebody`: whether what a scope comes with, a key or a session, opens anything; None: nothing does."""
         super().__init__()
         self._is_somebody = is_somebody
-        self._turns = asyncio.Semaphore(settings.ATTRACTOR.web.requests_at_once)
+        at_once = settings.ATTRACTOR.web.requests_at_once
+        self._turns = asyncio.Semaphore(at_once)
+        self._threads = ThreadPoolExecutor(at_once, thread_name_prefix="request")
+        self._spare_threads = ThreadPoolExecutor(2, thread_name_prefix="health")
 
     def load_middleware(self, is_async: bool = False) -> None:
         """The synchronous chain, whatever is asked for."""
@@ -61,9 +69,61 @@ class AdmittingHandler(ASGIHandler):
             await body_limit.refuse(send, most)
             return
         try:
-            await super().handle(scope, body_limit.bounded(receive, most), send)
+            await self._handle(scope, body_limit.bounded(receive, most), send)
         except body_limit.BodyTooLong:
             await body_limit.refuse(send, most)
+
+    async def _handle(self, scope: Any, receive: Any, send: Any) -> None:
+        try:
+            body = await self.read_body(receive)
+        except RequestAborted:
+            return
+        try:
+            response = await self._in_turn(scope, body, receive)
+            if response is None:
+                return
+            if not response.streaming:
+                await self.send_response(response, send)
+                return
+            try:
+                await _while_there(self.send_response(response, send), receive)
+            finally:
+                await sync_to_async(response.close)()
+        finally:
+            body.close()
+
+    async def _in_turn(self, scope: Any, body: Any, receive: Any) -> HttpResponseBase | None:
+        """The answer; None when the client has gone before its turn came."""
+        if scope["path"] in UNTURNED:
+            return await self._answered(scope, body, self._spare_threads)
+        if not self._turns.locked():
+            await self._turns.acquire()
+        elif not await _while_there(self._turns.acquire(), receive):
+            return None
+        try:
+            return await self._answered(scope, body, self._threads)
+        finally:
+            self._turns.release()
+
+    async def _answered(self, scope: Any, body: Any, threads: ThreadPoolExecutor) -> HttpResponseBase:
+        # By `run_in_executor` alone what asks the event loop in that thread would make a loop of its own.
+        return await sync_to_async(self._answer, thread_sensitive=False, executor=threads)(scope, body)
+
+    def _answer(self, scope: Any, body: Any) -> HttpResponseBase:
+        """What middlewares and view answer, and all that belongs to it but the sending."""
+        try:
+            set_script_prefix(get_script_prefix(scope))
+            request_started.send(sender=type(self), scope=scope)
+            request, refusal = self.create_request(scope, body)
+            response: HttpResponseBase = refusal if request is None else self.get_response(request)  # type: ignore[assignment]
+            response._handler_class = type(self)  # type: ignore[attr-defined]
+            if isinstance(response, FileResponse):
+                response.block_size = self.chunk_size
+            if not response.streaming:  # it is whole
+                response.close()
+            return response
+        finally:
+            close_old_connections()
 
     async def _most_bytes(self, scope: Any) -> int:
         """Bytes that the body may have: files are taken of somebody, which costs a turn and the look of any request."""
@@ -71,21 +131,24 @@ class AdmittingHandler(ASGIHandler):
         known = self._is_somebody
         if known is not None and body_limit.brings_file(scope):
             async with self._turns:
-                if await sync_to_async(_looked)(known, scope):
+                if await sync_to_async(_looked, thread_sensitive=False, executor=self._threads)(known, scope):
                     return int(limits.file_bytes)
         return int(limits.request_bytes)
 
-    async def get_response_async(self, request: HttpRequest) -> HttpResponseBase:
-        """What the middlewares and the view answer, in its turn."""
-        turn = contextlib.nullcontext() if request.path_info in UNTURNED else self._turns
-        async with turn:
-            return await sync_to_async(self._answer)(request)
 
-    def _answer(self, request: HttpRequest) -> HttpResponseBase:
-        try:
-            return self.get_response(request)
-        finally:
-            close_old_connections()
+async def _while_there(work: Coroutine[Any, Any, Any], receive: Any) -> bool:
+    """Do something unless the client goes before it is done; whether it was done."""
+    doing, gone = asyncio.ensure_future(work), asyncio.ensure_future(receive())
+    try:
+        await asyncio.wait((doing, gone), return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        gone.cancel()
+        doing.cancel()
+        await asyncio.wait((doing,))
+    if doing.cancelled():
+        return False
+    doing.result()
+    return True
 
 
 def _looked(known: Callable[[Mapping[str, Any]], bool], scope: Mapping[str, Any]) -> bool:

@@ -190,6 +190,9 @@ class Stack:
         for port in range(wanted, min(wanted + 100, 65_536)):
             listener = socket.socket(family, socket.SOCK_STREAM)
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            # What is accepted inherits it. uvicorn takes a socket that it is handed for a Unix one and does not set it:
+            # the body of every answer, and frames, would wait for the client's delayed acknowledgement, some 40 ms.
+            listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             try:
                 listener.bind((host, port))
             except OSError as error:

@@ -283,6 +283,14 @@ def test_a_taken_port_is_passed_by_and_said(
     assert f"port {taken} is taken" in capsys.readouterr().out
 
 
+def test_what_is_sent_in_two_pieces_does_not_wait_for_the_client(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nagle's algorithm would keep the body of an answer until its head is acknowledged, which clients put off."""
+    with a_stack(monkeypatch)._listen() as listener:
+        listener.listen()
+        with socket.create_connection(listener.getsockname()[:2]), listener.accept()[0] as accepted:
+            assert accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+
+
 def test_an_address_that_is_not_ours_is_refused_with_the_mend(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(StepFailed, match=r"cannot listen on 192\.0\.2\.1") as refused:
         a_stack(monkeypatch, ATTRACTOR__WEB__HOST="192.0.2.1")._listen()

@@ -75,6 +75,11 @@ class Campaign:
         self._number += 1
         return started_worker(self._folder / f"{self._number}", **self._env)
 
+    @property
+    def submitted(self) -> int:
+        """Runs so far."""
+        return len(self._runs)
+
     def replace_dead(self) -> None:
         """Start a worker for each that is no more, as whatever keeps workers alive does."""
         for place, worker in enumerate(self.living):
@@ -126,7 +131,7 @@ class Campaign:
             name: Session(Plan.of(GraphSpec.parse(spec)), SEED, TICKS[name]).run().result_hash
             for name, spec in self._specs.items()
         }
-        attempts = controls = 0
+        attempts = controls = equal = 0
         for run, name in self._runs:
             row = self._tenant.look(run)
             with scope(self._tenant.workspace.id):
@@ -158,4 +163,8 @@ class Campaign:
                 plan = Plan.of(GraphSpec.parse(self._specs[name]))
                 expected = Session(plan, SEED, TICKS[name], controls=log).run().result_hash
             assert row.result_hash == expected, name
-        return {"runs": len(self._runs), "attempts": attempts, "commands": self.commands, "controls done": controls}
+            equal += 1
+        return {
+            "runs": len(self._runs), "attempts": attempts, "commands": self.commands, "controls done": controls,
+            "equal to undisturbed ones": equal,
+        }  # fmt: skip

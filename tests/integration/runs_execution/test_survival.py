@@ -18,9 +18,9 @@ from apps.workspaces.scope import scope
 
 
 def kills(campaign, number):
-    """Kill children, workers, or both, so many times."""
+    """Kill children, workers, or both, so many times, and until so many runs have been begun."""
     killed = 0
-    while killed < number:
+    while killed < number or campaign.submitted < number:
         campaign.keep()
         campaign.meddle()
         time.sleep(campaign.rng.uniform(0.2, 3.0))
@@ -36,6 +36,7 @@ def kills(campaign, number):
             worker.process.wait()
         campaign.replace_dead()
         killed += 1
+    return killed
 
 
 def valkey_kills(campaign, server, number, *, flushes=0):
@@ -111,9 +112,9 @@ def postgres_server(testbed):
 def test_kills_change_no_run(tenant, testbed, tmp_path, eventually, number):
     campaign = Campaign(tenant, tmp_path, eventually, number)
     with campaign.under_way():
-        kills(campaign, number)
+        killed = kills(campaign, number)
     counts = campaign.check()
-    print(f"{number} kills: {counts}")
+    print(f"{killed} kills: {counts}")
     assert counts["attempts"] > counts["runs"], "no kill met a run"
 
 

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import coverage
 import pytest
 from addresses import FIT, SPEC, SWEEP, Place
 from django.db import connection
@@ -25,6 +26,18 @@ from apps.workspaces.keys import create_key
 from apps.workspaces.models import Membership, Role
 from apps.workspaces.scope import scope
 from config.launch import front_end
+
+
+@pytest.fixture(scope="module", autouse=True)
+def untraced() -> Iterator[None]:
+    """No coverage is measured here: these tests go over everything many times, which takes twice as long when it is
+    traced, and what they come by has tests of its own that are."""
+    measured = coverage.Coverage.current()
+    if measured is not None:
+        measured.stop()
+    yield
+    if measured is not None:
+        measured.start()
 
 
 @pytest.fixture(scope="session", autouse=True)

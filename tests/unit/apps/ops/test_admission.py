@@ -7,7 +7,8 @@ import traceback
 from typing import Any
 
 import pytest
-from django.http import HttpRequest, HttpResponse
+from django.core.signals import request_finished, request_started
+from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
 from django.urls import path
 
 from apps.ops.admission import AdmittingHandler
@@ -23,15 +24,19 @@ class Site:
         self.here: list[str] = []
         self.came: list[str] = []
         self.most = 0
+        self.threads: set[int] = set()
+        self.counting = threading.Lock()
         self.stacks: dict[str, list[str]] = {}
         self.doors: dict[str, threading.Event] = {}
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
         path = request.path
-        self.here.append(path)
         self.came.append(path)
+        self.threads.add(threading.get_ident())
         self.stacks[path] = [frame.filename for frame in traceback.extract_stack()]
-        self.most = max(self.most, len(self.here))
+        with self.counting:
+            self.most = max(self.most, len(self.here) + 1)
+            self.here.append(path)  # seen by who then lets others go: all is noted by then
         try:
             self.door(path).wait(60)
             if path == "/broken":
@@ -107,13 +112,13 @@ async def until(condition: Any) -> None:
 @pytest.mark.asyncio
 async def test_few_are_worked_on_at_once_in_order_and_all_are_answered(handler: AdmittingHandler) -> None:
     asked: list[str] = []
-    turn = handler.get_response_async
+    turn = handler._in_turn
 
-    async def noted(request: HttpRequest) -> Any:
-        asked.append(request.path)
-        return await turn(request)
+    async def noted(scope: Any, body: Any, receive: Any) -> Any:
+        asked.append(scope["path"])
+        return await turn(scope, body, receive)
 
-    handler.get_response_async = noted  # type: ignore[method-assign]
+    handler._in_turn = noted  # type: ignore[method-assign]
     paths = [f"/{number}" for number in range(5)] + ["/broken", "/last"]
     callers = {path: Caller(handler, path) for path in paths}
     await until(lambda: len(asked) == len(paths))
@@ -164,3 +169,68 @@ async def test_a_request_is_carried_into_its_thread_once(handler: AdmittingHandl
     first = next(number for number, file in enumerate(files) if file.endswith("config/middleware.py"))
     assert files[-1] == __file__
     assert not [file for file in files[first:] if "asgiref" in file or "asyncio" in file]
+
+
+@pytest.mark.asyncio
+async def test_threads_answer_one_request_after_another(handler: AdmittingHandler) -> None:
+    for number in range(6):
+        site.door(f"/{number}").set()
+        await Caller(handler, f"/{number}").answered
+    assert len(site.came) == 6
+    assert len(site.threads) <= 2
+
+
+class Endless:
+    """An answer without an end; knows whether it was closed."""
+
+    closed = False
+
+    async def __aiter__(self) -> Any:
+        while True:
+            await asyncio.sleep(0)
+            yield b"more"
+
+    def close(self) -> None:
+        self.closed = True
+
+
+@pytest.mark.asyncio
+async def test_an_answer_that_goes_on_ends_with_its_client(
+    handler: AdmittingHandler, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    endless = Endless()
+
+    def answered(_: HttpRequest) -> StreamingHttpResponse:
+        streaming = StreamingHttpResponse(endless.__aiter__())
+        streaming._resource_closers.append(endless.close)  # type: ignore[attr-defined]
+        return streaming
+
+    monkeypatch.setattr(handler, "get_response", answered)
+    caller = Caller(handler, "/endless")
+    await until(lambda: len(caller.sent) > 3)
+    assert not endless.closed
+    caller.leave()
+    await caller.answered
+    assert endless.closed
+
+
+@pytest.mark.asyncio
+async def test_signals_of_a_request_come_once_and_in_its_thread(handler: AdmittingHandler) -> None:
+    heard: list[tuple[str, int]] = []
+
+    def began(**_: Any) -> None:
+        heard.append(("began", threading.get_ident()))
+
+    def ended(**_: Any) -> None:
+        heard.append(("ended", threading.get_ident()))
+
+    request_started.connect(began)
+    request_finished.connect(ended)
+    try:
+        site.door("/1").set()
+        await Caller(handler, "/1").answered
+    finally:
+        request_started.disconnect(began)
+        request_finished.disconnect(ended)
+    assert [what for what, _ in heard] == ["began", "ended"]
+    assert {thread for _, thread in heard} == site.threads
