@@ -17,6 +17,7 @@ from apps.console.models import Impersonation
 
 OF_THE_ACCOUNT: Final = ("accounts/", "account/")
 LOOKED_AT: Final = frozenset({"web:account_profile", "web:account_sessions", "web:account_security"})
+HEALTH: Final = "/health/"
 ALLOWED: Final = frozenset({"account_logout", "web:end_impersonation"})
 
 
@@ -58,11 +59,11 @@ class ImpersonationMiddleware:
             acting.refuse()
 
     def _of(self, request: HttpRequest) -> Impersonation | None:
-        # A key is no session, and in the console the operator is the operator.
+        # A key is no session, in the console the operator is the operator, and of health nobody's session is looked up.
         if (
             getattr(request, "with_key", False)
             or settings.SESSION_COOKIE_NAME not in request.COOKIES
-            or request.path_info.startswith(session.path())
+            or request.path_info.startswith((session.path(), HEALTH))
             or impersonation.KEY not in request.session
         ):
             return None

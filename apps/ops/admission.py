@@ -14,15 +14,16 @@ from django.core.exceptions import RequestAborted
 from django.core.handlers.asgi import ASGIHandler, get_script_prefix
 from django.core.signals import request_started
 from django.db import Error as DatabaseFault
-from django.db import close_old_connections
+from django.db import close_old_connections, connections
 from django.http import FileResponse
 from django.http.response import HttpResponseBase
 from django.urls import set_script_prefix
 
 from apps.ops import body_limit
 
-UNTURNED: Final = frozenset({"/health/live", "/health/ready"})
-"""What is asked of the process itself. They use nothing up: the one asks nobody, the other once a second at most."""
+UNTURNED: Final = {"/health/live": 1, "/health/ready": 2}
+"""What is asked of the process itself, with the threads that each has. They use nothing up: the one asks nobody, the
+other once a second at most. That one may hang with what it asks, and must not make a dead process of a live one."""
 
 log = structlog.get_logger(__name__)
 
@@ -51,7 +52,7 @@ class AdmittingHandler(ASGIHandler):
         at_once = settings.ATTRACTOR.web.requests_at_once
         self._turns = asyncio.Semaphore(at_once)
         self._threads = ThreadPoolExecutor(at_once, thread_name_prefix="request")
-        self._spare_threads = ThreadPoolExecutor(2, thread_name_prefix="health")
+        self._spare_threads = {path: ThreadPoolExecutor(number, path) for path, number in UNTURNED.items()}
 
     def load_middleware(self, is_async: bool = False) -> None:
         """The synchronous chain, whatever is asked for."""
@@ -94,11 +95,11 @@ class AdmittingHandler(ASGIHandler):
 
     async def _in_turn(self, scope: Any, body: Any, receive: Any) -> HttpResponseBase | None:
         """The answer; None when the client has gone before its turn came."""
-        if scope["path"] in UNTURNED:
-            return await self._answered(scope, body, self._spare_threads)
+        if spare := self._spare_threads.get(scope["path"]):
+            return await self._answered(scope, body, spare)
         if not self._turns.locked():
             await self._turns.acquire()
-        elif not await _while_there(self._turns.acquire(), receive):
+        elif not await _while_there(self._turns.acquire(), receive, undo=self._turns.release):
             return None
         try:
             return await self._answered(scope, body, self._threads)
@@ -123,7 +124,7 @@ class AdmittingHandler(ASGIHandler):
                 response.close()
             return response
         finally:
-            close_old_connections()
+            _give_back_connections()
 
     async def _most_bytes(self, scope: Any) -> int:
         """Bytes that the body may have: files are taken of somebody, which costs a turn and the look of any request."""
@@ -136,23 +137,42 @@ class AdmittingHandler(ASGIHandler):
         return int(limits.request_bytes)
 
 
-async def _while_there(work: Coroutine[Any, Any, Any], receive: Any) -> bool:
-    """Do something unless the client goes before it is done; whether it was done."""
+async def _while_there(
+    work: Coroutine[Any, Any, Any], receive: Any, undo: Callable[[], None] = lambda: None
+) -> bool:  # fmt: skip
+    """Do something unless the client goes before it is done; whether it was done. `undo` is for what was done when the
+    request itself is given up in the same moment."""
     doing, gone = asyncio.ensure_future(work), asyncio.ensure_future(receive())
     try:
         await asyncio.wait((doing, gone), return_when=asyncio.FIRST_COMPLETED)
+        if not doing.done():
+            doing.cancel()
+            await asyncio.wait((doing,))
+    except asyncio.CancelledError:
+        if not doing.cancel() and not doing.cancelled() and doing.exception() is None:
+            undo()
+        raise
     finally:
         gone.cancel()
-        doing.cancel()
-        await asyncio.wait((doing,))
     if doing.cancelled():
         return False
     doing.result()
     return True
 
 
+def _give_back_connections() -> None:
+    """The thread goes on to other requests, and what one has left must not be theirs."""
+    for connection in connections.all(initialized_only=True):
+        if connection.in_atomic_block:
+            # A connection that is closed within a transaction remembers it for ever.
+            log.error("transaction_left_open", alias=connection.alias)
+            connection.close()
+            del connections[connection.alias]
+    close_old_connections()
+
+
 def _looked(known: Callable[[Mapping[str, Any]], bool], scope: Mapping[str, Any]) -> bool:
     try:
         return known(scope)
     finally:
-        close_old_connections()
+        _give_back_connections()

@@ -273,7 +273,7 @@ def test_api_at_a_hundred_requests_a_second(visitor, capsys):
     )
     for name in mix:
         report(capsys, f"API {name}", **tail([seconds for one, seconds, _ in answers if one == name]))
-    assert not [status for status in statuses if status >= 500]
+    assert set(statuses) <= {200, 202}  # a refusal would be quick
 
 
 def test_ticks_of_the_preset_in_the_engine_alone(capsys):

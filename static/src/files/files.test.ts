@@ -18,17 +18,20 @@ describe("files of a run", () => {
     expect(recorded(recording(...Array<number>(9).fill(2)))).toContain("and 3 more, every 2 ticks");
   });
 
-  it("never shows a kept recording with lists of before it was kept", async () => {
-    for (let kept_at = 0; kept_at <= 4; kept_at += 1) {
+  it("never shows what has come to its end with lists of before", async () => {
+    for (let over_at = 0; over_at <= 4; over_at += 1) {
       let answered = 0;
+      // The recording is kept, and the export has its file, before this many answers.
       const get = (async (url: string) => {
-        const kept = answered++ >= kept_at;
+        const over = answered++ >= over_at;
         await Promise.resolve();
-        if (url === "formats") return kept ? [{ format: "csv" }] : [];
-        return url === "recording" ? { state: kept ? "kept" : "pending" } : { results: kept && url === "artifacts" ? [{ id: "1" }] : [] };
+        if (url === "formats") return over ? [{ format: "csv" }] : [];
+        if (url === "recording") return { state: over ? "kept" : "pending" };
+        if (url === "exports") return { results: [{ state: over ? "succeeded" : "running", waiting: null }] };
+        return { results: over ? [{ kind: "recording" }, { kind: "export" }] : [] };
       }) as <T>(url: string) => Promise<T>;
       const files = await readFiles(get, { artifacts: "artifacts", exports: "exports", formats: "formats", recording: "recording" });
-      if (askAgain(files, true) === null) expect([files.artifacts.length, files.formats.length]).toEqual([1, 1]);
+      if (askAgain(files, true) === null) expect([files.artifacts.length, files.formats.length]).toEqual([2, 1]);
     }
   });
 

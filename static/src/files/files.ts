@@ -22,19 +22,15 @@ export interface Files {
 }
 
 /**
- * What there is, the state of the recording first: once it is kept nothing is asked again, and a list that was answered
- * before that would stay without the recording and its formats.
+ * What there is: how far recording and exports are first, then what follows from it. Once they have come to their end
+ * nothing is asked again, and a list that was answered before would stay without their files and formats.
  */
 export async function readFiles(
   get: <T>(url: string) => Promise<T>,
   urls: { artifacts: string; exports: string; formats: string; recording: string },
 ): Promise<Files> {
-  const recording = await get<Recording>(urls.recording);
-  const [kept, made, formats] = await Promise.all([
-    get<Page<Artifact>>(urls.artifacts),
-    get<Page<Export>>(urls.exports),
-    get<Format[]>(urls.formats),
-  ]);
+  const [recording, made] = await Promise.all([get<Recording>(urls.recording), get<Page<Export>>(urls.exports)]);
+  const [kept, formats] = await Promise.all([get<Page<Artifact>>(urls.artifacts), get<Format[]>(urls.formats)]);
   return { artifacts: kept.results, exports: made.results, formats, recording };
 }
 

@@ -24,7 +24,7 @@ class Site:
         self.here: list[str] = []
         self.came: list[str] = []
         self.most = 0
-        self.threads: set[int] = set()
+        self.threads: set[threading.Thread] = set()  # kept: the system gives their numbers again
         self.counting = threading.Lock()
         self.stacks: dict[str, list[str]] = {}
         self.doors: dict[str, threading.Event] = {}
@@ -32,7 +32,7 @@ class Site:
     def __call__(self, request: HttpRequest) -> HttpResponse:
         path = request.path
         self.came.append(path)
-        self.threads.add(threading.get_ident())
+        self.threads.add(threading.current_thread())
         self.stacks[path] = [frame.filename for frame in traceback.extract_stack()]
         with self.counting:
             self.most = max(self.most, len(self.here) + 1)
@@ -216,13 +216,13 @@ async def test_an_answer_that_goes_on_ends_with_its_client(
 
 @pytest.mark.asyncio
 async def test_signals_of_a_request_come_once_and_in_its_thread(handler: AdmittingHandler) -> None:
-    heard: list[tuple[str, int]] = []
+    heard: list[tuple[str, threading.Thread]] = []
 
     def began(**_: Any) -> None:
-        heard.append(("began", threading.get_ident()))
+        heard.append(("began", threading.current_thread()))
 
     def ended(**_: Any) -> None:
-        heard.append(("ended", threading.get_ident()))
+        heard.append(("ended", threading.current_thread()))
 
     request_started.connect(began)
     request_finished.connect(ended)
@@ -234,3 +234,37 @@ async def test_signals_of_a_request_come_once_and_in_its_thread(handler: Admitti
         request_finished.disconnect(ended)
     assert [what for what, _ in heard] == ["began", "ended"]
     assert {thread for _, thread in heard} == site.threads
+
+
+@pytest.mark.asyncio
+async def test_a_process_that_hangs_with_what_it_needs_still_says_that_it_lives(handler: AdmittingHandler) -> None:
+    asking = [Caller(handler, "/health/ready") for _ in range(4)]
+    await until(lambda: len(site.here) == 2)
+    site.door("/health/live").set()
+    live = Caller(handler, "/health/live")
+    await live.answered
+    assert live.status == 200
+    site.door("/health/ready").set()
+    await asyncio.gather(*(one.answered for one in asking))
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("steps", range(6))
+async def test_a_request_that_is_given_up_as_its_turn_comes_leaves_it_to_others(
+    handler: AdmittingHandler, steps: int
+) -> None:
+    handler._turns = asyncio.Semaphore(1)
+    await handler._turns.acquire()
+    given_up = Caller(handler, "/given-up")
+    await until(lambda: handler._turns._waiters)  # type: ignore[attr-defined]
+    site.door("/given-up").set()
+    handler._turns.release()
+    for _ in range(steps):
+        await asyncio.sleep(0)
+    given_up.answered.cancel()
+    await asyncio.wait((given_up.answered,))
+    site.door("/next").set()
+    following = Caller(handler, "/next")
+    async with asyncio.timeout(30):
+        await following.answered
+    assert following.status == 200
